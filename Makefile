@@ -1,0 +1,46 @@
+# The commands of the project. The first one that needs it makes .venv from the exact versions of constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run tensorboard test lint format typecheck clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@echo "PYTHON=python3.12 before or after make chooses the interpreter of .venv (3.11 to 3.13)."
+
+run: $(INSTALLED) ## the main job: depth against width on the zig-zag
+	$(BIN)/dlcourse -m experiment=depth_vs_width_zigzag
+
+tensorboard: $(INSTALLED) ## look at everything in outputs/
+	$(BIN)/tensorboard --logdir outputs
+
+test: $(INSTALLED) ## the tests
+	$(BIN)/pytest
+
+lint: $(INSTALLED) ## check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(INSTALLED) ## repair style and formatting where that is safe
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+typecheck: $(INSTALLED) ## check the types
+	$(BIN)/mypy
+
+clean: ## remove .venv, builds and caches; outputs/ stays
+	rm -rf .venv build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Written last, so that an interrupted installation starts again. The build tools come first and from the same pins,
+# which is why nothing is built in isolation from them.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "dlcourse needs Python 3.11 to 3.13, $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt hatchling setuptools
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@

@@ -1,0 +1,162 @@
+"""The door: the Hydra application `dlcourse`. Hydra composes the configuration; from here on there are only `RunConfig`s."""
+
+import atexit
+import dataclasses
+import functools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from dlcourse import runs, tasks, training
+from dlcourse.config import RunConfig
+from dlcourse.recording import Result, depth_width_table, read_results, write_comparison, write_csv
+
+# In a wheel the configurations lie inside the package, in the repository beside it.
+_HERE = Path(__file__).resolve().parent
+CONFIGS = next(path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir())
+
+TASKS = (
+    tasks.ZigZag, tasks.Parity, tasks.Spirals, tasks.Moons, tasks.Circles, tasks.Blobs,
+    tasks.Digits, tasks.Iris, tasks.Wine, tasks.BreastCancer,
+)  # fmt: skip
+OPTIMIZERS = (training.SGD, training.Adam)
+
+
+class RefusedError(Exception):
+    """A configuration that cannot be run; its text is for the user."""
+
+
+def main() -> None:
+    """Runs `dlcourse` with the command line's arguments; exits with 2 and a few lines on a user's mistake."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing some with their traceback
+    try:
+        _main()
+    except RefusedError as error:
+        sys.exit(_complaint(str(error)))
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+        sys.exit(_complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
+    except KeyboardInterrupt:
+        print("\ninterrupted; what was finished is valid, and the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
+def to_run_config(config: DictConfig) -> RunConfig:
+    """The typed configuration, checked.
+
+    Raises:
+        RefusedError: If a value is missing or out of range.
+    """
+    try:
+        run_config = OmegaConf.to_object(config)
+    except (ValueError, TypeError, OmegaConfBaseException) as error:
+        raise RefusedError(str(error)) from error
+    assert isinstance(run_config, RunConfig)
+    return run_config
+
+
+def run_one(config: RunConfig) -> Result:
+    """Runs one configuration and says what came of it.
+
+    Raises:
+        RefusedError: If its folder holds another run.
+    """
+    if runs.is_finished(config):
+        print("this run is finished already (force=true runs it again)")
+    (result,) = _run([config])
+    metric = config.task.metric
+    said = [f"{metric.replace('_', ' ')} {result.metrics[metric]:.4g}"]
+    if "num_pieces" in result.metrics:
+        said.append(f"{result.metrics['num_pieces']:g} linear pieces")
+    said.append(f"{result.metrics['num_parameters']:g} parameters")
+    if result.diverged_at is not None:
+        said.append(f"diverged at step {result.diverged_at}")
+    print(f"{', '.join(said)}\nin {runs.run_folder(config)}; to look at it:\n{_tensorboard(config)}")
+    return result
+
+
+def run_sweep(configs: Sequence[RunConfig]) -> list[Result]:
+    """Runs many configurations, lays depth against width, and prints the table.
+
+    Raises:
+        RefusedError: If a folder holds another run.
+    """
+    finished = sum(runs.is_finished(config) for config in configs)
+    if finished:
+        print(f"{finished} of {len(configs)} runs are finished already (force=true runs them again)")
+    results = _run(configs)
+    for folder, config in {runs.run_folder(config).parent: config for config in configs}.items():
+        found = read_results(folder)
+        metric, title = config.task.metric, folder.name.replace("_", " ")
+        target = 2**config.task.num_folds if isinstance(config.task, tasks.ZigZag) else None
+        write_csv(found, folder / "results.csv")
+        write_comparison(folder, found, metric, title=title, target_pieces=target)
+        names = {each.run_name() for each in configs if runs.run_folder(each).parent == folder}
+        print(depth_width_table([result for result in found if result.run in names], metric))
+        print(f"\nin {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(config)}")
+    return results
+
+
+def _run(configs: Sequence[RunConfig]) -> list[Result]:
+    """The runs' results, with a user's mistakes told apart from ours."""
+    try:
+        return runs.run(configs)
+    except runs.FolderTakenError as error:
+        raise RefusedError(str(error)) from error
+
+
+@functools.cache
+def _scratch() -> str:
+    """A folder for what Hydra's sweeper insists on writing (multirun.yaml); it goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="dlcourse-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _tensorboard(config: RunConfig) -> str:
+    """The command that shows the results."""
+    return f"  tensorboard --logdir {runs.run_folder(config).parent}"
+
+
+def _complaint(*lines: str) -> int:
+    """Says what was wrong; the exit code for it."""
+    print("dlcourse: " + "\n".join(lines), file=sys.stderr)
+    return 2
+
+
+def _allowed(cause: OmegaConfBaseException) -> list[str]:
+    """The keys that a mistyped one could have been."""
+    if isinstance(cause, ConfigKeyError) and dataclasses.is_dataclass(cause.object_type):
+        return [f"    allowed here: {', '.join(field.name for field in dataclasses.fields(cause.object_type))}"]
+    return []
+
+
+def _store_schemas() -> None:
+    """Makes the dataclasses known to Hydra, in a group of their own that the command line does not offer."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="run", node=RunConfig, package="_global_")
+    for task in TASKS:
+        store.store(group="schema/task", name=task.name, node=task)
+    for optimizer in OPTIMIZERS:
+        store.store(group="schema/optimizer", name=optimizer.__name__.lower(), node=optimizer)
+    OmegaConf.register_new_resolver("dlcourse_scratch", _scratch, replace=True)
+
+
+_store_schemas()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
+def _main(config: DictConfig) -> Any:
+    """One run (of a sweep, if another launcher than `stack` takes care of it)."""
+    run_config = to_run_config(config)
+    return run_one(run_config).metrics[run_config.task.metric]

@@ -1,0 +1,82 @@
+"""What a network is trained to make small: squared error, softmax cross-entropy, hinge; each with its derivative.
+
+A loss maps outputs and targets of shape `[..., features]` to one value per data item, `[...]`. Targets are always float
+tensors of the outputs' shape: the values themselves, classes in the slides' 'one hot' representation, or -1/+1.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """L(y~, y) = |y~ - y|^2, summed over the outputs.
+
+    Source: slide "Generalizing Deep Feed-Forward Neural Networks", L(y~, y) = (y~ - y)^2.
+    """
+
+    def __call__(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items"]:
+        """The loss of each item."""
+        return (outputs - targets).square().sum(-1)
+
+    def derivative(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items features"]:
+        """dL/dy~ = 2 (y~ - y)."""
+        return (outputs - targets) * 2
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy:
+    """L(h, y) = -y . log p with p = softmax(logits): the cross-entropy H(Q, P) of the target distribution y and p.
+
+    Logits of any finite size are safe: the largest is subtracted before any exponential.
+
+    Source: slides "Cross-entropy in general" and "Cross-entropy for Softmax".
+    """
+
+    def __call__(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items"]:
+        """The loss of each item; `outputs` are logits, `targets` rows of probabilities ('one hot' as a rule)."""
+        # A class with target 0 adds nothing even where its log-probability is -inf.
+        return -torch.where(targets == 0, 0, targets * outputs.log_softmax(-1)).sum(-1)
+
+    def derivative(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items features"]:
+        """dL/dlogits = p - y.
+
+        The slides compute the two terms of d log p_j apart (delta_rj and p_r) and never put them together; summed over
+        j with weights y_j, sum_j y_j = 1, they give p_r - y_r.
+        """
+        return outputs.softmax(-1) - targets
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """L(y~, y) = max(0, 1 - y y~) for y = -1 or +1, summed over the outputs.
+
+    Source: Shalev-Shwartz, Shamir, Shammah 2017, Failures of Gradient-Based Deep Learning, section 2 (the loss with
+    which parities are learnt); not on the slides.
+    """
+
+    def __call__(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items"]:
+        """The loss of each item."""
+        return torch.relu(1 - targets * outputs).sum(-1)
+
+    def derivative(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items features"]:
+        """dL/dy~ = -y where y y~ < 1, else 0 (at the kink 0, torch's convention for relu)."""
+        return -targets * (targets * outputs < 1)
+
+
+Loss = SquaredError | SoftmaxCrossEntropy | Hinge

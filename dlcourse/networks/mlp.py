@@ -1,0 +1,135 @@
+"""The lecture's feed-forward network, shallow and deep."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.networks.activations import Activation
+from dlcourse.networks.initialization import Initialization, initialize_
+
+
+class HiddenLayers(nn.Module):
+    """h[k] = g(W[k] ... g(W[1] x + b[1]) ... + b[k]): everything of a feed-forward network but its output layer.
+
+    Args:
+        in_features: Size d of x.
+        width: Units per hidden layer: one integer for all, or one per layer.
+        depth: Number k of hidden layers, 0 for none (h = x); may be left out if `width` has one entry per layer.
+        activation: The function g.
+
+    Shapes: `[..., in_features]` to `[..., out_features]`, where `out_features` is the width of the last layer.
+
+    Raises:
+        ValueError: If a size is out of range, or width and depth contradict each other.
+
+    Source: slide "Shallow vs. Deep Feed-Forward Neural Networks".
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        width: int | Sequence[int],
+        depth: int | None = None,
+        activation: Activation | str = Activation.relu,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        widths = layer_widths(width, depth)
+        if in_features < 1:
+            raise ValueError(f"in_features must be at least 1, got {in_features}")
+        self.activation = Activation(activation)
+        sizes = [in_features, *widths]
+        self.layers = nn.ModuleList(
+            nn.Linear(n_in, n_out, device=device, dtype=dtype)
+            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self.in_features, self.out_features = sizes[0], sizes[-1]
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        for layer in self.layers:
+            x = self.activation(layer(x))
+        return x
+
+    def extra_repr(self) -> str:  # noqa: D102
+        return f"activation={self.activation}"
+
+
+class MLP(nn.Module):
+    """y = w . h[k] + b with h[k] = g(W[k] ... g(W[1] x + b[1]) ... + b[k]): the lecture's network.
+
+    Depth 0 is affine, depth 1 the shallow network of the universal approximation theorem. The output is never squashed.
+
+    Args:
+        in_features: Size of x.
+        out_features: Size of y.
+        width: Units per hidden layer: one integer for all, or one per layer.
+        depth: Number of hidden layers; may be left out if `width` has one entry per layer.
+        activation: `relu`, `sigmoid` or `tanh`.
+        initialization: `torch`, `he` or `xavier`.
+        generator: Where the initial values come from; torch's global generator by default.
+
+    Shapes: `[..., in_features]` to `[..., out_features]`.
+
+    Raises:
+        ValueError: If a size is out of range, a name unknown, or width and depth contradict each other.
+
+    Source: slide "Depth and piecewise linear functions", y~ = w . max(0, W[k] ... max(0, W[1] x + b[1]) ... + b[k]) + b.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        width: int | Sequence[int],
+        depth: int | None = None,
+        activation: Activation | str = Activation.relu,
+        initialization: Initialization | str = Initialization.torch,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if out_features < 1:
+            raise ValueError(f"out_features must be at least 1, got {out_features}")
+        self.hidden = HiddenLayers(
+            in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
+        )
+        self.output = nn.Linear(self.hidden.out_features, out_features, device=device, dtype=dtype)
+        initialize_(self, initialization, generator)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        y: Tensor = self.output(self.hidden(x))
+        return y
+
+
+def layer_widths(width: int | Sequence[int], depth: int | None) -> list[int]:
+    """The width of each hidden layer, from one number for all or one per layer.
+
+    Raises:
+        ValueError: If a width is below 1, depth is negative or missing, or the two contradict each other.
+    """
+    if isinstance(width, int):
+        if depth is None or depth < 0:
+            raise ValueError(f"depth must be at least 0, got {depth}")
+        widths = [width] * depth
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
+    else:
+        widths = list(width)
+        if depth is not None and depth != len(widths):
+            raise ValueError(f"depth must be the number of widths, {len(widths)} for {widths}, got {depth}")
+        if any(n < 1 for n in widths):
+            raise ValueError(f"width must be at least 1 in every layer, got {widths}")
+    return widths
+
+
+def num_parameters(network: nn.Module) -> int:
+    """The number of trained numbers in a network (3 layers of 10 units, 1 input, 1 output: 251).
+
+    Source: Prince, Understanding Deep Learning, section 4.5 counts 471 for depth 5, width 10, one input and output.
+    """
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

@@ -1,0 +1,6 @@
+"""Exact counts of the linear pieces of ReLU networks."""
+
+from dlcourse.pieces.line import OnLine as OnLine
+from dlcourse.pieces.line import OnLines as OnLines
+from dlcourse.pieces.line import on_line as on_line
+from dlcourse.pieces.line import on_lines as on_lines

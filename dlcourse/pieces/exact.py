@@ -1,0 +1,90 @@
+"""Affine functions along a segment, in exact arithmetic.
+
+A float is an integer over a power of two, so a network's stored numbers are integers over one common power of two, and
+everything that its affine layers make of them is again. Python's integers are as long as they need to be: nothing is
+ever rounded. NumPy arrays of them (`dtype=object`) take the same products and sums as arrays of floats, about a hundred
+times slower, which is why only what floating point leaves undecided comes here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+from dlcourse.pieces.reading import Layer
+
+Integers = Shaped[np.ndarray, "..."]  # of Python integers
+
+
+def integers(values: Float[np.ndarray, "..."]) -> tuple[Integers, int]:
+    """Integers of the same shape, and the power of two that divides them: values = integers / denominator, exactly."""
+    ratios = [value.as_integer_ratio() for value in values.ravel().tolist()]
+    denominator = max(below for _, below in ratios)
+    whole = np.array([above * (denominator // below) for above, below in ratios], dtype=object)
+    return whole.reshape(values.shape), denominator
+
+
+@dataclass(frozen=True, eq=False)
+class ExactAffine:
+    """t -> (slope t + intercept) / denominator, one function for each unit and each interval.
+
+    Attributes:
+        slope: `[units, intervals]`.
+        intercept: `[units, intervals]`.
+        denominator: A power of two, common to all.
+    """
+
+    slope: Integers
+    intercept: Integers
+    denominator: int
+
+
+@dataclass(frozen=True, eq=False)
+class ExactNetwork:
+    """A network's layers as integers; each is converted when it is first needed."""
+
+    layers: list[Layer]
+    _converted: dict[tuple[int, int], tuple[Integers, int, Integers, int]] = field(default_factory=dict)
+
+    def along(
+        self,
+        member: int,
+        starts: Float[np.ndarray, "intervals in_features"],
+        ends: Float[np.ndarray, "intervals in_features"],
+        patterns: Sequence[Bool[np.ndarray, "units intervals"]],
+    ) -> Iterator[ExactAffine]:
+        """The pre-activations of one member on intervals of segments, as functions of t, layer after layer.
+
+        Args:
+            member: The member.
+            starts: For each interval, where its segment starts: t = 0.
+            ends: For each interval, where its segment ends: t = 1.
+            patterns: Which units are on in each interval, for each layer with ReLU; as many as are needed to reach the
+                layer that is wanted.
+
+        Yields:
+            The first layer's pre-activations, then the next one's, for as long as there are patterns.
+        """
+        points, denominator = integers(np.stack([starts.T, ends.T]))
+        intercept, slope = points[0], points[1] - points[0]
+        remaining = iter(patterns)
+        for index, layer in enumerate(self.layers):
+            weight, weight_denominator, bias, bias_denominator = self._layer(index, member)
+            slope, intercept, denominator = weight @ slope, weight @ intercept, denominator * weight_denominator
+            finer = max(1, bias_denominator // denominator)
+            slope, intercept, denominator = slope * finer, intercept * finer, denominator * finer
+            intercept = intercept + bias[:, None] * (denominator // bias_denominator)
+            yield ExactAffine(slope, intercept, denominator)
+            if layer.relu:
+                pattern = next(remaining, None)
+                if pattern is None:
+                    return
+                slope, intercept = np.where(pattern, slope, 0), np.where(pattern, intercept, 0)
+
+    def _layer(self, index: int, member: int) -> tuple[Integers, int, Integers, int]:
+        """Weight and bias of a layer, each with its denominator."""
+        if (index, member) not in self._converted:
+            layer = self.layers[index]
+            self._converted[index, member] = (*integers(layer.weight[member]), *integers(layer.bias[member]))
+        return self._converted[index, member]

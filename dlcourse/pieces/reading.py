@@ -1,0 +1,117 @@
+"""A network as the affine layers and ReLUs that it is made of, in float64."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dlcourse.layerwise import layer_names
+from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """x -> W x + b, or x -> max(0, W x + b) if ReLU follows, for every member of a stack.
+
+    Attributes:
+        weight: W of each member: the numbers that the network stores, every one of which float64 holds exactly.
+        bias: b of each member.
+        relu: Whether ReLU follows.
+    """
+
+    weight: Float[np.ndarray, "members out_features in_features"]
+    bias: Float[np.ndarray, "members out_features"]
+    relu: bool
+
+
+def read(network: nn.Module | Stack) -> list[Layer]:
+    """The layers of a network, or of all members of a stack; a network is read as a stack of one.
+
+    Understood are `MLP` and `SoftmaxClassifier` with ReLU (a classifier is read up to its logits), and `nn.Sequential`,
+    nested or not, of these and of `nn.Linear`, `nn.ReLU`, `nn.Identity`, `nn.Flatten` and, in evaluation mode,
+    `nn.Dropout`.
+
+    Args:
+        network: In any floating-point type of at most 64 bits, on any device.
+
+    Returns:
+        The layers, first to last, as copies on the CPU.
+
+    Raises:
+        TypeError: If the network has a layer that is not understood; the message names it.
+        ValueError: If an activation is not relu, a dropout is in training mode, a parameter is infinite or NaN, or the
+            network does not begin with an affine layer.
+    """
+    architecture = network.architecture if isinstance(network, Stack) else network
+    names = {module: name for name, module in architecture.named_modules()}
+    layers: list[Layer] = []
+    for step in _steps(architecture, ""):
+        if isinstance(step, nn.Linear):
+            layers.append(_affine(network, step, names[step]))
+        elif layers:
+            layers[-1] = replace(layers[-1], relu=True)
+        else:
+            raise ValueError(f"the network must have an affine layer before its first ReLU, got {architecture}")
+    if not layers:
+        raise ValueError(f"the network must have at least one affine layer, got {architecture}")
+    return layers
+
+
+def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
+    """What a module does to its input: its affine layers and ReLUs, first to last."""
+    match module:
+        case MLP() | SoftmaxClassifier():
+            affine_names, activation = layer_names(module)
+            if activation is not Activation.relu:
+                raise ValueError(f"activation must be relu to count pieces, got {activation} in {_described(module, name)}")
+            for i, affine_name in enumerate(affine_names):
+                if i > 0:
+                    yield nn.ReLU()
+                affine = module.get_submodule(affine_name)
+                assert isinstance(affine, nn.Linear)
+                yield affine
+        case nn.Sequential():
+            for child_name, child in module._modules.items():  # named_children() leaves out a module's second use
+                assert child is not None
+                yield from _steps(child, f"{name}.{child_name}" if name else child_name)
+        case nn.Linear() | nn.ReLU() if type(module) in (nn.Linear, nn.ReLU):  # a subclass may do anything
+            yield module
+        case nn.Identity() | nn.Flatten(start_dim=1, end_dim=-1):
+            pass
+        case nn.Dropout():
+            if module.training and module.p > 0:
+                raise ValueError(f"dropout must be in evaluation mode, but {_described(module, name)} is training: call eval()")
+        case _:
+            raise TypeError(
+                "pieces are counted of MLP, SoftmaxClassifier and nn.Sequential of Linear, ReLU, Identity, Flatten and "
+                f"Dropout, got {_described(module, name)}"
+            )
+
+
+def _described(module: nn.Module, name: str) -> str:
+    """A layer for an error message."""
+    return f"layer '{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
+
+
+def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:
+    """The affine layer of that name, of all members; without a bias it has zeros."""
+    weight, bias = (f"{name}.{parameter}".removeprefix(".") for parameter in ("weight", "bias"))
+    if isinstance(network, Stack):
+        weights = _numbers(network.parameters[weight], weight)
+        biases = None if layer.bias is None else _numbers(network.parameters[bias], bias)
+    else:
+        weights = _numbers(layer.weight[None], weight)
+        biases = None if layer.bias is None else _numbers(layer.bias[None], bias)
+    return Layer(weights, np.zeros(weights.shape[:2]) if biases is None else biases, relu=False)
+
+
+def _numbers(values: Tensor, name: str) -> Float[np.ndarray, "members *shape"]:
+    """A parameter of all members, in float64."""
+    numbers = values.detach().to("cpu", torch.float64, copy=True).numpy()
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        raise ValueError(f"{name} must be finite, got {numbers[~finite][0]} in member {np.argwhere(~finite)[0, 0]}")
+    return numbers

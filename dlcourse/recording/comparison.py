@@ -1,0 +1,66 @@
+"""Depth against width in TensorBoard: one run a width, whose step is the depth."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlcourse.recording.events import write_events
+from dlcourse.recording.files import write_atomically
+from dlcourse.recording.over_seeds import cells
+from dlcourse.recording.results import Result
+
+
+def write_comparison(
+    folder: Path, results: Sequence[Result], metric: str, *, title: str = "", target_pieces: int | None = None
+) -> None:
+    """Writes `folder/comparison` anew: scalars over the depth for each width, and the picture of it all.
+
+    The Scalars tab then shows, for each width (`comparison/width=8`), the metric, the number of linear pieces and of
+    parameters against the depth: medians over the seeds. If a sweep varies more than depth, width and seed, nothing is
+    averaged over that: each further setting has runs (`comparison/width=8-tanh`) and a picture of its own.
+
+    Args:
+        folder: `outputs/<name>`.
+        results: Its finished runs; those without the metric, of another task, are left out.
+        metric: The task's headline metric.
+        title: What was swept, for the pictures: "zigzag, 3 folds".
+        target_pieces: How many linear pieces the target has, for the pictures.
+    """
+    from dlcourse.recording.figures import depth_against_width, to_png  # matplotlib takes half a second to import
+
+    comparison = folder / "comparison"
+    comparison.mkdir(parents=True, exist_ok=True)
+    gathered = [cell for cell in cells(results) if cell.quartiles(metric)]
+    kept: set[str] = set()
+
+    for setting, width in dict.fromkeys((cell.setting, cell.width) for cell in gathered):
+        curves: dict[str, list[tuple[int, float]]] = {}
+        for cell in gathered:
+            if (cell.setting, cell.width) == (setting, width):
+                for name in (metric, "num_pieces", "num_parameters"):
+                    if found := cell.quartiles(name):
+                        curves.setdefault(f"comparison/{name}", []).append((cell.depth, found.median))
+        run = f"width={width}-{setting}" if setting else f"width={width}"
+        write_events(comparison / run, scalars=curves)
+        kept.add(run)
+
+    images = {}
+    for setting in dict.fromkeys(cell.setting for cell in gathered):
+        picture = f"depth_against_width-{setting}" if setting else "depth_against_width"
+        headline = ", ".join(part for part in (title, setting) if part)
+        of_setting = [cell for cell in gathered if cell.setting == setting]
+        png = to_png(depth_against_width(of_setting, metric, title=headline, target_pieces=target_pieces))
+        write_atomically(comparison / f"{picture}.png", png)
+        images[f"comparison/{picture}"] = (0, png)
+        kept.add(f"{picture}.png")
+    if images:
+        kept.add(write_events(comparison, scalars={}, images=images).name)
+
+    # What an earlier comparison of other runs left. Done last: a comparison that is cut off is one too many, not none.
+    for path in comparison.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,349 @@
+"""Pictures: the fit and its breakpoints, decision regions, depth against width.
+
+Made with matplotlib's objects alone, without pyplot and its global state. Importing this module imports matplotlib
+(half a second): import it where a picture is drawn.
+"""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from torch import Tensor
+
+from dlcourse.recording.over_seeds import Cell, is_better_higher
+
+# Petroff 2021, Accessible Color Sequences for Data Visualization: ten colours that stay apart for the colour-blind.
+CLASS_COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+CLASS_MARKERS = "os^DvPX<>"
+NETWORK_COLOR, TARGET_COLOR, DATA_COLOR = "#0b5fa5", "#e08214", "#9a9a9a"
+INK, FAINT = "#222222", "#dddddd"
+
+
+def to_png(figure: Figure, *, width: int = 1000) -> bytes:
+    """The figure as a PNG file, the same bytes each time.
+
+    Args:
+        figure: Any figure.
+        width: In pixels; the height follows from the figure's proportions.
+    """
+    content = io.BytesIO()
+    # Without the name of the software, whose version would change the bytes.
+    figure.savefig(content, format="png", dpi=width / figure.get_figwidth(), metadata={"Software": None})
+    return content.getvalue()
+
+
+def fit(
+    network: Callable[[Tensor], Tensor],
+    *,
+    target: Callable[[Tensor], Tensor] | None,
+    train_inputs: Float[Tensor, "train 1"],
+    train_targets: Float[Tensor, "train 1"],
+    start: float,
+    end: float,
+    title: str,
+    breakpoints: Sequence[float] | np.ndarray | Tensor = (),
+    num_pieces: int | None = None,
+    metrics: Mapping[str, int | float] | None = None,
+) -> Figure:
+    """A network's function of one input against the target, its breakpoints marked on the curve and along the axis.
+
+    Args:
+        network: Maps inputs `[n, 1]` of the train inputs' type and device to outputs `[n, 1]`.
+        target: The function to be learnt, likewise; None if there is none.
+        train_inputs: The points that the network was trained on.
+        train_targets: Their (noisy) values.
+        start: Left end of the interval that is drawn.
+        end: Right end.
+        title: What network this is: "depth 3, width 8, relu, seed 0".
+        breakpoints: Where one linear piece ends and the next begins, in `[start, end]`.
+        num_pieces: Number of linear pieces on the interval; None for networks without.
+        metrics: Name -> value, said below the title.
+    """
+    grid = torch.linspace(start, end, 1001, dtype=torch.float64)
+    corners = torch.as_tensor(breakpoints, dtype=torch.float64)
+    inputs = torch.cat([grid, corners]).sort().values  # a corner between two grid points would be cut off
+
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    axes = figure.add_subplot()
+    _plain(axes)
+    axes.scatter(
+        train_inputs.cpu(), train_targets.cpu(), s=12, color=DATA_COLOR, alpha=0.6, linewidths=0, label="train points"
+    )
+    if target is not None:
+        axes.plot(inputs, _values(target, inputs, train_inputs), color=TARGET_COLOR, lw=4, alpha=0.7, label="target")
+    axes.plot(inputs, _values(network, inputs, train_inputs), color=NETWORK_COLOR, lw=1.8, label="network")
+    if len(corners):
+        axes.plot(
+            corners,
+            _values(network, corners, train_inputs),
+            "o",
+            ms=5.5,
+            mfc="white",
+            mec=NETWORK_COLOR,
+            mew=1.4,
+            label="breakpoints",
+        )
+        axes.vlines(corners, 0, 0.035, color=NETWORK_COLOR, lw=1.2, transform=axes.get_xaxis_transform())
+    axes.set_xlim(start, end)
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    pieces = [] if num_pieces is None else [f"{num_pieces} linear {'piece' if num_pieces == 1 else 'pieces'}"]
+    _title(figure, title, pieces + _said(metrics))
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def decision_regions(
+    classifier: Callable[[Tensor], Tensor],
+    *,
+    inputs: Float[Tensor, "items 2"],
+    classes: Int[Tensor, " items"],
+    low: tuple[float, float],
+    high: tuple[float, float],
+    title: str,
+    metrics: Mapping[str, int | float] | None = None,
+) -> Figure:
+    """The class that a network of two inputs gives to each point of a rectangle, the boundaries, and the data.
+
+    Args:
+        classifier: Maps inputs `[n, 2]`, of the type and device of `inputs`, to logits `[n, num_classes]`, or to one
+            output `[n, 1]` whose sign tells class 1 from class 0.
+        inputs: Data points.
+        classes: Their true classes, from 0.
+        low: Lower left corner of the rectangle.
+        high: Upper right corner.
+        title: What network this is: "depth 3, width 8, relu, seed 0".
+        metrics: Name -> value, said below the title.
+    """
+    resolution = 300
+    x = torch.linspace(low[0], high[0], resolution, dtype=torch.float64)
+    y = torch.linspace(low[1], high[1], resolution, dtype=torch.float64)
+    grid = torch.cartesian_prod(y, x).flip(-1).to(inputs)
+    with torch.no_grad():
+        logits = classifier(grid).double().cpu()
+    if logits.shape[-1] == 1:
+        logits = torch.cat([-logits, logits], -1)
+    logits = logits.reshape(resolution, resolution, -1)
+    chosen = logits.argmax(-1)
+
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    axes = figure.add_subplot()
+    _plain(axes, grid=False)
+    extent = (low[0], high[0], low[1], high[1])
+    tints = np.array([_tint(_class_color(index)) for index in range(logits.shape[-1])])
+    axes.imshow(tints[chosen], origin="lower", extent=extent, aspect="equal", interpolation="nearest")
+    for index in range(logits.shape[-1]):
+        others = logits.clone()
+        others[..., index] = -math.inf
+        ahead = logits[..., index] - others.amax(-1)  # of the best other class: 0 on the boundary
+        if ahead.min() < 0 < ahead.max():
+            axes.contour(x, y, ahead, levels=[0], colors=INK, linewidths=1.1)
+    points, labels = inputs.cpu(), classes.cpu()
+    for index in labels.unique().tolist():
+        axes.scatter(
+            points[labels == index, 0],
+            points[labels == index, 1],
+            s=26,
+            color=_class_color(index),
+            edgecolors="white",
+            linewidths=0.6,
+            marker=CLASS_MARKERS[index % len(CLASS_MARKERS)],
+            label=f"class {index}",
+        )
+    axes.set_xlim(low[0], high[0])
+    axes.set_ylim(low[1], high[1])
+    axes.set_xlabel("x[1]")
+    axes.set_ylabel("x[2]")
+    _title(figure, title, _said(metrics))
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def depth_against_width(
+    cells: Sequence[Cell], metric: str, *, title: str = "", target_pieces: int | None = None
+) -> Figure:
+    """The answer of a sweep: what depth buys, and what width.
+
+    Left the metric against depth, a line for each width: the median over the seeds, in the band between the quartiles.
+    Middle the same for the number of linear pieces, left out if there are none. Right the metric against the number of
+    parameters, a disc for each architecture with its depth written in it.
+
+    Args:
+        cells: The runs, gathered by depth and width (`over_seeds.cells`), all of one setting.
+        metric: The task's headline metric.
+        title: What was swept: "zigzag, 3 folds".
+        target_pieces: How many linear pieces the target has.
+
+    Raises:
+        ValueError: If no cell has the metric, or cells of several settings have it.
+    """
+    cells = [cell for cell in cells if cell.quartiles(metric)]
+    settings = list(dict.fromkeys(cell.setting for cell in cells))
+    if len(settings) != 1:
+        raise ValueError(f"cells with the metric {metric!r} must be of one setting, got {settings}")
+    has_pieces = any(cell.quartiles("num_pieces") for cell in cells)
+    figure = Figure(figsize=(12 if has_pieces else 8.5, 4.6), layout="constrained")
+    panels = list(figure.subplots(1, 3 if has_pieces else 2))
+    name = metric.replace("_", " ")
+
+    _lines_over_depth(panels[0], cells, metric)
+    panels[0].set_title(name)
+    if has_pieces:
+        _lines_over_depth(panels[1], cells, "num_pieces", target=target_pieces)
+        panels[1].set_title("number of linear pieces")
+    _discs_over_parameters(panels[-1], cells, metric)
+    panels[-1].set_title(f"{name} against size")
+
+    most = max(len(cell.results) for cell in cells)
+    diverged = sum(cell.num_diverged for cell in cells)
+    said = [f"medians and quartiles over {most} seeds" if most > 1 else "one seed"]
+    if diverged:
+        num = sum(len(cell.results) for cell in cells)
+        said.append(f"{diverged} of {num} runs diverged (counted as the worst; hollow where they are the median)")
+    _title(figure, title or "depth against width", said)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
+    return figure
+
+
+def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: int | None = None) -> None:
+    """One line for each width, with a band between the quartiles; a dashed line at the target's value."""
+    _plain(axes)
+    found = [(cell, quartiles) for cell in cells if (quartiles := cell.quartiles(metric))]
+    targets = [] if target is None else [float(target)]
+    worst = _scale(axes, [value for _, q in found for value in (q.lower, q.median, q.upper)] + targets, metric)
+    widths = sorted({cell.width for cell in cells})
+    for index, width in enumerate(widths):
+        color, marker = _shade(index, len(widths)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
+        line = [(cell.depth, quartiles) for cell, quartiles in found if cell.width == width]
+        depths = [depth for depth, _ in line]
+        lower, median, upper = (
+            np.array([getattr(quartiles, name) for _, quartiles in line]) for name in ("lower", "median", "upper")
+        )
+        axes.fill_between(depths, _or(lower, worst), _or(upper, worst), color=color, alpha=0.15, lw=0)
+        axes.plot(depths, median, marker=marker, ms=6.5, lw=2, color=color, label=f"width {width}")
+        lost = np.array(depths)[np.isnan(median)]
+        axes.plot(lost, np.full(len(lost), worst), marker, ms=6.5, mfc="white", mec=color, mew=1.5)
+    if target is not None:
+        axes.axhline(target, color=INK, lw=1.2, ls=(0, (5, 3)), zorder=1)
+        axes.annotate(
+            f"target: {target}", (1, target), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+            ha="right", fontsize=9, color=INK,
+        )  # fmt: skip
+    axes.set_xticks(sorted({cell.depth for cell in cells}))
+    axes.set_xlabel("depth (hidden layers)")
+
+
+def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> None:
+    """One disc for each architecture, coloured by its depth, which is written in it."""
+    _plain(axes)
+    depths = sorted({cell.depth for cell in cells})
+    discs = [
+        (cell.depth, parameters.median, quartiles.median)
+        for cell in cells
+        if (parameters := cell.quartiles("num_parameters")) and (quartiles := cell.quartiles(metric))
+    ]
+    sizes = [size for _, size, _ in discs]
+    worst = _scale(axes, [median for _, _, median in discs], metric)
+    axes.set_xscale("log")
+    axes.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
+    _plain_numbers(axes.xaxis, sizes)
+    for index, depth in enumerate(depths):
+        color = _shade(index, len(depths), "plasma")
+        line = sorted((size, median) for of_depth, size, median in discs if of_depth == depth)
+        axes.plot([size for size, _ in line], [median for _, median in line], lw=1.5, alpha=0.5, color=color)
+    for depth, size, median in sorted(discs):
+        color = _shade(depths.index(depth), len(depths), "plasma")
+        y, inside, outside = (worst, "white", color) if math.isnan(median) else (median, color, "white")
+        axes.plot(size, y, "o", ms=15, mfc=inside, mec=outside, mew=1.5)
+        axes.annotate(
+            str(depth), (size, y), ha="center", va="center_baseline", fontsize=9, color=outside, fontweight="bold"
+        )
+    axes.set_xlabel("number of parameters")
+
+
+def _scale(axes: Axes, values: Sequence[float], metric: str) -> float:
+    """Chooses the y axis for the values; returns where NaN is drawn: beyond the worst of them.
+
+    Counts are on a log axis, errors too if they span more than a decade.
+    """
+    finite = [value for value in values if math.isfinite(value)] or [1.0]
+    low, high = min(finite), max(finite)
+    room = 3 if len(finite) < len(values) else 1
+    if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher(metric))):
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.4, high * 1.4**room)
+        _plain_numbers(axes.yaxis, finite)
+        return high * 1.4 ** (room - 1)
+    if is_better_higher(metric):
+        margin = 0.06 * ((high - low) or 1)
+        axes.set_ylim(low - margin * room, high + margin)
+        return low - margin * (room - 1)
+    margin = 0.06 * (high or 1)
+    axes.set_ylim(min(0, low), high + margin * room)
+    return high + margin * (room - 1)
+
+
+def _plain_numbers(axis: Axis, values: Sequence[float]) -> None:
+    """Ticks of a log axis, denser the less it spans, written 50 rather than 5x10^1."""
+    span = max(values) / min(values)
+    subs = (1,) if span > 3000 else (1, 2, 5) if span > 8 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def _or(values: np.ndarray, worst: float) -> np.ndarray:
+    """The values, the worst one where they are NaN."""
+    return np.where(np.isnan(values), worst, values)
+
+
+def _plain(axes: Axes, *, grid: bool = True) -> None:
+    """Axes without a frame, on a light grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    if grid:
+        axes.grid(color=FAINT, lw=0.8)
+    axes.set_axisbelow(True)
+
+
+def _title(figure: Figure, title: str, said: Sequence[str]) -> None:
+    """What the figure shows, and below it what came out."""
+    figure.suptitle("\n".join([title, ", ".join(said)]) if said else title, x=0.01, ha="left", fontsize=12, color=INK)
+
+
+def _said(metrics: Mapping[str, int | float] | None) -> list[str]:
+    """Metrics with their names: "mean squared error 0.0012"."""
+    return [f"{name.replace('_', ' ')} {value:.3g}" for name, value in (metrics or {}).items()]
+
+
+def _shade(index: int, num: int, name: str = "viridis") -> tuple[float, float, float, float]:
+    """One of `num` colours in an order that one sees, dark to light, and without the palest end."""
+    return colormaps[name](0.1 + 0.72 * index / max(num - 1, 1))
+
+
+def _class_color(index: int) -> str:
+    """The colour of a class; beyond ten they start again, with other markers."""
+    return CLASS_COLORS[index % len(CLASS_COLORS)]
+
+
+def _tint(color: str) -> np.ndarray:
+    """A colour mixed with white."""
+    return 1 - 0.3 * (1 - np.array(to_rgb(color)))
+
+
+def _values(function: Callable[[Tensor], Tensor], inputs: Tensor, like: Tensor) -> Tensor:
+    """A function of one input at some points, computed in the type and on the device of `like`."""
+    with torch.no_grad():
+        return function(inputs.to(like)[:, None])[:, 0].double().cpu()

@@ -1,0 +1,129 @@
+"""A sweep's results, gathered: what runs that differ only in their seed have in common."""
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+from dlcourse.recording.results import Result, varied_settings
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """The median and the lower and upper quartile of some numbers."""
+
+    lower: float
+    median: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one depth and width that differ in their seed only.
+
+    Attributes:
+        depth: Number of hidden layers.
+        width: Units per hidden layer.
+        setting: What else varies in the sweep, readable and fit for a folder's name: "tanh-rate=0.01", or "".
+        results: The runs.
+    """
+
+    depth: int
+    width: int
+    setting: str
+    results: list[Result]
+
+    @property
+    def num_diverged(self) -> int:
+        """How many of the runs diverged."""
+        return sum(result.diverged_at is not None for result in self.results)
+
+    def quartiles(self, metric: str) -> Quartiles | None:
+        """The quartiles of one metric over the seeds; None if no run has it, as sigmoid networks have no pieces.
+
+        A run that diverged, or whose metric is not finite, is not left out, which would flatter the others: it counts
+        as worse than every number, and a quartile that lies among such runs is NaN. Counts (`num_...`) know no worse
+        and better: for them, the runs that have the metric stand alone.
+        """
+        if all(metric not in result.metrics for result in self.results):
+            return None
+        values = [result.metrics.get(metric, math.nan) for result in self.results]
+        if metric.startswith("num_"):
+            counts = [value for value in values if math.isfinite(value)]
+            return quartiles(counts) if counts else None
+        worst = -math.inf if is_better_higher(metric) else math.inf
+        return quartiles(
+            [
+                value if math.isfinite(value) and result.diverged_at is None else worst
+                for value, result in zip(values, self.results, strict=True)
+            ]
+        )
+
+
+def cells(results: Sequence[Result]) -> list[Cell]:
+    """Gathers the runs that differ in their seed only, sorted by setting, width and depth.
+
+    Runs without one width for all layers (`model.widths`) have no place in depth against width and are left out.
+    """
+    results = [result for result in results if isinstance(result.config.get("model.width"), int)]
+    settings = _settings(results)
+    gathered: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
+    order = list(dict.fromkeys(settings))  # as the runs are ordered: rate=2 before rate=10
+    for result, setting in zip(results, settings, strict=True):
+        gathered[order.index(setting), result.config["model.width"], result.config["model.depth"]].append(result)
+    return [
+        Cell(depth, width, order[index], runs)
+        for (index, width, depth), runs in sorted(gathered.items(), key=itemgetter(0))
+    ]
+
+
+def quartiles(values: Sequence[int | float]) -> Quartiles:
+    """The quartiles of at least one value, interpolated linearly between neighbours; NaN where a neighbour is infinite.
+
+    Source: Hyndman and Fan 1996, Sample Quantiles in Statistical Packages, definition 7 (numpy's and R's default).
+    """
+    ordered = sorted(values)
+
+    def quantile(fraction: float) -> float:
+        place = fraction * (len(ordered) - 1)
+        below = math.floor(place)
+        if place == below:  # ordered[below + 1] need not exist, nor be finite
+            value = ordered[below]
+        else:
+            value = ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
+        return value if math.isfinite(value) else math.nan
+
+    return Quartiles(quantile(0.25), quantile(0.5), quantile(0.75))
+
+
+def is_better_higher(metric: str) -> bool:
+    """Whether more of it is better: accuracies; errors and losses are better lower."""
+    return metric == "accuracy"
+
+
+def _settings(results: Sequence[Result]) -> list[str]:
+    """For each run, what varies besides depth, width and seed: words as they are, other values with their key's end."""
+    keys = [key for key in varied_settings(results) if key not in ("model.depth", "model.width", "seed")]
+    values = [[(key, result.config.get(key)) for key in keys] for result in results]
+    names = [
+        "-".join(
+            value if isinstance(value, str) else f"{key.rpartition('.')[2]}={value}"
+            for key, value in setting
+            if value is not None
+        )
+        for setting in values
+    ]
+    if len(set(names)) < len({repr(setting) for setting in values}):  # two settings would share a name
+        names = ["-".join(f"{key}={value!r}" for key, value in setting) for setting in values]
+    return [_fit_for_a_folder(name) for name in names]
+
+
+def _fit_for_a_folder(name: str) -> str:
+    """The name without characters that paths give a meaning to, and short enough for every file system."""
+    name = re.sub(r"[^\w.,=+\-\[\]]", "_", name)
+    if len(name) > 120:
+        name = f"{name[:110]}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
+    return name

@@ -1,0 +1,165 @@
+"""What a finished run came to: `metrics.json` in its folder, all runs of a folder, and one table of them as CSV."""
+
+import csv
+import io
+import json
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcourse.recording.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run.
+
+    Attributes:
+        run: The name of its folder.
+        config: Its configuration, flat: `{"task.name": "zigzag", "model.depth": 3, ..., "seed": 0}`.
+        metrics: What was measured at its end: `{"loss/test": 0.01, "num_pieces": 8, "num_parameters": 97, ...}`.
+        diverged_at: The step at which a loss or a parameter was no longer finite; None if that never was.
+        seconds: How long it took.
+    """
+
+    run: str
+    config: dict[str, Any]
+    metrics: dict[str, int | float]
+    diverged_at: int | None
+    seconds: int | float
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Writes `metrics.json`, the mark of a finished run, in the run's folder."""
+    content = asdict(result)
+    del content["run"]  # the folder's name, which may change
+    write_json(folder / "metrics.json", content)
+
+
+def read_result(folder: Path) -> Result:
+    """The finished run of this folder.
+
+    Raises:
+        OSError: If there is no `metrics.json` that can be read.
+        ValueError: If it is not one of ours.
+    """
+    match read_json(folder / "metrics.json"):
+        case {
+            "config": dict() as config,
+            "metrics": dict() as metrics,
+            "diverged_at": int() | None as diverged_at,
+            "seconds": int() | float() as seconds,
+        }:
+            return Result(folder.name, config, metrics, diverged_at, seconds)
+    raise ValueError("config, metrics, diverged_at and seconds are not all there")
+
+
+def read_results(folder: Path) -> list[Result]:
+    """All finished runs of `outputs/<name>`, by name, where numbers count as numbers: depth=2 before depth=10.
+
+    A file that cannot be read, or is no `metrics.json` of ours, is left out with a line on stderr.
+    """
+    results = []
+    for path in folder.glob("*/metrics.json"):
+        try:
+            results.append(read_result(path.parent))
+        except (OSError, ValueError) as error:
+            print(f"left out {path}: {error}", file=sys.stderr)
+    return sorted(results, key=lambda result: _natural_order(result.run))
+
+
+def write_csv(results: Sequence[Result], path: Path) -> None:
+    """One row a run: the settings that vary, the metrics, then all the rest.
+
+    What a run does not have is an empty field; NaN and infinity read `nan` and `inf`.
+    """
+    settings = list(dict.fromkeys(key for result in results for key in result.config))
+    metrics = list(dict.fromkeys(key for result in results for key in result.metrics))
+    varied = varied_settings(results)
+    constant = [key for key in settings if key not in varied]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", *varied, *metrics, "diverged_at", "seconds", *constant])
+    for result in results:
+        writer.writerow(
+            [
+                result.run,
+                *(result.config.get(key) for key in varied),
+                *(result.metrics.get(key) for key in metrics),
+                result.diverged_at,
+                result.seconds,
+                *(result.config.get(key) for key in constant),
+            ]
+        )
+    write_atomically(path, text.getvalue().encode())
+
+
+def varied_settings(results: Sequence[Result]) -> list[str]:
+    """The configuration's keys that have more than one value among the runs, in the configuration's order."""
+    keys = dict.fromkeys(key for result in results for key in result.config)
+    # repr tells 1, True and "1" apart, and lists have no hash
+    return [key for key in keys if len({repr(result.config.get(key)) for result in results}) > 1]
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON, atomically and waiting for the disk.
+
+    JSON has no NaN and no infinity: they are written as the strings "NaN", "Infinity" and "-Infinity" (as Protocol
+    Buffers do), which `read_json` makes numbers again. A string of that spelling is therefore refused.
+
+    Raises:
+        ValueError: If the content holds one of these three strings.
+        TypeError: If it holds something that is neither a dict, a list, a string, a number, a bool nor None.
+    """
+    text = json.dumps(_written(content), indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode(), sync=True)
+
+
+def read_json(path: Path) -> Any:
+    """Reads what `write_json` wrote.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
+    return _read(json.loads(path.read_text(encoding="utf-8")))
+
+
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _written(content: Any) -> Any:
+    """The content with strings in place of NaN and infinity."""
+    match content:
+        case dict():
+            return {key: _written(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_written(value) for value in content]
+        case float() if math.isnan(content):
+            return "NaN"
+        case float() if math.isinf(content):
+            return "Infinity" if content > 0 else "-Infinity"
+        case str() if content in _NOT_FINITE:
+            raise ValueError(f"a string must not be one of {', '.join(_NOT_FINITE)}, got {content!r}")
+    return content
+
+
+def _read(content: Any) -> Any:
+    """The content with NaN and infinity in place of their strings."""
+    match content:
+        case dict():
+            return {key: _read(value) for key, value in content.items()}
+        case list():
+            return [_read(value) for value in content]
+        case str():
+            return _NOT_FINITE.get(content, content)
+    return content
+
+
+def _natural_order(name: str) -> list[str | int]:
+    """A sorting key in which "depth=2" comes before "depth=10"."""
+    # Text and digits take turns, so two keys are compared like with like.
+    return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", name))]

@@ -1,0 +1,163 @@
+"""What every task is: data, a loss, a metric, and the lines on which a network's pieces are counted."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from dlcourse.losses import Loss
+from dlcourse.streams import stream
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+NUM_LINES = 20
+"""Lines between data points on which pieces are counted where the inputs have more than one feature."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data items of one member, or of a whole stack (then with a leading `members` axis)."""
+
+    train_inputs: Float[Tensor, "*members num_train in_features"]
+    train_targets: Float[Tensor, "*members num_train out_features"]
+    test_inputs: Float[Tensor, "*members num_test in_features"]
+    test_targets: Float[Tensor, "*members num_test out_features"]
+
+
+@dataclass(kw_only=True)
+class Task(ABC):
+    """A task to train on; its children are schema, documentation and constructor in one.
+
+    Attributes:
+        name: The task's name in configurations and folders.
+        metric: The key of the most telling entry of `metrics`.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def in_features(self) -> int:
+        """Size of one input."""
+
+    @property
+    @abstractmethod
+    def out_features(self) -> int:
+        """Size of one target."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> Loss:
+        """What training makes small."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether training takes new items from `draw` at every step instead of picking from the training data."""
+        return False
+
+    @abstractmethod
+    def data(self, seed: int) -> Data:
+        """The data of the member with this seed: a pure function of the task and the seed.
+
+        Returns:
+            float64 tensors on the CPU, without a members axis. For a fresh task the training part is a sample on which
+            the training loss can be measured.
+        """
+
+    def draw(
+        self, num: int, generator: torch.Generator
+    ) -> tuple[Float64[Tensor, "num in_features"], Float64[Tensor, "num out_features"]]:
+        """Fresh data items.
+
+        Args:
+            num: How many.
+            generator: Where they come from.
+
+        Returns:
+            Inputs and targets.
+
+        Raises:
+            NotImplementedError: If the task has a fixed stock of data; such a task is never `fresh`.
+        """
+        raise NotImplementedError(f"{self.name} has a fixed stock of data items and no source of fresh ones")
+
+    @abstractmethod
+    def metrics(self, network: Callable[[Tensor], Tensor], data: Data) -> dict[str, Float64[Tensor, "members"]]:
+        """How well each member solves the task.
+
+        Args:
+            network: Maps `[num, in_features]` (the same items for all members) or `[members, num, in_features]` to
+                `[members, num, out_features]`. It is called with the dtype and on the device of `data.test_inputs`.
+            data: The members' data, stacked, or without a members axis if all share it.
+
+        Returns:
+            One value per member for every metric.
+        """
+
+    def lines(
+        self, seed: int
+    ) -> tuple[Float64[Tensor, "num_lines in_features"], Float64[Tensor, "num_lines in_features"]]:
+        """Starts and ends of the segments on which pieces are counted: lines between two training inputs.
+
+        Args:
+            seed: Chooses the inputs, and their data where the task's data depends on a seed.
+        """
+        return lines_between(self.data(seed).train_inputs, NUM_LINES, stream(seed, "lines"))
+
+
+def lines_between(
+    points: Float[Tensor, "num in_features"], num_lines: int, generator: torch.Generator
+) -> tuple[Float[Tensor, "num_lines in_features"], Float[Tensor, "num_lines in_features"]]:
+    """Lines between two different points, chosen uniformly: first the start, then an end that differs from it.
+
+    Returns:
+        Starts and ends.
+
+    Raises:
+        ValueError: If all points are the same.
+    """
+    starts = points[torch.randint(len(points), (num_lines,), generator=generator)]
+    differs = (starts[:, None] != points).any(-1)
+    if not differs.any(-1).all():
+        raise ValueError(f"a line needs two different points, but all {len(points)} are the same")
+    ends = points[torch.multinomial(differs.double(), 1, generator=generator)[:, 0]]
+    return starts, ends
+
+
+def one_hot_accuracy(
+    outputs: Float[Tensor, "members num classes"], targets: Float[Tensor, "*members num classes"]
+) -> Float64[Tensor, "members"]:
+    """Fraction of items whose largest output is the target's class; an item with a NaN among its outputs is wrong."""
+    right = outputs.argmax(-1) == targets.argmax(-1)
+    return (right & ~outputs.isnan().any(-1)).double().mean(-1)
+
+
+def check_whole(name: str, value: object, lowest: int, highest: int | None = None) -> None:
+    """Refuses a field that is not a whole number in its range, naming field, value and range."""
+    allowed = f"at least {lowest}" if highest is None else f"between {lowest} and {highest}"
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number {allowed}, got {value!r}")
+    if value < lowest or (highest is not None and value > highest):
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+
+
+def check_number(name: str, value: object, lowest: float, highest: float) -> None:
+    """Refuses a field that is not a number in its range (NaN never is), naming field, value and range."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number between {lowest:g} and {highest:g}, got {value!r}")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, got {value}")
+
+
+def check_choice(name: str, value: object, choices: type[Choice]) -> Choice:
+    """The choice of this name; refuses any other, naming field, value and choices."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

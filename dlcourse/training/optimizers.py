@@ -1,0 +1,157 @@
+"""Stochastic gradient descent as on the slide, with momentum, and Adam, on whole stacks at once.
+
+Every update is elementwise, so the parameters of all members lie in one flat buffer and are updated in a few passes,
+whatever the architecture. Each member has its own rate; the schedule is common to all.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+
+class Schedule(StrEnum):
+    """How the rate eta changes with the step t = 0, 1, ...
+
+    - `constant`: eta(t) = eta;
+    - `inverse`: eta(t) = eta / (1 + t / decay_steps): the slide's eta -> 0, slowly enough that sum eta = infinity and
+      fast enough that sum eta^2 < infinity (Robbins & Monro 1951);
+    - `cosine`: eta(t) = eta (1 + cos(pi t / num_steps)) / 2 (Loshchilov & Hutter 2017, eq. 5).
+    """
+
+    constant = "constant"
+    inverse = "inverse"
+    cosine = "cosine"
+
+
+@dataclass(kw_only=True)
+class Optimizer:
+    """What `SGD` and `Adam` share: the rate eta and its schedule.
+
+    Attributes:
+        rate: The rate eta at the first step, above 0.
+        schedule: How it changes.
+        decay_steps: Steps after which an `inverse` schedule has halved the rate.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    rate: float = 0.01
+    schedule: Schedule = Schedule.constant
+    decay_steps: int = 1000
+
+    def __post_init__(self) -> None:
+        self.schedule = Schedule(self.schedule)
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise ValueError(f"optimizer.rate must be a finite number above 0, got {self.rate}")
+        if self.decay_steps < 1:
+            raise ValueError(f"optimizer.decay_steps must be at least 1, got {self.decay_steps}")
+
+    def rate_factor(self, step: int, num_steps: int) -> float:
+        """eta(t) / eta(0) for the update that leads from step t to t + 1."""
+        match self.schedule:
+            case Schedule.constant:
+                return 1.0
+            case Schedule.inverse:
+                return 1 / (1 + step / self.decay_steps)
+            case Schedule.cosine:
+                return (1 + math.cos(math.pi * step / num_steps)) / 2
+
+    def buffers(self, parameters: Tensor) -> list[Tensor]:
+        """Memory for what `update_` keeps from one step to the next, before the first step."""
+        raise NotImplementedError
+
+    def update_(
+        self, parameters: Tensor, gradients: Tensor, buffers: list[Tensor], rates: Tensor, step: int, factor: float
+    ) -> None:
+        """One step, in place; all tensors flat and of one size, overwriting `gradients` as scratch.
+
+        Args:
+            parameters: All members' parameters.
+            gradients: Their gradients.
+            buffers: What `buffers` gave.
+            rates: Each parameter's eta(0).
+            step: Steps done before.
+            factor: eta(t) / eta(0).
+        """
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class SGD(Optimizer):
+    """theta <- theta - eta v with v <- momentum v + dL/dtheta.
+
+    With a batch of one item, momentum 0 and the schedule `inverse` it is the slide's algorithm.
+
+    Attributes:
+        momentum: At least 0 and below 1; 0 is plain gradient descent.
+
+    Source: slide "Training Feed-Forward Neural Networks", step 2; momentum as in `torch.optim.SGD`.
+    """
+
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optimizer.momentum must be at least 0 and below 1, got {self.momentum}")
+
+    def buffers(self, parameters: Tensor) -> list[Tensor]:
+        """The velocity v, if there is momentum."""
+        return [torch.zeros_like(parameters)] if self.momentum else []
+
+    def update_(
+        self, parameters: Tensor, gradients: Tensor, buffers: list[Tensor], rates: Tensor, step: int, factor: float
+    ) -> None:
+        """One step, in place (see `Optimizer`)."""
+        velocity = buffers[0].mul_(self.momentum).add_(gradients) if self.momentum else gradients
+        parameters.sub_(torch.mul(velocity, rates, out=gradients), alpha=factor)
+
+
+@dataclass(kw_only=True)
+class Adam(Optimizer):
+    """theta <- theta - eta m^ / (sqrt(v^) + epsilon), with running means m of the gradient and v of its square.
+
+    Attributes:
+        beta1: Memory of m, at least 0 and below 1.
+        beta2: Memory of v, at least 0 and below 1.
+        epsilon: Above 0.
+
+    Source: Kingma & Ba 2015, algorithm 1; not on the slides.
+    """
+
+    rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, beta in (("beta1", self.beta1), ("beta2", self.beta2)):
+            if not 0 <= beta < 1:
+                raise ValueError(f"optimizer.{name} must be at least 0 and below 1, got {beta}")
+        if not (self.epsilon > 0 and math.isfinite(self.epsilon)):
+            raise ValueError(f"optimizer.epsilon must be a finite number above 0, got {self.epsilon}")
+
+    def buffers(self, parameters: Tensor) -> list[Tensor]:
+        """m, v, the number of steps, and room for the direction of a step."""
+        mean, square, direction = (torch.zeros_like(parameters) for _ in range(3))
+        return [mean, square, parameters.new_zeros((), dtype=torch.float32), direction]
+
+    def update_(
+        self, parameters: Tensor, gradients: Tensor, buffers: list[Tensor], rates: Tensor, step: int, factor: float
+    ) -> None:
+        """One step, in place (see `Optimizer`)."""
+        mean, square, num_steps, direction = buffers
+        num_steps.fill_(step + 1)
+        # torch's fused kernel (behind `torch.optim.Adam(fused=True)`) makes one pass of what would be eight, but knows
+        # one rate for all: from zero, at rate eta(t) / eta(0), it leaves the direction, which each rate then scales.
+        torch._fused_adam_(
+            [direction.zero_()], [gradients], [mean], [square], [], [num_steps],
+            lr=factor, beta1=self.beta1, beta2=self.beta2, weight_decay=0.0, eps=self.epsilon,
+            amsgrad=False, maximize=False,
+        )  # fmt: skip
+        parameters.addcmul_(direction, rates)

@@ -1,0 +1,54 @@
+"""What all tests share: shapes checked at every call, one thread, and the same random numbers every time."""
+
+import os
+
+import matplotlib
+import pytest
+import torch
+from hypothesis import register_random, settings
+from jaxtyping import install_import_hook
+
+# Before anything imports dlcourse: each call of a public function checks the shapes in its signature. Not for
+# dlcourse.networks, because a checked `forward` can no longer be compiled, exported or traced.
+install_import_hook(
+    [
+        "dlcourse.layerwise",
+        "dlcourse.losses",
+        "dlcourse.pieces",
+        "dlcourse.recording",
+        "dlcourse.tasks",
+        "dlcourse.training",
+    ],
+    "beartype.beartype",
+)
+
+matplotlib.use("Agg")  # figures need no screen
+torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+class TorchRandom:
+    """torch's global generator in the form that hypothesis resets before each example."""
+
+    seed = staticmethod(torch.manual_seed)
+    getstate = staticmethod(torch.get_rng_state)
+    setstate = staticmethod(torch.set_rng_state)
+
+
+torch_random = TorchRandom()  # hypothesis holds only a weak reference
+register_random(torch_random)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Lets no test depend on the tests before it, where foreign code draws from torch's global generator."""
+    torch.manual_seed(0)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips the tests marked `cuda` where there is no CUDA device."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
