@@ -46,6 +46,9 @@ def main() -> None:
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         sys.exit(_complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
+    except BrokenPipeError:  # what reads our output has seen enough of it: `dlcourse ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is valid, and the same command goes on from there", file=sys.stderr)
         sys.exit(130)

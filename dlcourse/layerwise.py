@@ -6,6 +6,8 @@ batch of inputs and a whole stack of networks at once, in memory laid out before
 Neither uses autograd; the tests use it as their judge.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -216,6 +218,10 @@ class Sweep:
                 self._activation.multiply_derivative_(self._flat_deltas[i - 1], self._flat_outputs[i - 1])
 
 
+# Items whose outputs are computed at once: few enough that a stack's activations stay in the cache.
+EVALUATED_AT_ONCE = 256
+
+
 def outputs(
     members: Stack, inputs: Float[Tensor, "n in_features"] | Float[Tensor, "members n in_features"]
 ) -> Float[Tensor, "members n out_features"]:
@@ -229,14 +235,29 @@ def outputs(
         The outputs, in memory of their own.
     """
     if not is_layered(members.architecture):
-        return members(inputs)
+        with torch.no_grad():
+            return members(inputs)
     company = beside_itself(members)
-    if inputs.ndim == 3 and len(inputs) == 1:
-        inputs = inputs[0]
-    if inputs.ndim == 2:
-        inputs = inputs.expand(company.num_members, *inputs.shape)
-    with torch.no_grad():
-        return Sweep(company, inputs.shape[1]).forward(inputs)[: members.num_members].clone()
+    n = inputs.shape[-2]
+    inputs = inputs.expand(company.num_members, n, inputs.shape[-1])
+    at_once = min(n, EVALUATED_AT_ONCE)
+    with one_thread(), torch.no_grad():
+        sweep = Sweep(company, at_once)
+        parts = [sweep.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
+        if n % at_once:  # the buffers hold whole parts: the last one begins earlier, and what it repeats is dropped
+            parts.append(sweep.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
+    return torch.cat(parts, dim=1)[: members.num_members]
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread for the time being: networks of this size gain nothing from more, and their bits would vary."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def is_layered(network: nn.Module) -> bool:

@@ -159,15 +159,15 @@ def _measure(
     config: RunConfig, snapshot: Snapshot, data: Data, lines: list[Tensor], histories: list[History]
 ) -> None:
     """Adds a point to every curve of every member."""
-    members = snapshot.members
+    test_outputs = outputs(snapshot.members, data.test_inputs)
 
     def network(inputs: Tensor) -> Tensor:
-        return outputs(members, inputs)
+        return test_outputs if inputs is data.test_inputs else outputs(snapshot.members, inputs)
 
     loss = config.task.loss
     values = {
         "loss/train": loss(network(data.train_inputs), data.train_targets).mean(1).tolist(),
-        "loss/test": loss(network(data.test_inputs), data.test_targets).mean(1).tolist(),
+        "loss/test": loss(test_outputs, data.test_targets).mean(1).tolist(),
         "rate": snapshot.rates,
     }
     for name, metric in config.task.metrics(network, data).items():
@@ -231,7 +231,7 @@ def _picture(config: RunConfig, network: torch.nn.Module, result: Result) -> tup
             start=task.low,
             end=task.high,
             title=title,
-            breakpoints=() if found is None else found.breakpoints[:, 0],
+            breakpoints=() if found is None else found.points(found.breakpoints)[:, 0],
             num_pieces=None if found is None else found.num_pieces,
             metrics=metrics,
         )

@@ -41,6 +41,28 @@ def test_target_by_hand() -> None:
     assert ZigZag(num_folds=3).target(x).tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
 
 
+@given(st.integers(-(2**30), 2**30), st.integers(1, 20))
+def test_centred_target_is_the_same_function_elsewhere(numerator: int, num_folds: int) -> None:
+    x = Fraction(numerator, 2**29)
+    y = ZigZag(num_folds=num_folds, centred=True).target(torch.tensor(float(x), dtype=torch.float64)).item()
+    # x -> 2 (x - 1) and y -> 4 (y - 1/2), undone by hand
+    assert Fraction(y) / 4 + Fraction(1, 2) == triangle_wave(x / 2 + 1, num_folds)
+
+
+def test_centred_data_cover_the_centred_domain() -> None:
+    task = ZigZag(num_folds=4, centred=True, num_train=2000)
+    data = task.data(seed=0)
+    assert (task.low, task.high) == (-2.0, 2.0)
+    assert data.train_inputs.min() < -1.9
+    assert data.train_inputs.max() > 1.9
+    for x, y in zip(data.train_inputs[:, 0].tolist(), data.train_targets[:, 0].tolist(), strict=True):
+        assert Fraction(y) / 4 + Fraction(1, 2) == triangle_wave(Fraction(x) / 2 + 1, 4)
+    grid = task.grid()[:, 0]
+    assert (grid[0], grid[-1]) == (-2, 2)
+    starts, ends = task.lines(seed=0)
+    assert (starts.item(), ends.item()) == (-2, 2)
+
+
 @pytest.mark.parametrize("num_folds", [1, 2, 5, 12, 20])
 def test_target_has_two_to_the_num_folds_pieces(num_folds: int) -> None:
     task = ZigZag(num_folds=num_folds)

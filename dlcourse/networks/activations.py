@@ -18,6 +18,10 @@ class Activation(StrEnum):
     sigmoid = "sigmoid"
     tanh = "tanh"
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"activation must be one of {', '.join(cls)}, got {value}")
+
     def __call__(self, x: Tensor) -> Tensor:
         """g(x), elementwise."""
         match self:

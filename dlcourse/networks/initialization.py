@@ -19,6 +19,10 @@ class Initialization(StrEnum):
     he = "he"
     xavier = "xavier"
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"initialization must be one of {', '.join(cls)}, got {value}")
+
 
 def initialize_(network: nn.Module, scheme: Initialization | str, generator: torch.Generator | None = None) -> nn.Module:
     """Draws the parameters of every `nn.Linear` inside `network` anew, in place.
@@ -40,7 +44,8 @@ def initialize_(network: nn.Module, scheme: Initialization | str, generator: tor
             match scheme:
                 case Initialization.torch:
                     bound = 1 / math.sqrt(layer.in_features)
-                    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+                    # The same bound in nn.Linear's own words, which round differently.
+                    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
                     if layer.bias is not None:
                         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
                 case Initialization.he:

@@ -99,7 +99,8 @@ class MLP(nn.Module):
             in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
         )
         self.output = nn.Linear(self.hidden.out_features, out_features, device=device, dtype=dtype)
-        initialize_(self, initialization, generator)
+        if generator is not None or initialization != Initialization.torch:  # else the values are drawn already
+            initialize_(self, initialization, generator)
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         y: Tensor = self.output(self.hidden(x))

@@ -61,12 +61,12 @@ class SoftmaxClassifier(nn.Module):
             body = HiddenLayers(
                 in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
             )
-            initialize_(body, initialization, generator)
             body_features = body.out_features
         assert body_features is not None
         self.body = body
         self.softmax = nn.Linear(body_features, num_classes, device=device, dtype=dtype)
-        initialize_(self.softmax, initialization, generator)
+        if generator is not None or initialization != Initialization.torch:  # else the values are drawn already
+            initialize_(self.softmax if width is None else self, initialization, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits W_S h + b_S, `[..., num_classes]`."""

@@ -38,7 +38,8 @@ def read(network: nn.Module | Stack) -> list[Layer]:
         network: In any floating-point type of at most 64 bits, on any device.
 
     Returns:
-        The layers, first to last, as copies on the CPU.
+        The layers, first to last, as copies on the CPU. The last one is never followed by ReLU; the identity is added
+        where it would be.
 
     Raises:
         TypeError: If the network has a layer that is not understood; the message names it.
@@ -57,6 +58,10 @@ def read(network: nn.Module | Stack) -> list[Layer]:
             raise ValueError(f"the network must have an affine layer before its first ReLU, got {architecture}")
     if not layers:
         raise ValueError(f"the network must have at least one affine layer, got {architecture}")
+    if layers[-1].relu:
+        members, out_features = layers[-1].bias.shape
+        identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
+        layers.append(Layer(identity, np.zeros((members, out_features)), relu=False))
     return layers
 
 
@@ -66,7 +71,9 @@ def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
         case MLP() | SoftmaxClassifier():
             affine_names, activation = layer_names(module)
             if activation is not Activation.relu:
-                raise ValueError(f"activation must be relu to count pieces, got {activation} in {_described(module, name)}")
+                raise ValueError(
+                    f"activation must be relu to count pieces, got {activation} in {_described(module, name)}"
+                )
             for i, affine_name in enumerate(affine_names):
                 if i > 0:
                     yield nn.ReLU()
@@ -83,7 +90,9 @@ def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
             pass
         case nn.Dropout():
             if module.training and module.p > 0:
-                raise ValueError(f"dropout must be in evaluation mode, but {_described(module, name)} is training: call eval()")
+                raise ValueError(
+                    f"dropout must be in evaluation mode, but {_described(module, name)} is training: call eval()"
+                )
         case _:
             raise TypeError(
                 "pieces are counted of MLP, SoftmaxClassifier and nn.Sequential of Linear, ReLU, Identity, Flatten and "
@@ -110,7 +119,11 @@ def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:
 
 def _numbers(values: Tensor, name: str) -> Float[np.ndarray, "members *shape"]:
     """A parameter of all members, in float64."""
-    numbers = values.detach().to("cpu", torch.float64, copy=True).numpy()
+    if not values.is_floating_point():
+        raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
+    if values.dtype is torch.bfloat16:  # which NumPy does not know
+        values = values.float()
+    numbers = values.detach().cpu().numpy().astype(np.float64)
     finite = np.isfinite(numbers)
     if not finite.all():
         raise ValueError(f"{name} must be finite, got {numbers[~finite][0]} in member {np.argwhere(~finite)[0, 0]}")

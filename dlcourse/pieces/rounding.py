@@ -1,26 +1,48 @@
 """How far floats may be from the exact numbers: derived bounds, so that a sign is believed only where it is proven.
 
-The sum of n products in float64, in whatever order, is off by at most n u / (1 - n u) times the sum of their sizes,
+A sum of n products in float64, in whatever order, is off by at most n u / (1 - n u) times the sum of their sizes,
 u = 2^-53 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). And it is not off at all if all the
-products are integer multiples of one power of two, the quantum, and their sizes sum to less than 2^53 quanta: then no
-partial sum needs more than the 53 bits that there are. The second fact proves the zeros of networks with small integers
-for weights, such as nested tents, for the price of a few operations on floats.
+products are integer multiples of one power of two, a quantum, and their sizes sum to less than 2^53 quanta: no partial
+sum then needs more than the 53 bits that there are. The second fact proves the zeros of networks whose weights are
+small integers, such as nested tents, for the price of a few operations on floats.
 """
 
 import numpy as np
 from jaxtyping import Float
 
-EPS = 2.0**-52  # 2 u; bounds written with it are twice what they have to be
-SLACK = 1 + 2.0**-30  # a bound times this is a bound although it was itself rounded, up to 2^20 times
-EXACT = 2.0**52  # quanta; half of what is allowed, since sizes are rounded too
+EPS = 2.0**-52  # 2 u: bounds written with it are twice what they must be
+SLACK = 1 + 2.0**-20  # a bound times this is one although it was itself rounded, up to 2^32 times
 TINY = 2.0**-1000  # more than all that is lost where products fall below the smallest float, 2^-1074
+TINY_NORM = 2.0**-100  # the same for norms, which are made of eighth powers
+EXACT = 2.0**52  # quanta, half of what is allowed: sizes are rounded too
 
 
-def lowest_bit(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """The largest power of two of which each number is an integer multiple; infinity for 0."""
-    bits = values.view(np.int64)
-    fraction = bits & (2**52 - 1)
-    # Clearing the lowest set bit of a fraction takes the lowest binary digit from the number.
-    shorter = (bits & (bits - 1)).view(np.float64)
-    lowest = np.abs(values - np.where(fraction != 0, shorter, 0))
-    return np.where(lowest == 0, np.inf, lowest)
+def quantum(numbers: Float[np.ndarray, "numbers sets"]) -> Float[np.ndarray, " sets"]:
+    """The largest power of two of which all numbers of a set are integer multiples; infinity if all are 0.
+
+    0 (unknown) if it is less than 2^-26 of the largest number: products of longer numbers need more than 53 bits.
+    """
+    largest = np.abs(numbers).max(axis=0)
+    exponent = np.frexp(largest)[1]
+    scaled = numbers * np.ldexp(1.0, 26 - exponent)
+    whole = scaled.astype(np.int64)
+    bits = np.bitwise_or.reduce(whole, axis=0)
+    lowest = np.ldexp((bits & -bits).astype(np.float64), exponent - 26)
+    return np.where(largest == 0, np.inf, np.where((whole == scaled).all(axis=0), lowest, 0))
+
+
+def norm(
+    weight: Float[np.ndarray, "members out_features in_features"], num_vectors: int
+) -> Float[np.ndarray, " members"]:
+    """A bound for the 2-norm of each member's W, that is for how much W can stretch an error.
+
+    |W| <= |(W W^T)^2|_F^(1/4), about 1.1 |W| for a large random square matrix; where that would cost more than applying
+    W to the vectors, |W| <= |W|_F instead.
+    """
+    num_outputs, num_inputs = weight.shape[1:]
+    if min(num_outputs, num_inputs) > max(64, num_vectors):
+        return np.asarray(np.einsum("moi,moi->m", weight, weight) ** 0.5 + TINY_NORM)
+    transposed = weight.transpose(0, 2, 1)
+    gram = weight @ transposed if num_outputs < num_inputs else transposed @ weight
+    gram = gram @ gram
+    return np.asarray(np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)

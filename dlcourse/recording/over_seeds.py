@@ -85,7 +85,7 @@ def quartiles(values: Sequence[int | float]) -> Quartiles:
 
     Source: Hyndman and Fan 1996, Sample Quantiles in Statistical Packages, definition 7 (numpy's and R's default).
     """
-    ordered = sorted(values)
+    ordered = sorted(float(value) for value in values)
 
     def quantile(fraction: float) -> float:
         place = fraction * (len(ordered) - 1)

@@ -28,7 +28,11 @@ class ZigZag(Task):
     tent[2](x) = max(0, 2 x) - max(0, 4 (x - 1/2)) from [0, 1] to [0, 1].
     On [0, 2] it has 2^num_folds linear pieces of equal length, of slopes +-2^(num_folds - 1), between 0 and 1.
 
-    Training and test inputs are uniform on [0, 2], from separate random streams.
+    Training and test inputs are uniform on the domain, from separate random streams.
+
+    `centred` carries the same function to domain and range [-2, 2]: x -> 2 (x - 1), y -> 4 (y - 1/2). On [0, 2] most
+    units of an ordinary initialisation bend outside the domain; around 0 all have a chance. Pieces stay pieces; slopes
+    double and errors are in the new units.
 
     Args:
         num_folds: How many tents are nested, 1 to 20.
@@ -36,6 +40,7 @@ class ZigZag(Task):
         num_train: Number of training items.
         num_test: Number of test items.
         fresh: Train on new items at every step.
+        centred: Carry domain and range to [-2, 2].
 
     Raises:
         TypeError, ValueError: If a field is out of range.
@@ -46,14 +51,13 @@ class ZigZag(Task):
 
     name: ClassVar[str] = "zigzag"
     metric: ClassVar[str] = "mean_squared_error"
-    low: ClassVar[float] = 0.0
-    high: ClassVar[float] = 2.0
 
     num_folds: int = 3
     noise: float = 0.0
     num_train: int = 1000
     num_test: int = 1000
     fresh: bool = False
+    centred: bool = False
 
     def __post_init__(self) -> None:
         check_whole("num_folds", self.num_folds, 1, MAX_FOLDS)
@@ -72,6 +76,16 @@ class ZigZag(Task):
         return 1
 
     @property
+    def low(self) -> float:
+        """Left end of the domain."""
+        return -2.0 if self.centred else 0.0
+
+    @property
+    def high(self) -> float:
+        """Right end of the domain."""
+        return 2.0
+
+    @property
     def loss(self) -> SquaredError:
         """Squared error."""
         return SquaredError()
@@ -81,20 +95,24 @@ class ZigZag(Task):
 
         Exact, without any rounding, for every floating-point x in [0, 2]: multiplying by 2 rounds nothing, and where
         max cuts nothing off, each difference is a multiple of the last bit of its larger term and not larger than it.
+        Centred, it is exact where x / 2 + 1 is, and draws and grid points are such x.
         """
+        if self.centred:
+            x = x / 2 + 1
         y = torch.relu(x) - torch.relu(2 * (x - 1))
         for _ in range(self.num_folds - 1):
             y = torch.relu(2 * y) - torch.relu(4 * (y - 0.5))
-        return y
+        return 4 * (y - 0.5) if self.centred else y
 
     def grid(self) -> Float64[Tensor, "num 1"]:
-        """Evenly spaced points of [0, 2], all ends of pieces among them, with at least 1,024 steps and 4 per piece."""
+        """Evenly spaced points of the domain, all ends of pieces among them, with at least 1,024 steps and 4 per piece."""
         num_intervals: int = max(MIN_GRID_INTERVALS, MIN_GRID_INTERVALS_PER_PIECE * 2**self.num_folds)
         # Powers of two: every point is a floating-point number, in float32 too.
-        return torch.arange(num_intervals + 1, dtype=torch.float64)[:, None] * (self.high / num_intervals)
+        steps = torch.arange(num_intervals + 1, dtype=torch.float64)[:, None]
+        return self.low + (self.high - self.low) / num_intervals * steps
 
     def draw(self, num: int, generator: torch.Generator) -> tuple[Float64[Tensor, "num 1"], Float64[Tensor, "num 1"]]:
-        """Fresh items: x uniform on [0, 2], y = f(x) + noise."""
+        """Fresh items: x uniform on the domain, y = f(x) + noise."""
         x = self.low + (self.high - self.low) * torch.rand(num, 1, generator=generator, dtype=torch.float64)
         return x, self.target(x) + self.noise * torch.randn(num, 1, generator=generator, dtype=torch.float64)
 
@@ -123,5 +141,5 @@ class ZigZag(Task):
         }
 
     def lines(self, seed: int) -> tuple[Float64[Tensor, "1 1"], Float64[Tensor, "1 1"]]:
-        """The one segment [0, 2], whatever the seed."""
+        """The whole domain, whatever the seed."""
         return torch.tensor([[self.low]], dtype=torch.float64), torch.tensor([[self.high]], dtype=torch.float64)

@@ -1,13 +1,12 @@
 """The training loop: a stack of members in, snapshots of it out."""
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from dlcourse.layerwise import Sweep, beside_itself, is_layered
+from dlcourse.layerwise import Sweep, beside_itself, is_layered, one_thread
 from dlcourse.losses import Loss
 from dlcourse.networks import Stack
 from dlcourse.training.autograd import AutogradSweep, refuse_changing_modules
@@ -107,7 +106,7 @@ def train(
     step = 0
     while step < num_steps:
         following = num_steps if snapshot_every is None else min(num_steps, step + snapshot_every)
-        with _one_thread(), without_autograd():  # not around the yield: they would leak into the caller's code
+        with one_thread(), without_autograd():  # not around the yield: they would leak into the caller's code
             advance(step, following)
         step = following
         yield snapshot(step)
@@ -117,14 +116,3 @@ def _not_finite(values: Mapping[str, Tensor]) -> list[bool]:
     """Which members hold a value that is NaN or infinite."""
     finite = torch.stack([value.isfinite().flatten(1).all(1) for value in values.values()]).all(0)
     return (~finite).tolist()  # type: ignore[no-any-return]
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One torch thread for the time being."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -24,7 +24,11 @@ class StackLauncher(Launcher):
     """Takes the jobs of any sweeper; all are checked before the first one trains."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keeps what Hydra gives; the task function is not needed, for the jobs do not run one by one."""
+        """Keeps what Hydra gives, but for the task function: the jobs do not run one by one."""
+        from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
+
+        # the sweeper, which checks every job before it launches any, has the same context
+        hydra_context.config_loader = SweepConfigLoader(hydra_context.config_loader)
         self._config_loader = hydra_context.config_loader
         self._config = config
 

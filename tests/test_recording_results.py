@@ -1,0 +1,128 @@
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcourse.recording import Result, read_json, read_results, write_csv, write_json, write_result
+
+
+def result(run: str = "run", **config: Any) -> Result:
+    return Result(run, config, {"loss/test": 0.25, "num_pieces": 8}, None, 1.5)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality in which NaN equals NaN and 1 is not 1.0."""
+    return repr(a) == repr(b)
+
+
+contents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text().filter(lambda text: "N" not in text[:2]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+).filter(lambda content: "Infinity" not in repr(content))
+
+
+@given(content=contents)
+def test_json_comes_back(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "content.json"
+    write_json(path, content)
+    assert same(read_json(path), content)
+
+
+def test_json_is_valid_json(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": math.nan, "b": [math.inf, -math.inf, 1.5], "c": "größer"})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert content == {"a": "NaN", "b": ["Infinity", "-Infinity", 1.5], "c": "größer"}
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_strings_that_would_come_back_as_numbers_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=f"must not be one of NaN, Infinity, -Infinity, got '{text}'"):
+        write_json(tmp_path / "content.json", {"name": [text]})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="set is not JSON serializable"):
+        write_json(tmp_path / "content.json", {"a": {1, 2}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_come_back_in_natural_order(tmp_path: Path) -> None:
+    written = [
+        Result("zigzag-depth=1", {"model.depth": 1, "widths": [4, 8]}, {"loss": math.nan}, 7, 2.0),
+        Result("zigzag-depth=2", {"model.depth": 2, "widths": None}, {"loss": 0.5, "num_pieces": 9}, None, 3.25),
+        Result("zigzag-depth=10", {"model.depth": 10, "widths": None}, {"loss": math.inf}, 0, 4.0),
+    ]
+    for each in reversed(written):
+        (tmp_path / each.run).mkdir()
+        write_result(tmp_path / each.run, each)
+    assert same(read_results(tmp_path), written)
+
+
+def test_metrics_json_is_as_documented(tmp_path: Path) -> None:
+    write_result(tmp_path, Result("run", {"task.name": "zigzag", "seed": 0}, {"num_pieces": 8}, None, 1.5))
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {
+        "config": {"task.name": "zigzag", "seed": 0},
+        "metrics": {"num_pieces": 8},
+        "diverged_at": None,
+        "seconds": 1.5,
+    }
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["", '{"config": {"a"', "[]", '"text"', '{"config": {}, "metrics": {}}', b"\xff\xfe", None],
+    ids=["empty", "cut off", "list", "string", "incomplete", "binary", "folder"],
+)
+def test_broken_files_are_left_out_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str | bytes | None
+) -> None:
+    for name in ("broken", "whole", "unfinished"):
+        (tmp_path / name).mkdir()
+    path = tmp_path / "broken" / "metrics.json"
+    if broken is None:
+        path.mkdir()
+    else:
+        path.write_bytes(broken.encode() if isinstance(broken, str) else broken)
+    write_result(tmp_path / "whole", result("whole"))
+    assert [each.run for each in read_results(tmp_path)] == ["whole"]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"left out {path}: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_no_folder_no_results(tmp_path: Path) -> None:
+    assert read_results(tmp_path / "none") == []
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    results = [
+        Result("a", {"task.name": "zigzag", "model.depth": 1, "rate": 0.1, "seed": 0}, {"loss": 0.5}, None, 2.0),
+        Result("b, c", {"task.name": "zigzag", "model.depth": 2, "rate": 0.1}, {"loss": math.nan, "n": 3}, 40, 3.0),
+    ]
+    write_csv(results, path)
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["run", "model.depth", "seed", "loss", "n", "diverged_at", "seconds", "task.name", "rate"],
+        ["a", "1", "0", "0.5", "", "", "2.0", "zigzag", "0.1"],
+        ["b, c", "2", "", "nan", "3", "40", "3.0", "zigzag", "0.1"],
+    ]
+
+
+def test_csv_tells_a_one_from_true(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    write_csv([result("a", flag=1, same=2), result("b", flag=True, same=2)], path)
+    assert path.read_text().splitlines()[0].split(",")[:2] == ["run", "flag"]
