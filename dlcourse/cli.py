@@ -15,7 +15,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from dlcourse import runs, tasks, training
 from dlcourse.config import RunConfig
@@ -41,7 +41,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing some with their traceback
     try:
         _main()
-    except RefusedError as error:
+    except (RefusedError, runs.FolderTakenError) as error:
         sys.exit(_complaint(str(error)))
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
@@ -69,14 +69,10 @@ def to_run_config(config: DictConfig) -> RunConfig:
 
 
 def run_one(config: RunConfig) -> Result:
-    """Runs one configuration and says what came of it.
-
-    Raises:
-        RefusedError: If its folder holds another run.
-    """
+    """Runs one configuration and says what came of it."""
     if runs.is_finished(config):
         print("this run is finished already (force=true runs it again)")
-    (result,) = _run([config])
+    (result,) = runs.run([config])
     metric = config.task.metric
     said = [f"{metric.replace('_', ' ')} {result.metrics[metric]:.4g}"]
     if "num_pieces" in result.metrics:
@@ -89,15 +85,11 @@ def run_one(config: RunConfig) -> Result:
 
 
 def run_sweep(configs: Sequence[RunConfig]) -> list[Result]:
-    """Runs many configurations, lays depth against width, and prints the table.
-
-    Raises:
-        RefusedError: If a folder holds another run.
-    """
+    """Runs many configurations, lays depth against width, and prints the table."""
     finished = sum(runs.is_finished(config) for config in configs)
     if finished:
         print(f"{finished} of {len(configs)} runs are finished already (force=true runs them again)")
-    results = _run(configs)
+    results = runs.run(configs)
     for folder, config in {runs.run_folder(config).parent: config for config in configs}.items():
         found = read_results(folder)
         metric, title = config.task.metric, folder.name.replace("_", " ")
@@ -110,14 +102,6 @@ def run_sweep(configs: Sequence[RunConfig]) -> list[Result]:
     return results
 
 
-def _run(configs: Sequence[RunConfig]) -> list[Result]:
-    """The runs' results, with a user's mistakes told apart from ours."""
-    try:
-        return runs.run(configs)
-    except runs.FolderTakenError as error:
-        raise RefusedError(str(error)) from error
-
-
 @functools.cache
 def _scratch() -> str:
     """A folder for what Hydra's sweeper insists on writing (multirun.yaml); it goes when the process ends."""
@@ -127,8 +111,9 @@ def _scratch() -> str:
 
 
 def _tensorboard(config: RunConfig) -> str:
-    """The command that shows the results."""
-    return f"  tensorboard --logdir {runs.run_folder(config).parent}"
+    """The command that shows the results, and where, with TensorBoard's smoothing off (it would distort five points)."""
+    folder = runs.run_folder(config).parent
+    return f"  tensorboard --logdir {folder}\n  http://localhost:6006/#scalars&_smoothingWeight=0"
 
 
 def _complaint(*lines: str) -> int:
@@ -139,7 +124,7 @@ def _complaint(*lines: str) -> int:
 
 def _allowed(cause: OmegaConfBaseException) -> list[str]:
     """The keys that a mistyped one could have been."""
-    if isinstance(cause, ConfigKeyError) and dataclasses.is_dataclass(cause.object_type):
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and dataclasses.is_dataclass(cause.object_type):
         return [f"    allowed here: {', '.join(field.name for field in dataclasses.fields(cause.object_type))}"]
     return []
 

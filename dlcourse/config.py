@@ -80,7 +80,9 @@ class Model:
         """The width of each hidden layer."""
         if self.widths is not None:
             return self.widths
-        return [DEFAULT_WIDTH if self.width is None else self.width] * (DEFAULT_DEPTH if self.depth is None else self.depth)
+        return [DEFAULT_WIDTH if self.width is None else self.width] * (
+            DEFAULT_DEPTH if self.depth is None else self.depth
+        )
 
     @property
     def common_width(self) -> int | None:

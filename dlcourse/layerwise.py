@@ -144,9 +144,7 @@ class Sweep:
     unit, item and member and two per parameter (filled-up sizes).
     """
 
-    def __init__(
-        self, members: Stack, batch_size: int, *, loss: Loss | None = None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, members: Stack, batch_size: int, *, loss: Loss | None = None, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
         names, self._activation = layer_names(members.architecture)
@@ -164,7 +162,7 @@ class Sweep:
         self._inputs = weights[0].new_zeros(len(weights[0]), batch_size, weights[0].shape[2])
         sizes = [members.parameters[f"{name}.bias"].shape[1] for name in names]
         self._given_inputs = self._inputs[..., : members.parameters[f"{names[0]}.weight"].shape[2]]
-        self._result = self._outputs[-1][..., : sizes[-1]]
+        self._result: Tensor = self._outputs[-1][..., : sizes[-1]]
         self._fillings = [output[..., size:] for output, size in zip(self._outputs, sizes, strict=True)]
         if loss is not None:
             self._weight_gradients = [self.gradients.filled[f"{name}.weight"] for name in names]
@@ -174,7 +172,9 @@ class Sweep:
             self._only_column = self._weight_gradients[0][..., 0]
             self._derivative = self._deltas[-1][..., : sizes[-1]]
 
-    def forward(self, inputs: Float[Tensor, "members batch in_features"]) -> Float[Tensor, "members batch out_features"]:
+    def forward(
+        self, inputs: Float[Tensor, "members batch in_features"]
+    ) -> Float[Tensor, "members batch out_features"]:
         """The outputs of every member, in memory that the next call overwrites."""
         self._given_inputs.copy_(inputs)
         h = self._inputs

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import os
 import shutil
 import time
 from collections import defaultdict
@@ -130,21 +132,23 @@ def _train_and_record(configs: list[RunConfig], advance: Callable[[int], Any]) -
     ):
         _measure(config, snapshot, data, lines, histories)
         for member, history in enumerate(histories):
-            lost = snapshot.diverged[member] or history["loss/train"][-1][1] == float("inf")
+            lost = snapshot.diverged[member] or not math.isfinite(history["loss/train"][-1][1])
             if lost and diverged_at[member] is None:
                 diverged_at[member] = snapshot.step
         advance((snapshot.step - done) * len(configs))
         done = snapshot.step
     seconds = (time.time() - started) / len(configs)
-    trained = unstack(snapshot.members)
+    trained = [network.cpu() for network in unstack(snapshot.members)]
     drawn = _medians(configs, [history[f"metric/{config.task.metric}"][-1][1] for history in histories])
     results = []
     for member, (each, network, history) in enumerate(zip(configs, trained, histories, strict=True)):
-        metrics = {tag.removeprefix("metric/").removeprefix("pieces/"): points[-1][1] for tag, points in history.items()}
+        metrics = {
+            tag.removeprefix("metric/").removeprefix("pieces/"): points[-1][1] for tag, points in history.items()
+        }
         metrics["num_parameters"] = num_parameters(network)
         del metrics["rate"]
         result = Result(each.run_name(), each.flat(), metrics, diverged_at[member], seconds)
-        picture = _picture(each, network.cpu(), result) if each.pictures and member in drawn else None
+        picture = _picture(each, network, result) if each.pictures and member in drawn else None
         _write_folder(each, network, history, result, picture, started)
         results.append(result)
     return results
@@ -155,9 +159,7 @@ def _stacked(data: Sequence[Data]) -> Data:
     return Data(*(torch.stack([getattr(each, f.name) for each in data]) for f in dataclasses.fields(Data)))
 
 
-def _measure(
-    config: RunConfig, snapshot: Snapshot, data: Data, lines: list[Tensor], histories: list[History]
-) -> None:
+def _measure(config: RunConfig, snapshot: Snapshot, data: Data, lines: list[Tensor], histories: list[History]) -> None:
     """Adds a point to every curve of every member."""
     test_outputs = outputs(snapshot.members, data.test_inputs)
 
@@ -202,7 +204,8 @@ def _medians(configs: list[RunConfig], metric: list[float]) -> set[int]:
     cells: dict[float, list[int]] = defaultdict(list)
     for member, config in enumerate(configs):
         cells[config.optimizer.rate].append(member)
-    return {sorted(cell, key=lambda member: metric[member])[len(cell) // 2] for cell in cells.values()}
+    order = [math.inf if math.isnan(value) else value for value in metric]
+    return {sorted(cell, key=lambda member: order[member])[len(cell) // 2] for cell in cells.values()}
 
 
 def _picture(config: RunConfig, network: torch.nn.Module, result: Result) -> tuple[str, bytes] | None:
@@ -220,9 +223,7 @@ def _picture(config: RunConfig, network: torch.nn.Module, result: Result) -> tup
     title = f"{task.name}, {config.run_name().removeprefix(task.name + '-').rsplit('-', 1)[0]}"
     metrics = {task.metric: result.metrics[task.metric]}
     if isinstance(task, ZigZag):
-        found = (
-            pieces.on_line(network, task.low, task.high) if config.model.activation is Activation.relu else None
-        )
+        found = pieces.on_line(network, task.low, task.high) if config.model.activation is Activation.relu else None
         figure = figures.fit(
             values,
             target=task.target,
@@ -261,23 +262,32 @@ def _write_folder(
     started: float,
 ) -> None:
     """Writes the run's folder; `metrics.json` comes last, as the mark of a finished run."""
-    folder = run_folder(config)
-    if folder.exists():  # an unfinished run, or one that `force` runs again
-        shutil.rmtree(folder)
+    final_folder = run_folder(config)
+    # under another name until it is whole, so that a run that `force` runs again is lost at no moment
+    folder = final_folder.with_name(f".{final_folder.name}.{os.getpid()}.part")
     folder.mkdir(parents=True)
     write_atomically(folder / "config.yaml", config.to_yaml().encode())
     write_atomically(folder / "train.log", _log(history).encode())
     torch.save(network.state_dict(), folder / "model.pt")
-    sizes = {"depth": len(config.model.layer_widths), "width": config.model.common_width or str(config.model.widths)}
-    hparams = {"task": config.task.name, **sizes, "activation": config.model.activation.value, "seed": config.seed}
-    hparams |= {"parameters": int(result.metrics["num_parameters"])}
-    hparams |= {"optimizer": type(config.optimizer).__name__.lower(), "rate": config.optimizer.rate}
+    hparams: dict[str, bool | int | float | str] = {
+        "task": config.task.name,
+        "depth": len(config.model.layer_widths),
+        "width": config.model.common_width or str(config.model.widths),
+        "activation": config.model.activation.value,
+        "parameters": int(result.metrics["num_parameters"]),
+        "optimizer": type(config.optimizer).__name__.lower(),
+        "rate": config.optimizer.rate,
+        "seed": config.seed,
+    }
     images = {picture[0]: (config.num_steps, picture[1])} if picture else None
-    final = {tag: history[tag][-1][1] for tag in history if tag != "rate"}
+    last = {tag: points[-1][1] for tag, points in history.items() if tag != "rate"}
     write_events(
-        folder, scalars=history, images=images, hparams=hparams, metrics=final, started=started, finished=time.time()
+        folder, scalars=history, images=images, hparams=hparams, metrics=last, started=started, finished=time.time()
     )
     write_result(folder, result)
+    if final_folder.exists():
+        shutil.rmtree(final_folder)
+    folder.rename(final_folder)
 
 
 def _log(history: History) -> str:
@@ -289,5 +299,7 @@ def _log(history: History) -> str:
             rows[step][tag] = value
     lines = ["  ".join(["    step", *(f"{tag:>14}" for tag in tags)])]
     for step, row in rows.items():
-        lines.append("  ".join([f"{step:>8}", *(f"{row.get(tag, float('nan')):>14.6g}".rjust(len(tag)) for tag in tags)]))
+        lines.append(
+            "  ".join([f"{step:>8}", *(f"{row.get(tag, float('nan')):>14.6g}".rjust(len(tag)) for tag in tags)])
+        )
     return "\n".join(lines) + "\n"

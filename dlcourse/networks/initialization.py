@@ -24,7 +24,9 @@ class Initialization(StrEnum):
         raise ValueError(f"initialization must be one of {', '.join(cls)}, got {value}")
 
 
-def initialize_(network: nn.Module, scheme: Initialization | str, generator: torch.Generator | None = None) -> nn.Module:
+def initialize_(
+    network: nn.Module, scheme: Initialization | str, generator: torch.Generator | None = None
+) -> nn.Module:
     """Draws the parameters of every `nn.Linear` inside `network` anew, in place.
 
     Args:

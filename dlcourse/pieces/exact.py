@@ -52,7 +52,7 @@ class ExactNetwork:
         member: int,
         starts: Float[np.ndarray, "intervals in_features"],
         ends: Float[np.ndarray, "intervals in_features"],
-        patterns: Sequence[Bool[np.ndarray, "units intervals"]],
+        patterns: Sequence[Bool[np.ndarray, "_ intervals"]],
     ) -> Iterator[ExactAffine]:
         """The pre-activations of one member on intervals of segments, as functions of t, layer after layer.
 

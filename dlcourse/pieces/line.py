@@ -126,8 +126,8 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     order of breakpoints, and whether neighbouring regions have one map.
 
     Time and memory grow as regions times units: 2^20 pieces of nested tents take about 0.3 s and 500 MB. Where
-    breakpoints coincide, and in networks of more than 20 layers or so, it may take longer: a sign that is settled exactly
-    costs a pass through the network in integers, about 0.1 microseconds for each weight.
+    breakpoints coincide, and in networks of more than 20 layers or so, it may take longer: every sign that is settled
+    exactly costs a pass through the network in integers, about 0.1 microseconds for each weight.
 
     Args:
         network: An `MLP` or a `SoftmaxClassifier` with ReLU, or an `nn.Sequential` of layers that
@@ -388,7 +388,8 @@ class _Subdivision:
             # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
             values[:, vertices] = self._exact_values(vertices)
             error[vertices] = math.sqrt(len(values)) * EPS * np.abs(values[:, vertices]).max(axis=0) + TINY
-        return (values > 0).view(np.int8) - (values < 0).view(np.int8)
+        signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
+        return signs
 
     def _insert(
         self,
@@ -545,12 +546,13 @@ class _Subdivision:
             *_, function = functions
             slopes[:, part] = function.slope  # of one member, hence with one denominator
         right = np.searchsorted(intervals, vertices)
-        return (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
+        kinks: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
+        return kinks
 
     def _exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
         """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
         member = self._line(intervals) // self.lines_per_member
-        for m in np.unique(member):
+        for m in np.unique(member).tolist():
             a, b = np.searchsorted(member, [m, m + 1])
             for first in range(a, b, _PART):
                 part = slice(first, min(first + _PART, b))

@@ -1,12 +1,12 @@
 """Gradients of any other torch module, for a whole stack at once, through `torch.func`."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, grad
 
 from dlcourse.flat import Flat
 from dlcourse.losses import Loss
-from dlcourse.networks import Stack, unstack
+from dlcourse.networks import Stack
 
 
 class AutogradSweep:
@@ -49,28 +49,18 @@ def refuse_changing_modules(stack: Stack, inputs: Tensor) -> None:
         ValueError: If a forward pass changes a buffer (batch normalisation's running statistics), or draws random
             numbers (dropout).
     """
-    members = Stack(
-        stack.architecture,
-        {name: value[:1] for name, value in stack.parameters.items()},
-        {name: value[:1] for name, value in stack.buffers.items()},
-    )
-    (network,) = unstack(members)
-    buffers = {name: value.clone() for name, value in network.named_buffers()}
-    with torch.random.fork_rng(), torch.no_grad():
+    given = {name: value[0].cpu() for name, value in {**stack.parameters, **stack.buffers}.items()}
+    values = {name: value.clone() for name, value in given.items()}
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()
-        network(inputs)
-        if not torch.equal(before, torch.get_rng_state()) or _has_dropout(network):
-            raise ValueError(f"modules that draw random numbers in training (dropout) cannot train in a stack:\n{network}")
-    changed = [name for name, value in network.named_buffers() if not torch.equal(value, buffers[name])]
+        functional_call(stack.architecture, values, (inputs.cpu(),))  # on the CPU, where one generator serves all
+        if not torch.equal(before, torch.get_rng_state()):
+            raise ValueError(
+                f"modules that draw random numbers in training (dropout) cannot train in a stack:\n{stack.architecture}"
+            )
+    changed = [name for name, value in values.items() if not torch.equal(value, given[name])]
     if changed:
         raise ValueError(
-            f"modules whose buffers change in training cannot train in a stack: {', '.join(changed)} of\n{network}"
+            f"modules whose buffers change in training cannot train in a stack: {', '.join(changed)} of\n"
+            f"{stack.architecture}"
         )
-
-
-def _has_dropout(network: nn.Module) -> bool:
-    """Whether a dropout layer is on; asked apart because on CUDA it leaves the CPU's generator alone."""
-    return any(
-        isinstance(module, nn.modules.dropout._DropoutNd) and module.training and module.p > 0
-        for module in network.modules()
-    )

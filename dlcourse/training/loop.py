@@ -82,8 +82,10 @@ def train(
         refuse_changing_modules(members, batches(0)[0][0])
         sweep = AutogradSweep(company, loss=loss)
     each_rate = sweep.parameters.zeros_like()
-    for view in each_rate.views.values():
-        view.copy_(torch.tensor(rates).expand(company.num_members).view(-1, *[1] * (view.ndim - 1)))
+    for name, view in each_rate.views.items():
+        if members.architecture.get_parameter(name).requires_grad:  # what is frozen keeps rate 0
+            each = torch.tensor(rates, dtype=torch.float64).expand(company.num_members)
+            view.copy_(each.view(-1, *[1] * (view.ndim - 1)))
     buffers = optimizer.buffers(sweep.parameters.vector)
 
     def snapshot(step: int) -> Snapshot:
@@ -115,4 +117,4 @@ def train(
 def _not_finite(values: Mapping[str, Tensor]) -> list[bool]:
     """Which members hold a value that is NaN or infinite."""
     finite = torch.stack([value.isfinite().flatten(1).all(1) for value in values.values()]).all(0)
-    return (~finite).tolist()  # type: ignore[no-any-return]
+    return (~finite).tolist()

@@ -58,7 +58,7 @@ class Optimizer:
             case Schedule.inverse:
                 return 1 / (1 + step / self.decay_steps)
             case Schedule.cosine:
-                return (1 + math.cos(math.pi * step / num_steps)) / 2
+                return (1 + math.cos(math.pi * step / max(num_steps, 1))) / 2
 
     def buffers(self, parameters: Tensor) -> list[Tensor]:
         """Memory for what `update_` keeps from one step to the next, before the first step."""

@@ -28,7 +28,7 @@ class StackLauncher(Launcher):
         from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
         # the sweeper, which checks every job before it launches any, has the same context
-        hydra_context.config_loader = SweepConfigLoader(hydra_context.config_loader)
+        hydra_context.config_loader = SweepConfigLoader(hydra_context.config_loader.get_search_path())
         self._config_loader = hydra_context.config_loader
         self._config = config
 

@@ -7,10 +7,10 @@ on a copy, by Hydra's own function and in the order given, so that the result is
 
 import copy
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 class SweepConfigLoader(ConfigLoaderImpl):
     """Hydra's config loader with a fast `load_sweep_config`."""
 
-    def __init__(self, loader: ConfigLoaderImpl) -> None:
-        super().__init__(loader.config_search_path)
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(search_path)
         self._parser = OverridesParser.create(config_loader=self)
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 

@@ -1,0 +1,207 @@
+"""The command line, as a user meets it."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dlcourse import cli, config
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def dlcourse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command line in an empty folder; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # main sets it: to be undone after the test
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dlcourse", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_a_run(dlcourse: Command, tmp_path: Path) -> None:
+    line = ("task=zigzag", "model.depth=3", "model.width=8", "seed=0", "optimizer=adam", "num_steps=50")
+    code, out, err = dlcourse(*line)
+    assert (code, err) == (0, "")
+    assert re.search(r"mean squared error 0\.\d+, \d+ linear pieces, 169 parameters", out)
+    (folder,) = tmp_path.glob("outputs/zigzag/*")
+    assert folder.name.startswith("zigzag-depth=3-width=8-relu-seed=0-")
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    code, out, _ = dlcourse(*line)
+    assert code == 0
+    assert "finished already (force=true runs it again)" in out
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+    dlcourse(*line, "force=true")
+    assert (folder / "metrics.json").stat().st_mtime_ns != written[folder / "metrics.json"]
+    assert list(tmp_path.glob("outputs/zigzag/*")) == [folder]
+
+
+MISTAKES = [
+    (["modle.depth=3"], ["modle", "allowed here: task, model, optimizer, num_steps"]),
+    (["model.dept=3"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
+    (["-m", "model.dept=3,4"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
+    (["task=zigzog"], ["zigzog", "Available options in 'task'", "parity", "zigzag"]),
+    (["optimizer=adem"], ["adem", "momentum"]),
+    (["experiment=none"], ["Available options in 'experiment'", "digits"]),
+    (["model.depth=abc"], ["model.depth", "abc", "Integer"]),
+    (["model.activation=gelu"], ["model.activation=gelu", "[relu, sigmoid, tanh]"]),
+    (["task=parity", "task.encoding=two"], ["encoding", "two", "zero_one, plus_minus"]),
+    (["model.width=-1"], ["model.width must be at least 1, got -1"]),
+    (["task.num_folds=0"], ["num_folds must be between 1 and 20, got 0"]),
+    (["task=blobs", "task.num_classes=1"], ["num_classes", "got 1"]),
+    (["task=parity", "task.num_bits=40"], ["num_bits", "40"]),
+    (["num_steps=-5"], ["num_steps must be at least 0, got -5"]),
+    (["optimizer.rate=0"], ["optimizer.rate must be a finite number above 0, got 0"]),
+    (["optimizer=sgd", "optimizer.momentum=1"], ["optimizer.momentum must be at least 0 and below 1, got 1"]),
+    (["name=../x"], ["name must be the name of one folder"]),
+    (["-m", "model.width=4,-8"], ["model.width must be at least 1, got -8"]),
+    (["-m", "seed=0,1", "optimizer.rate=0.1,-0.1"], ["optimizer.rate", "got -0.1"]),
+    (["model.depth=1,2"], ["model.depth=1,2", "--multirun"]),
+    (["model.depth="], ["model.depth"]),
+    (["model.depth"], ["model.depth"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), MISTAKES, ids=lambda value: " ".join(value))
+def test_a_mistake_gets_a_few_lines_and_leaves_nothing(
+    dlcourse: Command, tmp_path: Path, arguments: list[str], named: list[str]
+) -> None:
+    code, out, err = dlcourse(*arguments)
+    assert code == 2
+    for words in named:
+        assert words in err
+    assert "Traceback" not in err + out
+    assert len(err.splitlines()) <= 25
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cuda_without_a_device_is_one_line(dlcourse: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config.torch.cuda, "is_available", lambda: False)
+    code, _, err = dlcourse("device=cuda")
+    assert code == 2
+    assert "device must be cpu or auto here" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_run_is_not_taken(dlcourse: Command, tmp_path: Path) -> None:
+    dlcourse("num_steps=1", "pictures=false")
+    (path,) = tmp_path.glob("outputs/zigzag/*/metrics.json")
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    code, _, err = dlcourse("num_steps=1")
+    assert code == 2
+    assert "holds a run of another configuration" in err
+
+
+def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
+    line = ("-m", "model.depth=1,2,3", "model.width=4,8", "seed=range(3)", "num_steps=20", "log_every=10")
+    code, out, _ = dlcourse(*line)
+    assert code == 0
+    folder = tmp_path / "outputs" / "zigzag"
+    finished = sorted(folder.glob("*/metrics.json"))
+    assert len(finished) == 18
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    # the table: a row a depth, with the parameters of both widths
+    rows = [line.split() for line in out.splitlines() if re.match(r" +[123] ", line)]
+    assert [(row[0], row[3], row[6]) for row in rows] == [("1", "13", "25"), ("2", "33", "97"), ("3", "53", "169")]
+    # results.csv: one row a run
+    with (folder / "results.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert {(row["model.depth"], row["model.width"], row["seed"]) for row in table} == {
+        (depth, width, seed) for depth in "123" for width in "48" for seed in "012"
+    }
+    # comparison: the step is the depth, the value the median over three seeds, read off the runs' own files
+    for width in (4, 8):
+        (events,) = (folder / "comparison" / f"width={width}").glob("events*")
+        accumulator = EventAccumulator(str(events)).Reload()
+        for metric in ("mean_squared_error", "num_pieces"):
+            points = accumulator.Scalars(f"comparison/{metric}")
+            assert [point.step for point in points] == [1, 2, 3]
+            for point in points:
+                values = [
+                    json.loads(path.read_text())["metrics"][metric]
+                    for path in finished
+                    if f"depth={point.step}-width={width}-" in str(path)
+                ]
+                assert point.value == pytest.approx(sorted(values)[1], rel=1e-6)
+    # pictures: only for the run with the median error of each depth and width
+    pictured = [path.parent.name for path in finished if _pictures(path.parent)]
+    assert len(pictured) == 6
+    # wider: only what is new
+    code, out, _ = dlcourse(*line[:3], "seed=range(4)", *line[4:])
+    assert code == 0
+    assert "18 of 24 runs are finished already" in out
+    assert len(list(folder.glob("*/metrics.json"))) == 24
+
+
+def _pictures(folder: Path) -> list[str]:
+    (events,) = folder.glob("events*")
+    return EventAccumulator(str(events)).Reload().Tags()["images"]
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml")))
+def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
+    small = ("num_steps=2", "model.depth=1", "model.width=4", "seed=0,1")
+    code, out, _ = dlcourse("-m", f"experiment={experiment}", *small)
+    assert code == 0
+    assert "medians over 2 seeds" in out
+    assert len(list((tmp_path / "outputs" / experiment).glob("*/metrics.json"))) == 2
+
+
+def test_help_names_everything_there_is(dlcourse: Command) -> None:
+    code, out, _ = dlcourse("--help")
+    assert code == 0
+    for path in cli.CONFIGS.glob("*/*.yaml"):
+        assert re.search(rf"^  +{path.parent.name} .*\b{path.stem}\b", out, re.MULTILINE), path
+    for field in ("num_steps", "batch_size", "seed", "dtype", "device", "log_every", "name", "outputs", "force=true"):
+        assert field in out
+
+
+def test_hydras_own_launcher_works_too(dlcourse: Command, tmp_path: Path) -> None:
+    code, out, _ = dlcourse("-m", "hydra/launcher=basic", "seed=0,1", "num_steps=2", "pictures=false")
+    assert code == 0
+    assert out.count("mean squared error") == 2
+    assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
+    line = ["-m", "model.depth=1,2", "model.width=4", "seed=0,1", "num_steps=3,1000000000", "pictures=false"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dlcourse", *line], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(cli.CONFIGS.parent)},
+    ) as process:  # fmt: skip
+        finished: list[Any] = []
+        deadline = time.monotonic() + 120
+        while len(finished) < 2 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.1)
+            finished = list(tmp_path.glob("outputs/zigzag/*/metrics.json"))
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert len(finished) == 2
+    assert all(json.loads(path.read_text())["seconds"] > 0 for path in finished)

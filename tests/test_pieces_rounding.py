@@ -1,0 +1,57 @@
+"""The bounds that signs are proven with."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dlcourse.pieces.exact import integers
+from dlcourse.pieces.rounding import SLACK, norm, quantum
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([2.0, -4.0], 2.0),
+        ([0.0, -0.75, 6.0], 0.25),
+        ([0.0, 0.0], math.inf),
+        ([2.0**25 + 1], 1.0),
+        ([2.0**26 + 1], 0.0),
+        ([1.0, 2.0**-25], 2.0**-25),
+        ([1.0, 2.0**-26], 0.0),
+        ([0.1], 0.0),
+        ([1e300], 0.0),
+        ([2.0**-1074, 2.0**-1073], 0.0),
+    ],
+)
+def test_quantum(numbers: list[float], expected: float) -> None:
+    with np.errstate(all="ignore"):
+        assert quantum(np.array([numbers, numbers]).T).tolist() == [expected, expected]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (16, 16), (40, 20), (20, 40)])
+@pytest.mark.parametrize("num_vectors", [2, 1000])
+def test_norm_is_a_bound_and_not_a_loose_one(shape: tuple[int, int], num_vectors: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(5, *shape))
+    true = np.linalg.norm(weight, 2, axis=(1, 2))
+    bound = SLACK * norm(weight, num_vectors)
+    assert (bound >= true).all()
+    assert (bound <= 1.5 * true).all()
+
+
+def test_norm_of_wide_layers_is_a_bound() -> None:
+    weight = np.random.default_rng(0).normal(size=(2, 100, 70))
+    assert (SLACK * norm(weight, 2) >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
+
+
+def test_norm_of_numbers_whose_powers_vanish_is_a_bound() -> None:
+    weight = np.full((1, 3, 3), 1e-60)
+    with np.errstate(all="ignore"):
+        assert (SLACK * norm(weight, 2) >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
+
+
+def test_integers_are_the_numbers() -> None:
+    numbers = np.array([[0.1, -3.0], [2.0**-1074, 1e300]])
+    whole, denominator = integers(numbers)
+    assert [[number / denominator for number in row] for row in whole] == numbers.tolist()
+    assert denominator == 2**1074

@@ -1,0 +1,200 @@
+"""Runs, from configuration to folder."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dlcourse import runs
+from dlcourse.config import Model, RunConfig
+from dlcourse.networks import Activation, Initialization
+from dlcourse.recording import read_result
+from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
+from dlcourse.training import SGD, Adam
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    def make(**values: Any) -> RunConfig:
+        defaults = {"task": ZigZag(), "optimizer": Adam(rate=0.01), "num_steps": 40, "log_every": 20,
+                    "outputs": str(tmp_path), "pictures": False}  # fmt: skip
+        return RunConfig(**{**defaults, **values})
+
+    return make
+
+
+def test_a_run_leaves_what_the_design_says(config: Any) -> None:
+    each = config(pictures=True, model=Model(depth=1, width=4))
+    (result,) = runs.run([each])
+    folder = runs.run_folder(each)
+    (events,) = folder.glob("events.out.tfevents*")
+    assert {path.name for path in folder.iterdir()} == {
+        "config.yaml", "train.log", "model.pt", "metrics.json", events.name
+    }  # fmt: skip
+    assert read_result(folder) == result
+    assert result.metrics["num_parameters"] == 4 + 4 + 4 + 1
+    assert result.diverged_at is None
+    accumulator = EventAccumulator(str(events)).Reload()
+    for tag in ("loss/train", "loss/test", "metric/mean_squared_error", "pieces/num_pieces", "rate"):
+        assert [point.step for point in accumulator.Scalars(tag)] == [0, 20, 40]
+    assert accumulator.Images("fit")[0].step == 40
+    last = accumulator.Scalars("metric/mean_squared_error")[-1].value
+    assert last == pytest.approx(result.metrics["mean_squared_error"], rel=1e-6)  # events are float32
+    assert len((folder / "train.log").read_text().splitlines()) == 4
+
+
+def test_results_are_those_of_the_saved_network(config: Any) -> None:
+    each = config(model=Model(depth=2, width=6), dtype="float64")
+    (result,) = runs.run([each])
+    network = each.network()
+    network.load_state_dict(torch.load(runs.run_folder(each) / "model.pt", weights_only=True))
+    # the error by plain torch on the 1,025 points, the pieces by following the slope on a fine grid
+    x = torch.linspace(0, 2, 1025, dtype=torch.float64)[:, None]
+    target = 1 - (4 * x % 2 - 1).abs()
+    with torch.no_grad():
+        assert result.metrics["mean_squared_error"] == pytest.approx((network(x) - target).square().mean().item())
+        fine = torch.linspace(0, 2, 200_001, dtype=torch.float64)[:, None]
+        slopes = network(fine).diff(dim=0)[:, 0] / fine.diff(dim=0)[:, 0]
+    changed = (slopes.diff().abs() > 1e-6).numpy()
+    # a kink changes the slope of the one step that it lies in, seen as one or two neighbouring changes
+    num_kinks = int((changed & ~np.r_[False, changed[:-1]]).sum())
+    assert result.metrics["num_pieces"] == num_kinks + 1
+
+
+TASKS = [
+    (ZigZag(noise=0.1), 64),
+    (ZigZag(fresh=True), 16),
+    (Parity(num_bits=4), None),
+    (Parity(num_bits=5, posed_as=PosedAs.hinge), 7),
+    (Parity(num_bits=3, posed_as=PosedAs.classification, fresh=True), 8),
+    (Moons(num_train=50, num_test=30), 5),
+    (Digits(), 32),
+]
+
+
+@pytest.mark.parametrize(("task", "batch_size"), TASKS, ids=lambda value: getattr(value, "name", str(value)))
+@pytest.mark.parametrize("activation", list(Activation))
+def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
+    config: Any, tmp_path: Path, task: Task, batch_size: int | None, activation: Activation
+) -> None:
+    def make(seed: int, rate: float, **values: Any) -> RunConfig:
+        model = Model(depth=2, width=5, activation=activation)
+        return config(task=task, batch_size=batch_size, model=model, seed=seed, optimizer=Adam(rate=rate), **values)
+
+    sweep = [make(seed, rate) for rate in (0.01, 0.03) for seed in range(3)]
+    results = runs.run(sweep)
+    for index in (0, 4):
+        each = sweep[index]
+        alone = make(each.seed, each.optimizer.rate, outputs=str(tmp_path / "alone"))
+        (result,) = runs.run([alone])
+        assert result.metrics == results[index].metrics
+        saved = [torch.load(runs.run_folder(c) / "model.pt", weights_only=True) for c in (each, alone)]
+        assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
+
+
+def test_finished_runs_are_skipped_and_force_runs_them_again(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = runs.run([config(seed=0), config(seed=1)])
+    trained: list[int] = []
+    train_and_record = runs._train_and_record
+
+    def spy(configs: list[RunConfig], advance: Any) -> Any:
+        trained.extend(each.seed for each in configs)
+        return train_and_record(configs, advance)
+
+    monkeypatch.setattr(runs, "_train_and_record", spy)
+    again = runs.run([config(seed=0), config(seed=1), config(seed=2)])
+    assert trained == [2]
+    assert again[:2] == first
+    (forced,) = runs.run([config(seed=1, force=True)])
+    assert trained == [2, 1]
+    assert forced.metrics == first[1].metrics
+
+
+def test_the_same_configuration_twice_is_one_run(config: Any, tmp_path: Path) -> None:
+    first, second = runs.run([config(), config(device="cpu")])
+    assert first == second
+    assert len(list(tmp_path.glob("zigzag/*"))) == 1
+
+
+def test_a_folder_of_another_configuration_is_not_taken(config: Any) -> None:
+    each = config()
+    runs.run([each])
+    path = runs.run_folder(each) / "metrics.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    before = path.read_text()
+    with pytest.raises(runs.FolderTakenError, match="holds a run of another configuration"):
+        runs.run([each])
+    assert path.read_text() == before
+
+
+def test_divergence_of_one_member_is_recorded_and_leaves_the_others_alone(config: Any, tmp_path: Path) -> None:
+    def make(rate: float, **values: Any) -> RunConfig:
+        return config(optimizer=SGD(rate=rate), pictures=True, **values)
+
+    results = runs.run([make(0.01), make(1e30)])
+    (alone,) = runs.run([make(0.01, outputs=str(tmp_path / "alone"))])
+    assert results[0].metrics == alone.metrics
+    assert results[0].diverged_at is None
+    assert results[1].diverged_at == 20  # the first logged step after
+    assert math.isnan(results[1].metrics["mean_squared_error"])
+    folder = runs.run_folder(make(1e30))
+    assert json.loads((folder / "metrics.json").read_text())["metrics"]["loss/test"] == "NaN"
+    assert read_result(folder).diverged_at == 20
+
+
+def test_sigmoid_networks_have_no_pieces(config: Any) -> None:
+    (result,) = runs.run([config(model=Model(depth=1, width=3, activation=Activation.sigmoid))])
+    assert not any("pieces" in name for name in result.metrics)
+
+
+def test_pieces_of_many_inputs_are_a_mean_over_lines_with_their_spread(config: Any) -> None:
+    (result,) = runs.run([config(task=Moons(num_train=40, num_test=10), model=Model(depth=1, width=6))])
+    assert 1 <= result.metrics["num_pieces"] <= 7  # a line crosses each of 6 units' kinks at most once
+    assert result.metrics["num_pieces_spread"] > 0
+
+
+def test_zero_steps_record_the_initial_network(config: Any) -> None:
+    each = config(num_steps=0, model=Model(depth=0, initialization=Initialization.he))
+    (result,) = runs.run([each])
+    assert result.metrics["num_pieces"] == 1
+    network = each.network()
+    data = each.task.data(0)
+    with torch.no_grad():
+        loss = (network(data.test_inputs.float()) - data.test_targets).square().mean().item()
+    assert result.metrics["loss/test"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = [config(model=Model(depth=depth)) for depth in (1, 2)]
+    train = runs.train
+
+    def interrupted(members: Any, *arguments: Any, **options: Any) -> Any:
+        for snapshot in train(members, *arguments, **options):
+            if len(members.parameters) == 6 and snapshot.step == 20:  # depth 2: three layers
+                raise KeyboardInterrupt
+            yield snapshot
+
+    monkeypatch.setattr(runs, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(sweep)
+    assert runs.is_finished(sweep[0])
+    assert not runs.run_folder(sweep[1]).exists()
+    monkeypatch.undo()
+    assert [runs.is_finished(each) for each in sweep if runs.run([each])] == [True, True]
+
+
+@pytest.mark.cuda
+def test_a_run_on_cuda_agrees_with_the_cpu(config: Any, tmp_path: Path) -> None:
+    for task in (ZigZag(), Moons(num_train=40, num_test=20), Digits()):
+        on_cpu, on_cuda = (
+            runs.run([config(task=task, device=device, dtype="float64", outputs=str(tmp_path / device))])[0]
+            for device in ("cpu", "cuda")
+        )
+        # 40 steps of float64 rounding, magnified by training: far below what any mistake would give
+        for name, value in on_cpu.metrics.items():
+            assert on_cuda.metrics[name] == pytest.approx(value, rel=1e-6)
