@@ -113,7 +113,7 @@ def _scratch() -> str:
 def _tensorboard(config: RunConfig) -> str:
     """The command that shows the results, and where, with TensorBoard's smoothing off (it would distort five points)."""
     folder = runs.run_folder(config).parent
-    return f"  tensorboard --logdir {folder}\n  http://localhost:6006/#scalars&_smoothingWeight=0"
+    return f"  tensorboard --logdir {folder}\n  http://localhost:6006/#scalars&regexInput=comparison&_smoothingWeight=0"
 
 
 def _complaint(*lines: str) -> int:

@@ -89,7 +89,7 @@ def layers(network: nn.Module) -> list[Layer]:
     ]
 
 
-def jacobians(network: nn.Module, x: Float[Tensor, " in_features"]) -> list[Float[Tensor, "out_features ?parameters"]]:
+def jacobians(network: nn.Module, x: Float[Tensor, " in_features"]) -> list[Float[Tensor, "out_features _"]]:
     """dy/dtheta[j] for every layer j, by the lecture's recursion upwards.
 
     dh[i]/dtheta[j] = dh[i]/dh[i-1] dh[i-1]/dtheta[j] for j < i, and the layer's own derivative for j = i.

@@ -220,7 +220,8 @@ def _picture(config: RunConfig, network: torch.nn.Module, result: Result) -> tup
         with torch.no_grad():
             return network(inputs.to(config.torch_dtype))  # type: ignore[no-any-return]
 
-    title = f"{task.name}, {config.run_name().removeprefix(task.name + '-').rsplit('-', 1)[0]}"
+    sizes = f"depth {len(config.model.layer_widths)}, width {config.model.common_width or config.model.widths}"
+    title = f"{task.name}: {sizes}, {config.model.activation}, seed {config.seed}"
     metrics = {task.metric: result.metrics[task.metric]}
     if isinstance(task, ZigZag):
         found = pieces.on_line(network, task.low, task.high) if config.model.activation is Activation.relu else None

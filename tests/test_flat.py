@@ -24,7 +24,7 @@ def test_hand_worked_layout() -> None:
 
 def test_writing_anywhere_is_seen_everywhere() -> None:
     flat = Flat.of({"a": torch.zeros(2, 2), "b": torch.zeros(3)}, {"a": (2, 16)})
-    flat.vector += 1
+    flat.vector.add_(1)
     assert (flat.views["a"] == 1).all() and (flat.filled["a"] == 1).all() and (flat.views["b"] == 1).all()
     flat.views["a"][1, 0] = 5
     assert flat.vector[16] == 5 and flat.filled["a"][1, 0] == 5

@@ -242,7 +242,7 @@ def degenerate_networks(draw: st.DrawFn) -> Numbers:
 SEGMENTS = st.sampled_from([(-1.0, 1.0), (0.0, 1.0), (-2.0, 3.0), (-0.1, 0.7), (-1 / 3, 1e3)])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(layers=degenerate_networks(), segments=st.lists(SEGMENTS, min_size=5, max_size=5))
 def test_degenerate_networks_against_fractions(layers: Numbers, segments: list[tuple[float, float]]) -> None:
     start, end = (list(points)[: len(layers[0][0][0])] for points in zip(*segments, strict=True))

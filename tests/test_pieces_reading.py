@@ -80,13 +80,21 @@ def test_other_layers_are_refused_by_name() -> None:
         def forward(self, input: torch.Tensor) -> torch.Tensor:
             return 2 * super().forward(input)
 
+    class Residual(nn.Sequential):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return input + super().forward(input)
+
     with pytest.raises(TypeError, match="got a Doubled"):
         read(Doubled(1, 1))
+    with pytest.raises(TypeError, match="got layer '0', a Residual"):
+        read(nn.Sequential(Residual(nn.Linear(1, 1))))
 
 
 def test_networks_without_a_count_are_refused() -> None:
     with pytest.raises(ValueError, match="layer '1', a Dropout is training"):
         read(nn.Sequential(nn.Linear(1, 1), nn.Dropout()))
+    with pytest.raises(ValueError, match="must keep the first dimension"):
+        read(nn.Sequential(nn.Flatten(0), nn.Linear(1, 1)))
     with pytest.raises(ValueError, match="an affine layer before its first ReLU"):
         read(nn.Sequential(nn.ReLU(), nn.Linear(1, 1)))
     with pytest.raises(ValueError, match="at least one affine layer"):

@@ -1,7 +1,7 @@
 """Members of one architecture as tensors with a leading `members` axis, and back."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,9 +65,9 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
                 f"the members of a stack must have one architecture, but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
             )
     parameters, buffers = stack_module_state(list(modules))
-    architecture = copy.deepcopy(modules[0]).to("meta")
+    without_values = {name: value.to("meta") for name, value in _values(modules[0]).items()}
     return Stack(
-        architecture,
+        _copy_with(without_values, modules[0]),
         {name: values.detach() for name, values in parameters.items()},
         {name: values.detach() for name, values in buffers.items()},
     )
@@ -75,13 +75,25 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
 
 def unstack(stack: Stack) -> list[nn.Module]:
     """The members of a stack as modules of their own, bit for bit; copies that can be trained."""
-    networks = []
-    for member in range(stack.num_members):
-        state = {**stack.parameters, **stack.buffers}
-        network = copy.deepcopy(stack.architecture)
-        network.load_state_dict({name: values[member].clone() for name, values in state.items()}, assign=True)
-        networks.append(network)
-    return networks
+    values = {**stack.parameters, **stack.buffers}
+    return [
+        _copy_with({name: value[member].clone() for name, value in values.items()}, stack.architecture)
+        for member in range(stack.num_members)
+    ]
+
+
+def _values(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers; what is shared comes once."""
+    return {name: value.detach() for name, value in [*module.named_parameters(), *module.named_buffers()]}
+
+
+def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
+    """A copy of a module with these values; what two of its layers share, they share in the copy, too."""
+    # Not by `to` and `load_state_dict`: those tear apart what is shared, and leave out buffers that are not persistent.
+    copies: dict[int, Tensor] = {id(buffer): values[name] for name, buffer in module.named_buffers()}
+    for name, parameter in module.named_parameters():
+        copies[id(parameter)] = nn.Parameter(values[name], parameter.requires_grad)
+    return copy.deepcopy(module, copies)
 
 
 def _shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:

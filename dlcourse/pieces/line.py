@@ -126,7 +126,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     order of breakpoints, and whether neighbouring regions have one map.
 
     Time and memory grow as regions times units: 2^20 pieces of nested tents take about 0.3 s and 500 MB. Where
-    breakpoints coincide, and in networks of more than 20 layers or so, it may take longer: every sign that is settled
+    breakpoints coincide, and in networks of more than 8 layers or so, it may take longer: every sign that is settled
     exactly costs a pass through the network in integers, about 0.1 microseconds for each weight.
 
     Args:

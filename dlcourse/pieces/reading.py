@@ -27,6 +27,9 @@ class Layer:
     relu: bool
 
 
+_UNDERSTOOD = (MLP, SoftmaxClassifier, nn.Sequential, nn.Linear, nn.ReLU, nn.Identity, nn.Flatten, nn.Dropout)
+
+
 def read(network: nn.Module | Stack) -> list[Layer]:
     """The layers of a network, or of all members of a stack; a network is read as a stack of one.
 
@@ -67,6 +70,11 @@ def read(network: nn.Module | Stack) -> list[Layer]:
 
 def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
     """What a module does to its input: its affine layers and ReLUs, first to last."""
+    if not any(type(module).forward is kind.forward for kind in _UNDERSTOOD):  # a subclass may do anything there
+        raise TypeError(
+            f"pieces are counted of networks made of {', '.join(kind.__name__ for kind in _UNDERSTOOD)}, "
+            f"got {_described(module, name)}"
+        )
     match module:
         case MLP() | SoftmaxClassifier():
             affine_names, activation = layer_names(module)
@@ -84,20 +92,16 @@ def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
             for child_name, child in module._modules.items():  # named_children() leaves out a module's second use
                 assert child is not None
                 yield from _steps(child, f"{name}.{child_name}" if name else child_name)
-        case nn.Linear() | nn.ReLU() if type(module) in (nn.Linear, nn.ReLU):  # a subclass may do anything
+        case nn.Linear() | nn.ReLU():
             yield module
-        case nn.Identity() | nn.Flatten(start_dim=1, end_dim=-1):
-            pass
+        case nn.Flatten():
+            if (module.start_dim, module.end_dim) != (1, -1):
+                raise ValueError(f"nn.Flatten must keep the first dimension and no other, got {module}")
         case nn.Dropout():
             if module.training and module.p > 0:
                 raise ValueError(
                     f"dropout must be in evaluation mode, but {_described(module, name)} is training: call eval()"
                 )
-        case _:
-            raise TypeError(
-                "pieces are counted of MLP, SoftmaxClassifier and nn.Sequential of Linear, ReLU, Identity, Flatten and "
-                f"Dropout, got {_described(module, name)}"
-            )
 
 
 def _described(module: nn.Module, name: str) -> str:

@@ -116,5 +116,5 @@ def train(
 
 def _not_finite(values: Mapping[str, Tensor]) -> list[bool]:
     """Which members hold a value that is NaN or infinite."""
-    finite = torch.stack([value.isfinite().flatten(1).all(1) for value in values.values()]).all(0)
+    finite = torch.stack([value.isfinite().reshape(len(value), -1).all(1) for value in values.values()]).all(0)
     return (~finite).tolist()
