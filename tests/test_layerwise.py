@@ -28,15 +28,15 @@ def make(
 
 
 def put_on_kinks_(modules: list[nn.Module]) -> None:
-    """Rounds all values to -1, 0, +1 times a power of two a layer, biases likewise.
+    """Rounds the hidden layers' weights and biases to -1, 0, +1 times a power of two a layer.
 
-    With small integers as inputs all sums are exact in any order, and many pre-activations are exactly zero.
+    With small integers as inputs their sums are exact in any order, and many pre-activations are exactly zero.
     """
     with torch.no_grad():
-        for module in modules:
-            for parameter in module.parameters():
-                values = torch.randint(-1, 2, parameter.shape).double()
-                parameter.copy_(values * 0.5 ** round(math.log2(parameter[0].numel()) / 2))
+        for layer in (layer for module in modules for layer in module.hidden.layers):
+            size = 0.5 ** round(math.log2(layer.in_features) / 2)
+            layer.weight.copy_(size * torch.randint(-1, 2, layer.weight.shape))
+            layer.bias.copy_(size * torch.randint(-1, 2, layer.bias.shape))
 
 
 def targets_for(loss: Loss, *shape: int) -> Tensor:
@@ -174,8 +174,9 @@ class TestJacobians:
     def test_any_shape(self, activation: Activation, widths: list[int], in_features: int, out_features: int) -> None:
         [module] = make(1, in_features, out_features, widths, activation)
         self.assert_jacobians(module, torch.randn(in_features).double())
-        put_on_kinks_([module])
-        self.assert_jacobians(module, torch.randint(-2, 3, (in_features,)).double())
+        if activation is Activation.relu:
+            put_on_kinks_([module])
+            self.assert_jacobians(module, torch.randint(-2, 3, (in_features,)).double())
 
     def test_no_graph_is_left(self) -> None:
         [module] = make(1, 2, 1, [3])
@@ -221,7 +222,7 @@ class TestGradients:
         modules = make(num_members, in_features, out_features, widths, activation)
         inputs = torch.randn(num_members, batch_size, in_features).double()
         targets = targets_for(loss, num_members, batch_size, out_features)
-        if on_kinks:
+        if on_kinks and activation is Activation.relu:
             put_on_kinks_(modules)
             inputs = inputs.round()
         actual = swept(modules, inputs, targets, loss, "mean" if mean else "sum")
@@ -307,7 +308,9 @@ class TestKinks:
             for parameter, value in zip(module.parameters(), [[[1, -1], [1, 0]], [0, 0], [[1, 1]], [0]], strict=True):
                 parameter.copy_(torch.tensor(value))
         # x = (3, 3): W x + b = (0, 3), y~ = 3; y = 2: dL/dy~ = 2, and only the second unit passes it on
-        gradients = swept([module], torch.full((1, 1, 2), 3.0).double(), torch.tensor([[[2.0]]]).double(), SquaredError())
+        gradients = swept(
+            [module], torch.full((1, 1, 2), 3.0).double(), torch.tensor([[[2.0]]]).double(), SquaredError()
+        )
         assert gradients["hidden.layers.0.weight"].tolist() == [[[0, 0], [6, 6]]]
         assert gradients["hidden.layers.0.bias"].tolist() == [[0, 2]]
         assert gradients["output.weight"].tolist() == [[[0, 6]]]
@@ -481,7 +484,9 @@ class TestOutputs:
     @pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
     def test_same_bits_alone_and_in_company(self, activation: Activation, width: int) -> None:
         for depth, in_features, out_features in [(0, 1, 1), (0, 5, 2), (1, 2, 1), (1, 1, 3), (3, 1, 1), (3, 5, 2)]:
-            modules = [MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)]
+            modules = [
+                MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)
+            ]
             for n in (1, 7, 64, 200, 300):
                 inputs = torch.randn(7, n, in_features)
                 own = outputs(stack(modules), inputs)
@@ -502,7 +507,8 @@ class TestOutputs:
 @pytest.mark.parametrize("activation", list(Activation))
 @pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
 def test_gradients_have_the_same_bits_in_any_company(activation: Activation, width: int) -> None:
-    for depth, (in_features, out_features), loss in itertools.product([0, 1, 3], [(1, 1), (5, 2)], LOSSES):
+    sizes = [(0, 1, 1), (1, 5, 2), (3, 1, 1), (3, 5, 2)]
+    for (depth, in_features, out_features), loss in itertools.product(sizes, LOSSES):
         modules = [MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)]
         for n in (1, 64):
             inputs, targets = torch.randn(7, n, in_features), targets_for(loss, 7, n, out_features).float()

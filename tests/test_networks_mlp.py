@@ -1,5 +1,6 @@
 import copy
 import io
+import itertools
 import math
 import pickle
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def sequential(in_features: int, widths: list[int], out_features: int, activatio
     """The same network as one writes it in torch."""
     parts: list[nn.Module] = []
     sizes = [in_features, *widths]
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(sizes):
         parts += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*parts, nn.Linear(sizes[-1], out_features))
 
@@ -73,7 +74,8 @@ class TestHandWorked:
         torch.testing.assert_close(y, torch.tensor([[3.0], [3.0]]).double(), rtol=1e-15, atol=0)
 
     def test_tanh(self) -> None:
-        # tanh(ln 2) = 3/5, tanh(ln 3) = 4/5. x = 1: h[1] = 3/5;  h[2] = tanh(5/3 ln 3 * 3/5) = 4/5;  y = 10 * 4/5 - 1 = 7
+        # tanh(ln 2) = 3/5, tanh(ln 3) = 4/5. x = 1:
+        # h[1] = 3/5;  h[2] = tanh(5/3 ln 3 * 3/5) = 4/5;  y = 10 * 4/5 - 1 = 7
         network = with_values(
             MLP(1, 1, width=1, depth=2, activation="tanh"), [math.log(2)], [0], [5 / 3 * math.log(3)], [0], [10], [-1]
         )

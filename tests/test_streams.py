@@ -27,7 +27,7 @@ def test_pure_function_of_seed_and_purpose(seed: int) -> None:
 
 def test_the_same_in_another_process() -> None:
     """Python's own hash of a word differs from process to process."""
-    code = "import torch; from dlcourse.streams import stream; print(torch.rand(8, generator=stream(-5, 'x', 2)).tolist())"
+    code = "import torch, dlcourse.streams as s; print(torch.rand(8, generator=s.stream(-5, 'x', 2)).tolist())"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == str(torch.rand(8, generator=stream(-5, "x", 2)).tolist())
 

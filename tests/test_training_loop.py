@@ -215,8 +215,14 @@ def trained_in_company(
     )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("company", COMPANIES)
+# The optimizers work on one vector, whatever the architecture: two of them see all three, the others take turns.
+IN_COMPANY = [
+    *itertools.product(["5 wide, deep", "classifier"], OPTIMIZERS),
+    *zip([name for name in COMPANIES if name not in ("5 wide, deep", "classifier")], itertools.cycle(OPTIMIZERS)),
+]
+
+
+@pytest.mark.parametrize(("company", "optimizer"), IN_COMPANY)
 def test_same_bits_alone_and_in_company(company: str, optimizer: str) -> None:
     def trained(seeds: Sequence[int]) -> Stack:
         snapshot = trained_in_company(seeds, OPTIMIZERS[optimizer], **COMPANIES[company])
@@ -305,16 +311,11 @@ def test_a_lone_member_can_diverge() -> None:
 # --- manners ----------------------------------------------------------------------------------------------------------
 
 
-def a_training(**options: Any) -> Iterator[Snapshot]:
+def a_training(members: Stack | None = None, batches: Batches | None = None, **options: Any) -> Iterator[Snapshot]:
     return train(
-        **{
-            "members": members_of([0, 1]),
-            "batches": batches_for([0, 1], 3),
-            "loss": SquaredError(),
-            "optimizer": Adam(),
-            "num_steps": 10,
-            **options,
-        }
+        members or members_of([0, 1]),
+        batches or batches_for([0, 1], 3),
+        **{"loss": SquaredError(), "optimizer": Adam(), "num_steps": 10, **options},
     )
 
 
