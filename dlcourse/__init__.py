@@ -1,1 +1,1 @@
-"""dlcourse: what does depth buy over width? The lecture "Deep Neural Networks" as torch modules, exact counts and experiments."""
+"""dlcourse: what does depth buy over width? The lecture "Deep Neural Networks" as modules, counts and experiments."""

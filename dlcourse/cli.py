@@ -1,4 +1,4 @@
-"""The door: the Hydra application `dlcourse`. Hydra composes the configuration; from here on there are only `RunConfig`s."""
+"""The door: the Hydra application `dlcourse`. Hydra composes; from here on there are only `RunConfig`s."""
 
 import atexit
 import dataclasses
@@ -111,7 +111,7 @@ def _scratch() -> str:
 
 
 def _tensorboard(config: RunConfig) -> str:
-    """The command that shows the results, and where, with TensorBoard's smoothing off (it would distort five points)."""
+    """The command that shows the results, and where, without TensorBoard's smoothing, which distorts short curves."""
     folder = runs.run_folder(config).parent
     return f"  tensorboard --logdir {folder}\n  http://localhost:6006/#scalars&regexInput=comparison&_smoothingWeight=0"
 

@@ -182,7 +182,7 @@ def _measure(config: RunConfig, snapshot: Snapshot, data: Data, lines: list[Tens
 
 
 def _count_pieces(snapshot: Snapshot, lines: list[Tensor], histories: list[History]) -> None:
-    """Adds the number of pieces and regions of every member that has not diverged: on several lines, mean and spread."""
+    """Adds the numbers of pieces and regions of the members that have not diverged: mean and spread over the lines."""
     finite = [member for member, diverged in enumerate(snapshot.diverged) if not diverged]
     if not finite:
         return

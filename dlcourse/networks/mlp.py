@@ -1,6 +1,7 @@
 """The lecture's feed-forward network, shallow and deep."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +44,7 @@ class HiddenLayers(nn.Module):
         self.activation = Activation(activation)
         sizes = [in_features, *widths]
         self.layers = nn.ModuleList(
-            nn.Linear(n_in, n_out, device=device, dtype=dtype)
-            for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Linear(n_in, n_out, device=device, dtype=dtype) for n_in, n_out in pairwise(sizes)
         )
         self.in_features, self.out_features = sizes[0], sizes[-1]
 
@@ -76,7 +76,7 @@ class MLP(nn.Module):
     Raises:
         ValueError: If a size is out of range, a name unknown, or width and depth contradict each other.
 
-    Source: slide "Depth and piecewise linear functions", y~ = w . max(0, W[k] ... max(0, W[1] x + b[1]) ... + b[k]) + b.
+    Source: slide "Depth and piecewise linear functions", y~ = w . max(0, W[k] ... max(0, W[1]x + b[1]) ... + b[k]) + b.
     """
 
     def __init__(

@@ -62,7 +62,8 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
     for index, module in enumerate(modules):
         if _shape(module) != _shape(modules[0]):
             raise ValueError(
-                f"the members of a stack must have one architecture, but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
+                "the members of a stack must have one architecture, "
+                f"but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
             )
     parameters, buffers = stack_module_state(list(modules))
     without_values = {name: value.to("meta") for name, value in _values(modules[0]).items()}
@@ -97,5 +98,5 @@ def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
 
 
 def _shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:
-    """All that two members must share: the tree of layers as printed, and the names, shapes and types of their values."""
+    """All that two members share: the tree of layers as printed, and the names, shapes and types of their values."""
     return repr(module), [(name, value.shape, value.dtype) for name, value in module.state_dict().items()]

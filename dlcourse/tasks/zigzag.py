@@ -105,7 +105,7 @@ class ZigZag(Task):
         return 4 * (y - 0.5) if self.centred else y
 
     def grid(self) -> Float64[Tensor, "num 1"]:
-        """Evenly spaced points of the domain, all ends of pieces among them, with at least 1,024 steps and 4 per piece."""
+        """Evenly spaced points of the domain, with all ends of pieces: at least 1,024 steps, and 4 per piece."""
         num_intervals: int = max(MIN_GRID_INTERVALS, MIN_GRID_INTERVALS_PER_PIECE * 2**self.num_folds)
         # Powers of two: every point is a floating-point number, in float32 too.
         steps = torch.arange(num_intervals + 1, dtype=torch.float64)[:, None]

@@ -1,7 +1,7 @@
 """Which data items each member sees at each step.
 
-A member's batches are a pure function of its own seed and data and of the step, drawn on the CPU: they depend neither on
-its companions in the stack nor on the device, and can be taken up in the middle of a run.
+A member's batches are a pure function of its own seed and data and of the step, drawn on the CPU: they depend neither
+on its companions in the stack nor on the device, and can be taken up in the middle of a run.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 
 @dataclass
 class Batches:
-    """`batches(step)` is every member's batch: inputs `[members, batch, in_features]` and targets `[members, batch, out]`.
+    """`batches(step)` is every member's batch: inputs `[members, batch, in_features]` and their targets.
 
     One of three kinds:
 
-    - the lecture's: `batch_size` items picked from the member's data with uniform probability, independently (so an item
-      can come twice); with `batch_size` 1 it is the slide's step 2;
+    - the lecture's: `batch_size` items picked from the member's data with uniform probability, independently (so an
+      item can come twice); with `batch_size` 1 it is the slide's step 2;
     - full batch: all items at every step, where `batch_size` is None;
     - fresh: items that never come again, made by `draw(num_items, generator)`, where that is given.
 

@@ -65,7 +65,8 @@ def train(
     rates = [optimizer.rate] * members.num_members if rates is None else list(rates)
     if len(rates) != members.num_members or len(batches.seeds) != members.num_members:
         raise ValueError(
-            f"{members.num_members} members need as many rates and seeds, got {len(rates)} rates, {len(batches.seeds)} seeds"
+            f"{members.num_members} members need as many rates and seeds, "
+            f"got {len(rates)} rates, {len(batches.seeds)} seeds"
         )
     if num_steps < 0:
         raise ValueError(f"num_steps must be at least 0, got {num_steps}")
