@@ -1,8 +1,8 @@
 """Layerwise differentiation: each layer needs to know just two derivatives, by its parameters and by its input.
 
 Two forms of the same idea. `jacobians` writes it out as the slides do, with explicit matrices, for one small network
-and one input: it is there to be read. `Sweep` multiplies from the loss downwards, so that only vectors are ever kept, for a
-batch of inputs and a whole stack of networks at once, in memory laid out beforehand: it is what training uses.
+and one input: it is there to be read. `Sweep` multiplies from the loss downwards, so that only vectors are ever kept,
+for a batch of inputs and a whole stack of networks at once, in memory laid out beforehand: it is what training uses.
 Neither uses autograd; the tests use it as their judge.
 """
 

@@ -33,7 +33,7 @@ class Activation(StrEnum):
                 return torch.tanh(x)
 
     def derivative(self, h: Tensor) -> Tensor:
-        """g'(x), elementwise, from h = g(x): relu [h > 0] (0 at the kink, as torch), sigmoid h (1 - h), tanh 1 - h^2."""
+        """g'(x), elementwise, from h = g(x): relu [h > 0] (0 at the kink, as torch), sigmoid h(1 - h), tanh 1 - h^2."""
         match self:
             case Activation.relu:
                 return (h > 0).to(h.dtype)

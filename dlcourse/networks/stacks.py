@@ -99,4 +99,4 @@ def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
 
 def _shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:
     """All that two members share: the tree of layers as printed, and the names, shapes and types of their values."""
-    return repr(module), [(name, value.shape, value.dtype) for name, value in module.state_dict().items()]
+    return repr(module), [(name, value.shape, value.dtype) for name, value in _values(module).items()]
