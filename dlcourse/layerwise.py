@@ -29,10 +29,12 @@ def layer_names(network: nn.Module) -> tuple[list[str], Activation]:
         TypeError: If the network is neither.
     """
     match network:
-        case MLP():
+        case MLP() if type(network) is MLP:  # a subclass may compute something else
             names = [f"hidden.layers.{i}" for i in range(len(network.hidden.layers))]
             return [*names, "output"], network.hidden.activation
-        case SoftmaxClassifier(body=HiddenLayers() as body):
+        case SoftmaxClassifier(body=HiddenLayers() as body) if (
+            type(network) is SoftmaxClassifier and type(body) is HiddenLayers
+        ):
             return [*(f"body.layers.{i}" for i in range(len(body.layers))), "softmax"], body.activation
         case _:
             raise TypeError(
@@ -234,7 +236,7 @@ def outputs(
     Returns:
         The outputs, in memory of their own.
     """
-    if not is_layered(members.architecture):
+    if not is_layered(members.architecture) or inputs.shape[-2] == 0:
         with torch.no_grad():
             return members(inputs)
     company = beside_itself(members)

@@ -353,6 +353,13 @@ class TestKinks:
         assert gradients["output.weight"].tolist() == [[[-0.5]]] and gradients["output.bias"].tolist() == [[-1]]
 
 
+class Shifted(MLP):
+    """An MLP that computes something else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + 100
+
+
 def filling(flat: Flat) -> Tensor:
     """Where the vector holds nothing that belongs to a tensor."""
     marked = flat.zeros_like()
@@ -451,6 +458,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "affine": lambda: MLP(3, 2, width=1, depth=0),
     "affine in one number": lambda: MLP(1, 1, width=1, depth=0),
     "classifier": lambda: SoftmaxClassifier(3, 2, width=[8, 1], activation="sigmoid"),
+    "subclass": lambda: Shifted(3, 2, width=4, depth=1),
     "foreign": lambda: nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.GELU(), nn.Linear(5, 2)),
 }
 
@@ -458,7 +466,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 class TestOutputs:
     @pytest.mark.parametrize("name", NETWORKS)
     @pytest.mark.parametrize("num_members", [1, 2, 5])
-    @pytest.mark.parametrize("n", [1, 7, 256, 600])
+    @pytest.mark.parametrize("n", [0, 1, 7, 256, 600])
     def test_equal_the_modules(self, name: str, num_members: int, n: int) -> None:
         modules = [NETWORKS[name]().double() for _ in range(num_members)]
         in_features = next(modules[0].parameters()).shape[1]
@@ -483,20 +491,31 @@ class TestOutputs:
     @pytest.mark.parametrize("activation", list(Activation))
     @pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
     def test_same_bits_alone_and_in_company(self, activation: Activation, width: int) -> None:
-        for depth, in_features, out_features in [(0, 1, 1), (0, 5, 2), (1, 2, 1), (1, 1, 3), (3, 1, 1), (3, 5, 2)]:
+        sizes = [(1, 2, 1), (1, 1, 3), (3, 1, 1), (3, 5, 2)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
+        for depth, in_features, out_features in sizes:
             modules = [
-                MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)
+                MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(5)
             ]
             for n in (1, 7, 64, 200, 300):
-                inputs = torch.randn(7, n, in_features)
+                inputs = torch.randn(5, n, in_features)
                 own = outputs(stack(modules), inputs)
                 shared = outputs(stack(modules), inputs[3])
-                for i in (0, 6):
-                    alone = stack([modules[i]])
-                    assert torch.equal(outputs(alone, inputs[i]), own[i : i + 1])
-                    assert torch.equal(outputs(alone, inputs[3]), shared[i : i + 1])
-                few = stack([modules[6], modules[3]])
-                assert torch.equal(outputs(few, inputs[[6, 3]]), own[[6, 3]])
+                for i in (0, 4):
+                    assert torch.equal(outputs(stack([modules[i]]), inputs[i]), own[i : i + 1])
+                few = stack([modules[4], modules[3]])
+                assert torch.equal(outputs(few, inputs[3]), shared[[4, 3]])
+
+    def test_same_bits_on_any_number_of_threads(self) -> None:
+        members, inputs = stack([MLP(5, 2, width=64, depth=3) for _ in range(7)]), torch.randn(300, 5)
+        expected = outputs(members, inputs)
+        assert torch.get_num_threads() == 1  # see conftest.py
+        torch.set_num_threads(2)
+        try:
+            actual = outputs(members, inputs)
+            assert torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(1)
+        assert torch.equal(actual, expected)
 
     def test_on_a_stack_of_one(self) -> None:
         """A lone member's inputs may come with or without its axis."""
@@ -507,7 +526,7 @@ class TestOutputs:
 @pytest.mark.parametrize("activation", list(Activation))
 @pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
 def test_gradients_have_the_same_bits_in_any_company(activation: Activation, width: int) -> None:
-    sizes = [(0, 1, 1), (1, 5, 2), (3, 1, 1), (3, 5, 2)]
+    sizes = [(1, 5, 2), (3, 1, 1)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
     for (depth, in_features, out_features), loss in itertools.product(sizes, LOSSES):
         modules = [MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)]
         for n in (1, 64):
@@ -550,6 +569,7 @@ class TestLayers:
             nn.Sequential(nn.Linear(2, 1)),
             SoftmaxClassifier(2, 3, body=nn.Linear(2, 4), body_features=4),
             MLP(2, 1, width=3, depth=1).hidden,
+            Shifted(2, 1, width=3, depth=1),
         ],
     )
     def test_other_modules_are_refused(self, module: nn.Module) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dlcourse.networks import MLP, HiddenLayers, Initialization, SoftmaxClassifier, initialize_
 
 NUM_INPUTS, NUM_UNITS = 300, 400
+NUM_WEIGHTS = NUM_INPUTS * NUM_UNITS
 
 
 def largest_distance(values: Tensor, distribution: Callable[[Tensor], Tensor]) -> float:
@@ -30,27 +31,35 @@ def normal(deviation: float) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.special.ndtr(x / deviation)
 
 
-DISTRIBUTIONS = {
-    "torch": uniform(1 / math.sqrt(300)),
-    "he": normal(math.sqrt(2 / 300)),
-    "xavier": uniform(math.sqrt(6 / 700)),
+# Distribution function, standard deviation, and how far the mean square of n numbers strays: sqrt((kurtosis - 1) / n)
+SCHEMES = {
+    "torch": (uniform(1 / math.sqrt(300)), 1 / math.sqrt(3 * 300), math.sqrt(0.8 / NUM_WEIGHTS)),
+    "he": (normal(math.sqrt(2 / 300)), math.sqrt(2 / 300), math.sqrt(2 / NUM_WEIGHTS)),
+    "xavier": (uniform(math.sqrt(6 / 700)), math.sqrt(2 / 700), math.sqrt(0.8 / NUM_WEIGHTS)),
 }
 
 
-@pytest.mark.parametrize("scheme", DISTRIBUTIONS)
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_distributions(scheme: str) -> None:
     layer = nn.Linear(NUM_INPUTS, NUM_UNITS)
     initialize_(layer, scheme, torch.Generator().manual_seed(1))
-    tolerance = exceeded_once_in_a_million(NUM_INPUTS * NUM_UNITS)  # 0.8 % here
-    assert largest_distance(layer.weight.detach(), DISTRIBUTIONS[scheme]) < tolerance
-    # The test can tell the schemes apart: a scale 5 % off, or the shape of another scheme, is seen.
-    assert largest_distance(1.05 * layer.weight.detach(), DISTRIBUTIONS[scheme]) > tolerance
-    for other in DISTRIBUTIONS.keys() - {scheme}:
-        assert largest_distance(layer.weight.detach(), DISTRIBUTIONS[other]) > tolerance
+    weight, bias = layer.weight.detach(), layer.bias.detach()
+    distribution, deviation, of_mean_square = SCHEMES[scheme]
+    assert largest_distance(weight, distribution) < exceeded_once_in_a_million(NUM_WEIGHTS)  # 0.8 %
+    assert weight.double().square().mean().item() / deviation**2 == pytest.approx(1, abs=5 * of_mean_square)  # 1-2 %
+    assert abs(weight.double().mean()) < 5 * deviation / math.sqrt(NUM_WEIGHTS)
     if scheme == "torch":
-        assert largest_distance(layer.bias.detach(), DISTRIBUTIONS["torch"]) < exceeded_once_in_a_million(NUM_UNITS)
+        assert largest_distance(bias, distribution) < exceeded_once_in_a_million(NUM_UNITS)  # 13 %
     else:
-        assert not layer.bias.any()
+        assert not bias.any()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_distributions_can_be_told_apart(scheme: str) -> None:
+    layer = nn.Linear(NUM_INPUTS, NUM_UNITS)
+    initialize_(layer, scheme, torch.Generator().manual_seed(1))
+    for other in SCHEMES.keys() - {scheme}:
+        assert largest_distance(layer.weight.detach(), SCHEMES[other][0]) > exceeded_once_in_a_million(NUM_WEIGHTS)
 
 
 def test_he_keeps_the_size_of_signals_through_relu_layers() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcourse.networks import MLP, SoftmaxClassifier, Stack, stack, unstack
 
@@ -20,6 +20,31 @@ def convolutional() -> nn.Module:
     return SoftmaxClassifier(3, 2, body=body, body_features=8)
 
 
+class Positions(nn.Module):
+    """Adds numbers that its state_dict does not show."""
+
+    def __init__(self, size: int = 2) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.register_buffer("positions", torch.randn(size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + self.positions
+
+
+class Tied(nn.Module):
+    """The same weight twice."""
+
+    def __init__(self, tied: bool = True) -> None:
+        super().__init__()
+        self.first, self.second, self.output = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+        if tied:
+            self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(torch.tanh(self.second(torch.tanh(self.first(x)))))
+
+
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: MLP(3, 2, width=[5, 4]),
     "sigmoid": lambda: MLP(3, 2, width=4, depth=3, activation="sigmoid"),
@@ -28,6 +53,8 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "classifier": lambda: SoftmaxClassifier(3, 2, width=6, depth=1, activation="tanh"),
     "any body": convolutional,
     "buffers": normalised,
+    "buffers that are not persistent": Positions,
+    "tied": Tied,
 }
 
 
@@ -38,7 +65,8 @@ def modules(request: pytest.FixtureRequest) -> list[nn.Module]:
 
 
 def bits(network: nn.Module) -> dict[str, bytes]:
-    return {name: value.numpy().tobytes() for name, value in network.state_dict().items()}
+    values = [*network.named_parameters(), *network.named_buffers()]
+    return {name: value.detach().numpy().tobytes() for name, value in values}
 
 
 class TestThereAndBack:
@@ -68,6 +96,12 @@ class TestThereAndBack:
             ):
                 assert name == other_name and value.dtype == other.dtype and value.device == other.device
             assert network.training == module.training
+
+    def test_what_is_shared_stays_shared(self) -> None:
+        for network in unstack(stack([Tied(), Tied()])):
+            assert isinstance(network, Tied)
+            assert network.second.weight is network.first.weight
+            assert network.second.bias is not network.first.bias
 
     def test_stack_of_the_unstacked(self, modules: list[nn.Module]) -> None:
         members = stack(modules)
@@ -202,6 +236,16 @@ class TestErrors:
         relu, tanh = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Sequential(nn.Linear(2, 2), nn.Tanh())
         with pytest.raises(ValueError, match="must have one architecture"):
             stack([relu, tanh])
+
+    def test_sizes_that_are_not_printed(self) -> None:
+        assert repr(Positions(2)) == repr(Positions(1))
+        with pytest.raises(ValueError, match="must have one architecture"):
+            stack([Positions(2), Positions(1)])
+
+    def test_tied_or_not(self) -> None:
+        for modules in ([Tied(True), Tied(False)], [Tied(False), Tied(True)]):
+            with pytest.raises(ValueError, match="must have one architecture"):
+                stack(modules)
 
     def test_no_module(self) -> None:
         with pytest.raises(ValueError, match="a stack needs at least one module, got none"):
