@@ -16,10 +16,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from tqdm import tqdm
 
 from dlcourse import runs, tasks, training
 from dlcourse.config import RunConfig
 from dlcourse.recording import Result, depth_width_table, read_results, write_comparison, write_csv
+from dlcourse.run_stack import run_folder, run_stack
 
 # In a wheel the configurations lie inside the package, in the repository beside it.
 _HERE = Path(__file__).resolve().parent
@@ -30,6 +32,10 @@ TASKS = (
     tasks.Digits, tasks.Iris, tasks.Wine, tasks.BreastCancer,
 )  # fmt: skip
 OPTIMIZERS = (training.SGD, training.Adam)
+
+
+class FailedRunsError(Exception):
+    """Some runs of a sweep failed; what and why has been said."""
 
 
 class RefusedError(Exception):
@@ -43,6 +49,8 @@ def main() -> None:
         _main()
     except (RefusedError, runs.FolderTakenError) as error:
         sys.exit(_complaint(str(error)))
+    except FailedRunsError:
+        sys.exit(1)
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         sys.exit(_complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
@@ -68,11 +76,27 @@ def to_run_config(config: DictConfig) -> RunConfig:
     return run_config
 
 
+def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> runs.Workers:
+    """The launcher's options, checked.
+
+    Raises:
+        RefusedError: If a value is out of range.
+    """
+    try:
+        return runs.Workers(num_workers, backend, scheduler)
+    except ValueError as error:
+        raise RefusedError(f"hydra.launcher.{error}") from error
+
+
 def run_one(config: RunConfig) -> Result:
     """Runs one configuration and says what came of it."""
-    if runs.is_finished(config):
+    result = runs.finished_result(config)
+    if result is not None:
         print("this run is finished already (force=true runs it again)")
-    (result,) = runs.run([config])
+    else:
+        total = config.num_steps
+        with tqdm(total=total, unit="step", unit_scale=True, disable=None if total else True) as bar:
+            (result,) = run_stack([config], lambda num_steps, losses: runs.show_progress(bar, num_steps, losses))
     metric = config.task.metric
     said = [f"{metric.replace('_', ' ')} {result.metrics[metric]:.4g}"]
     if "num_pieces" in result.metrics:
@@ -80,26 +104,37 @@ def run_one(config: RunConfig) -> Result:
     said.append(f"{result.metrics['num_parameters']:g} parameters")
     if result.diverged_at is not None:
         said.append(f"diverged at step {result.diverged_at}")
-    print(f"{', '.join(said)}\nin {runs.run_folder(config)}; to look at it:\n{_tensorboard(config)}")
+    print(f"{', '.join(said)}\nin {run_folder(config)}; to look at it:\n{_tensorboard(config)}")
     return result
 
 
-def run_sweep(configs: Sequence[RunConfig]) -> list[Result]:
-    """Runs many configurations, lays depth against width, and prints the table."""
-    finished = sum(runs.is_finished(config) for config in configs)
+def run_sweep(configs: Sequence[RunConfig], workers: runs.Workers) -> list[Result | runs.Failure]:
+    """Runs many configurations, lays depth against width, prints the table, and says which runs failed and why."""
+    finished = sum(runs.finished_result(config) is not None for config in configs)
     if finished:
         print(f"{finished} of {len(configs)} runs are finished already (force=true runs them again)")
-    results = runs.run(configs)
-    for folder, config in {runs.run_folder(config).parent: config for config in configs}.items():
+    outcomes = runs.run(configs, workers=workers)
+    for folder, config in {run_folder(config).parent: config for config in configs}.items():
         found = read_results(folder)
         metric, title = config.task.metric, folder.name.replace("_", " ")
         target = 2**config.task.num_folds if isinstance(config.task, tasks.ZigZag) else None
-        write_csv(found, folder / "results.csv")
-        write_comparison(folder, found, metric, title=title, target_pieces=target)
-        names = {each.run_name() for each in configs if runs.run_folder(each).parent == folder}
+        if found:
+            write_csv(found, folder / "results.csv")
+            write_comparison(folder, found, metric, title=title, target_pieces=target)
+        names = {each.run_name() for each in configs if run_folder(each).parent == folder}
         print(depth_width_table([result for result in found if result.run in names], metric))
         print(f"\nin {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(config)}")
-    return results
+    for config, outcome in zip(configs, outcomes, strict=True):
+        if reason := failed(outcome):
+            print(f"failed: {reason}\n  {config.command()}", file=sys.stderr)
+    return outcomes
+
+
+def failed(outcome: Result | runs.Failure) -> str | None:
+    """Why a run counts as failed, or None."""
+    if isinstance(outcome, runs.Failure):
+        return outcome.reason
+    return None if outcome.diverged_at is None else f"diverged by step {outcome.diverged_at}"
 
 
 @functools.cache
@@ -112,7 +147,7 @@ def _scratch() -> str:
 
 def _tensorboard(config: RunConfig) -> str:
     """The command that shows the results, and where, without TensorBoard's smoothing, which distorts short curves."""
-    folder = runs.run_folder(config).parent
+    folder = run_folder(config).parent
     return f"  tensorboard --logdir {folder}\n  http://localhost:6006/#scalars&regexInput=comparison&_smoothingWeight=0"
 
 

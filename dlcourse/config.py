@@ -22,7 +22,7 @@ from dlcourse.training import Optimizer
 DEFAULT_DEPTH, DEFAULT_WIDTH = 2, 8
 
 # What does not bear on a run's result, and so not on its folder: the one list of them.
-WITHOUT_BEARING = ("name", "device", "outputs", "force", "pictures")
+WITHOUT_BEARING = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
 
 
 class Precision(StrEnum):
@@ -109,6 +109,7 @@ class RunConfig:
         outputs: The folder of all results.
         force: Whether a finished run is run again.
         pictures: Whether the run draws what it has learnt.
+        checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0.
     """
 
     task: Task
@@ -125,6 +126,7 @@ class RunConfig:
     outputs: str = "outputs"
     force: bool = False
     pictures: bool = True
+    checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         self.dtype, self.device = Precision(self.dtype), Device(self.device)
@@ -134,6 +136,8 @@ class RunConfig:
             raise ValueError(f"log_every must be at least 1, got {self.log_every}")
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, or null for all items, got {self.batch_size}")
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
         if self.batch_size is None and self.task.fresh:
             raise ValueError("batch_size must be given where task.fresh is true, got null")
         if self.name is None:

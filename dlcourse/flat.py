@@ -52,3 +52,10 @@ class Flat:
         """Memory of the same layout, all zero."""
         zeros = {name: torch.zeros_like(view) for name, view in self.views.items()}
         return Flat.of(zeros, {name: tuple(tensor.shape) for name, tensor in self.filled.items()})
+
+    def over(self, vector: Tensor) -> dict[str, Tensor]:
+        """The views of the same layout over another vector of the same size."""
+        return {
+            name: vector.as_strided(view.shape, view.stride(), view.storage_offset())
+            for name, view in self.views.items()
+        }

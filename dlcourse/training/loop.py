@@ -23,12 +23,15 @@ class Snapshot:
         members: The stack; its values go on changing once the next snapshot is asked for.
         rates: Each member's rate at this step.
         diverged: Which members hold values that are not finite; the others never see them.
+        moments: What the optimizer remembers, moment after moment, in the shape of the members' parameters; these
+            values, too, go on changing.
     """
 
     step: int
     members: Stack
     rates: list[float]
     diverged: list[bool]
+    moments: list[dict[str, Tensor]]
 
 
 def train(
@@ -40,6 +43,8 @@ def train(
     num_steps: int,
     rates: Sequence[float] | None = None,
     snapshot_every: int | None = None,
+    first_step: int = 0,
+    moments: Sequence[Mapping[str, Tensor]] | None = None,
 ) -> Iterator[Snapshot]:
     """Trains all members at once, each as if it were alone.
 
@@ -55,6 +60,8 @@ def train(
         num_steps: Updates to do.
         rates: Each member's rate, if they differ from `optimizer.rate`.
         snapshot_every: Steps between two snapshots; by default only the first and the last are given.
+        first_step: Updates that the members have behind them, where a run is taken up again.
+        moments: What the optimizer remembers of them (`Snapshot.moments`).
 
     Yields:
         A snapshot before the first step, after every `snapshot_every` steps and after the last.
@@ -70,6 +77,10 @@ def train(
         )
     if num_steps < 0:
         raise ValueError(f"num_steps must be at least 0, got {num_steps}")
+    if not 0 <= first_step <= num_steps:
+        raise ValueError(f"first_step must be between 0 and num_steps ({num_steps}), got {first_step}")
+    if moments is not None and len(moments) != optimizer.num_moments:
+        raise ValueError(f"the optimizer remembers {optimizer.num_moments} moments, got {len(moments)}")
     if snapshot_every is not None and snapshot_every < 1:
         raise ValueError(f"snapshot_every must be at least 1, got {snapshot_every}")
     # A lone member trains beside a copy of itself: products of a single matrix take another path, with other bits.
@@ -88,13 +99,24 @@ def train(
             each = torch.tensor(rates, dtype=torch.float64).expand(company.num_members)
             view.copy_(each.view(-1, *[1] * (view.ndim - 1)))
     buffers = optimizer.buffers(sweep.parameters.vector)
+    kept = [sweep.parameters.over(buffer) for buffer in buffers[: optimizer.num_moments]]
+    for views, values in zip(kept, moments or [], strict=moments is not None):
+        for name, view in views.items():
+            view.copy_(values[name])
 
     def snapshot(step: int) -> Snapshot:
-        values = {name: view[: members.num_members] for name, view in sweep.parameters.views.items()}
+        values = without_copies(sweep.parameters.views)
         factor = optimizer.rate_factor(step, num_steps)
         return Snapshot(
-            step, replace(members, parameters=values), [rate * factor for rate in rates], _not_finite(values)
+            step=step,
+            members=replace(members, parameters=values),
+            rates=[rate * factor for rate in rates],
+            diverged=_not_finite(values),
+            moments=[without_copies(views) for views in kept],
         )
+
+    def without_copies(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: view[: members.num_members] for name, view in views.items()}  # without a lone member's copy
 
     def advance(first: int, last: int) -> None:
         for step in range(first, last):
@@ -105,10 +127,12 @@ def train(
             factor = optimizer.rate_factor(step, num_steps)
             optimizer.update_(sweep.parameters.vector, sweep.gradients.vector, buffers, each_rate.vector, step, factor)
 
-    yield snapshot(0)
-    step = 0
+    step = first_step
+    yield snapshot(step)
     while step < num_steps:
-        following = num_steps if snapshot_every is None else min(num_steps, step + snapshot_every)
+        following = (
+            num_steps if snapshot_every is None else min(num_steps, (step // snapshot_every + 1) * snapshot_every)
+        )
         with one_thread(), without_autograd():  # not around the yield: they would leak into the caller's code
             advance(step, following)
         step = following

@@ -60,8 +60,13 @@ class Optimizer:
             case Schedule.cosine:
                 return (1 + math.cos(math.pi * step / max(num_steps, 1))) / 2
 
+    @property
+    def num_moments(self) -> int:
+        """How many numbers are kept for each parameter from one step to the next."""
+        raise NotImplementedError
+
     def buffers(self, parameters: Tensor) -> list[Tensor]:
-        """Memory for what `update_` keeps from one step to the next, before the first step."""
+        """Memory for `update_` before the first step; the first `num_moments` of it are the moments."""
         raise NotImplementedError
 
     def update_(
@@ -99,6 +104,11 @@ class SGD(Optimizer):
         if not 0 <= self.momentum < 1:
             raise ValueError(f"optimizer.momentum must be at least 0 and below 1, got {self.momentum}")
 
+    @property
+    def num_moments(self) -> int:
+        """1, the velocity v, if there is momentum."""
+        return 1 if self.momentum else 0
+
     def buffers(self, parameters: Tensor) -> list[Tensor]:
         """The velocity v, if there is momentum."""
         return [torch.zeros_like(parameters)] if self.momentum else []
@@ -135,6 +145,11 @@ class Adam(Optimizer):
                 raise ValueError(f"optimizer.{name} must be at least 0 and below 1, got {beta}")
         if not (self.epsilon > 0 and math.isfinite(self.epsilon)):
             raise ValueError(f"optimizer.epsilon must be a finite number above 0, got {self.epsilon}")
+
+    @property
+    def num_moments(self) -> int:
+        """2: m and v."""
+        return 2
 
     def buffers(self, parameters: Tensor) -> list[Tensor]:
         """m, v, the number of steps, and room for the direction of a step."""

@@ -12,9 +12,18 @@ from omegaconf import DictConfig
 
 @dataclass
 class StackLauncherConf:
-    """The launcher's options: none yet."""
+    """The launcher's options.
+
+    Attributes:
+        num_workers: Worker processes; null for one a core, 1 for none but this process.
+        backend: loky for processes on this machine, dask for a Dask cluster.
+        scheduler: The address of the cluster's scheduler, for backend=dask.
+    """
 
     _target_: str = "hydra_plugins.dlcourse_stack.StackLauncher"
+    num_workers: int | None = None
+    backend: str = "loky"
+    scheduler: str | None = None
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="stack", node=StackLauncherConf, provider="dlcourse_stack")
@@ -22,6 +31,9 @@ ConfigStore.instance().store(group="hydra/launcher", name="stack", node=StackLau
 
 class StackLauncher(Launcher):
     """Takes the jobs of any sweeper; all are checked before the first one trains."""
+
+    def __init__(self, num_workers: int | None, backend: str, scheduler: str | None) -> None:
+        self._options = (num_workers, backend, scheduler)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what Hydra gives, but for the task function: the jobs do not run one by one."""
@@ -34,17 +46,25 @@ class StackLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs all jobs and returns each one's headline metric."""
-        from dlcourse.cli import run_sweep, to_run_config  # Hydra imports this module in every application there is
+        from dlcourse import cli  # not above: Hydra imports this module in every application there is
+        from dlcourse.runs import Failure
 
+        workers = cli.to_workers(*self._options)
         configs = [
-            to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, list(overrides))))
+            cli.to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, list(overrides))))
             for overrides in job_overrides
         ]
-        results = run_sweep(configs)
-        return [
-            JobReturn(overrides=overrides, status=JobStatus.COMPLETED, _return_value=result.metrics[config.task.metric])
-            for overrides, config, result in zip(job_overrides, configs, results, strict=True)
-        ]
+        outcomes = cli.run_sweep(configs, workers)
+        returns = []
+        for overrides, config, outcome in zip(job_overrides, configs, outcomes, strict=True):
+            failed = cli.failed(outcome)
+            job = JobReturn(overrides=overrides, status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
+            if failed or isinstance(outcome, Failure):
+                job.return_value = cli.FailedRunsError(failed)
+            else:
+                job.return_value = outcome.metrics[config.task.metric]
+            returns.append(job)
+        return returns
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:

@@ -1,0 +1,268 @@
+"""One stack of runs: its members trained side by side, measured, and each recorded as if it had run alone."""
+
+import dataclasses
+import math
+import os
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse import pieces
+from dlcourse.checkpoints import Checkpoint, History, read_checkpoint, write_checkpoint
+from dlcourse.config import RunConfig
+from dlcourse.layerwise import outputs
+from dlcourse.networks import Activation, Stack, num_parameters, stack, unstack
+from dlcourse.recording import Result, write_events, write_result
+from dlcourse.recording.files import write_atomically
+from dlcourse.recording.pictures import picture
+from dlcourse.tasks import Data
+from dlcourse.training import Batches, Snapshot, train
+
+# Told what has been done since it was last told: updates, summed over the members, and the members' training losses.
+Progress = Callable[[int, list[float]], None]
+
+
+def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
+    """Trains runs that differ only in seed and rate, and writes each one's folder.
+
+    Members that have a checkpoint must all have it at the same step; they go on from there.
+
+    Args:
+        configs: The runs, none of them finished.
+        progress: Told of what has been done.
+
+    Returns:
+        What each came to.
+    """
+    config = configs[0]  # for all that the members have in common
+    started = time.time()
+    place: dict[str, Any] = {"dtype": config.torch_dtype, "device": config.torch_device}
+    members = stack([each.network() for each in configs])
+    checkpoints = [read_checkpoint(run_folder(each)) for each in configs]
+    resumed = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    first_step, moments, seconds = 0, None, 0.0
+    histories: list[History] = [defaultdict(list) for _ in configs]
+    diverged_at: list[int | None] = [None] * len(configs)
+    if len(resumed) == len(configs):
+        first_step, seconds = resumed[0].step, resumed[0].seconds
+        assert all(checkpoint.step == first_step for checkpoint in resumed)
+        members = dataclasses.replace(members, parameters=_beside([each.parameters for each in resumed]))
+        moments = [_beside(list(each)) for each in zip(*(each.moments for each in resumed), strict=True)]
+        histories = [defaultdict(list, each.history) for each in resumed]
+        diverged_at = [each.diverged_at for each in resumed]
+    members = dataclasses.replace(members, parameters={k: v.to(**place) for k, v in members.parameters.items()})
+    data = Data(**_beside([vars(config.task.data(each.seed)) for each in configs]))
+    batches = Batches(
+        [each.seed for each in configs],
+        data.train_inputs,
+        data.train_targets,
+        config.batch_size,
+        draw=config.task.draw if config.task.fresh else None,
+        **place,
+    )
+    data = Data(**{name: value.to(**place) for name, value in vars(data).items()})
+    lines = [torch.stack(ends) for ends in zip(*(config.task.lines(each.seed) for each in configs), strict=True)]
+    step, saved = first_step, time.time()
+    for snapshot in train(
+        members,
+        batches,
+        loss=config.task.loss,
+        optimizer=config.optimizer,
+        num_steps=config.num_steps,
+        rates=[each.optimizer.rate for each in configs],
+        snapshot_every=config.log_every,
+        first_step=first_step,
+        moments=moments,
+    ):
+        if snapshot.step > first_step or not resumed:
+            _measure(config, snapshot, data, lines, histories)
+        losses = [history["loss/train"][-1][1] for history in histories]
+        for member, loss in enumerate(losses):
+            if (snapshot.diverged[member] or not math.isfinite(loss)) and diverged_at[member] is None:
+                diverged_at[member] = snapshot.step
+        progress((snapshot.step - step) * len(configs), losses)
+        step = snapshot.step
+        if time.time() - saved >= config.checkpoint_seconds and step < config.num_steps:
+            spent = seconds + (time.time() - started) / len(configs)
+            _write_checkpoints(configs, snapshot, histories, diverged_at, spent)
+            saved = time.time()
+    seconds += (time.time() - started) / len(configs)
+    trained = [network.cpu() for network in unstack(snapshot.members)]
+    pictured = _medians(configs, [history[f"metric/{config.task.metric}"][-1][1] for history in histories])
+    results = []
+    for member, (each, network, history) in enumerate(zip(configs, trained, histories, strict=True)):
+        result = _result(each, network, history, diverged_at[member], seconds)
+        drawn = _picture(each, network, result) if each.pictures and member in pictured else None
+        _write_folder(each, network, history, result, drawn, started)
+        results.append(result)
+    return results
+
+
+def run_folder(config: RunConfig) -> Path:
+    """`outputs/<name>/<run>`, a function of the configuration."""
+    return Path(config.outputs, config.name or config.task.name, config.run_name())
+
+
+def _beside(members: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The members' tensors of each name beside each other."""
+    return {name: torch.stack([member[name] for member in members]) for name in members[0]}
+
+
+def _write_checkpoints(
+    configs: Sequence[RunConfig],
+    snapshot: Snapshot,
+    histories: list[History],
+    diverged_at: list[int | None],
+    seconds: float,
+) -> None:
+    """Writes every member's checkpoint."""
+    for member, config in enumerate(configs):
+        checkpoint = Checkpoint(
+            step=snapshot.step,
+            parameters=_of_member(snapshot.members.parameters, member),
+            moments=[_of_member(moment, member) for moment in snapshot.moments],
+            history=dict(histories[member]),
+            diverged_at=diverged_at[member],
+            seconds=seconds,
+        )
+        write_checkpoint(run_folder(config), checkpoint)
+
+
+def _of_member(values: dict[str, Tensor], member: int) -> dict[str, Tensor]:
+    """One member's tensors, in memory of their own (or the others would be saved with them)."""
+    return {name: value[member].cpu().clone() for name, value in values.items()}
+
+
+def _measure(config: RunConfig, snapshot: Snapshot, data: Data, lines: list[Tensor], histories: list[History]) -> None:
+    """Adds a point to every curve of every member."""
+    test_outputs = outputs(snapshot.members, data.test_inputs)
+
+    def network(inputs: Tensor) -> Tensor:
+        return test_outputs if inputs is data.test_inputs else outputs(snapshot.members, inputs)
+
+    loss = config.task.loss
+    values = {
+        "loss/train": loss(network(data.train_inputs), data.train_targets).mean(1).tolist(),
+        "loss/test": loss(test_outputs, data.test_targets).mean(1).tolist(),
+        "rate": snapshot.rates,
+    }
+    for name, metric in config.task.metrics(network, data).items():
+        values[f"metric/{name}"] = metric.tolist()
+    for tag, points in values.items():
+        for history, value in zip(histories, points, strict=True):
+            history[tag].append((snapshot.step, value))
+    if config.count_pieces and config.model.activation is Activation.relu:
+        _count_pieces(snapshot, lines, histories)
+
+
+def _count_pieces(snapshot: Snapshot, lines: list[Tensor], histories: list[History]) -> None:
+    """Adds the numbers of pieces and regions of the members that have not diverged: mean and spread over the lines."""
+    finite = [member for member, diverged in enumerate(snapshot.diverged) if not diverged]
+    if not finite:
+        return
+    members = Stack(
+        snapshot.members.architecture,
+        {name: value[finite] for name, value in snapshot.members.parameters.items()},
+        {name: value[finite] for name, value in snapshot.members.buffers.items()},
+    )
+    counts = pieces.on_lines(members, lines[0][finite], lines[1][finite])
+    for row, member in enumerate(finite):
+        for tag, numbers in (("num_pieces", counts.num_pieces[row]), ("num_regions", counts.num_regions[row])):
+            histories[member][f"pieces/{tag}"].append((snapshot.step, float(numbers.mean())))
+            if len(numbers) > 1:
+                histories[member][f"pieces/{tag}_spread"].append((snapshot.step, float(numbers.std())))
+
+
+def _medians(configs: Sequence[RunConfig], metric: list[float]) -> set[int]:
+    """The members worth a picture: of those that differ in their seed only, the one with the median result."""
+    cells: dict[float, list[int]] = defaultdict(list)
+    for member, config in enumerate(configs):
+        cells[config.optimizer.rate].append(member)
+    order = [math.inf if math.isnan(value) else value for value in metric]
+    return {sorted(cell, key=lambda member: order[member])[len(cell) // 2] for cell in cells.values()}
+
+
+def _result(config: RunConfig, network: nn.Module, history: History, diverged_at: int | None, seconds: float) -> Result:
+    """The last point of every curve, and the number of parameters."""
+    metrics = {
+        tag.removeprefix("metric/").removeprefix("pieces/"): points[-1][1]
+        for tag, points in history.items()
+        if tag != "rate"
+    }
+    metrics["num_parameters"] = num_parameters(network)
+    return Result(config.run_name(), config.flat(), metrics, diverged_at, seconds)
+
+
+def _picture(config: RunConfig, network: nn.Module, result: Result) -> tuple[str, bytes] | None:
+    """What the network has learnt, as tag and PNG; None for one that has diverged."""
+    if result.diverged_at is not None:
+        return None
+    sizes = f"depth {len(config.model.layer_widths)}, width {config.model.common_width or config.model.widths}"
+    return picture(
+        config.task,
+        network,
+        seed=config.seed,
+        title=f"{config.task.name}: {sizes}, {config.model.activation}, seed {config.seed}",
+        metrics={config.task.metric: result.metrics[config.task.metric]},
+        count_pieces=config.model.activation is Activation.relu,
+    )
+
+
+def _write_folder(
+    config: RunConfig,
+    network: nn.Module,
+    history: History,
+    result: Result,
+    drawn: tuple[str, bytes] | None,
+    started: float,
+) -> None:
+    """Writes the run's folder; `metrics.json` comes last, as the mark of a finished run."""
+    final_folder = run_folder(config)
+    # under another name until it is whole, so that a run that `force` runs again is lost at no moment
+    folder = final_folder.with_name(f".{final_folder.name}.{os.getpid()}.part")
+    folder.mkdir(parents=True)
+    write_atomically(folder / "config.yaml", config.to_yaml().encode())
+    write_atomically(folder / "train.log", _log(history).encode())
+    torch.save(network.state_dict(), folder / "model.pt")
+    hparams: dict[str, bool | int | float | str] = {
+        "task": config.task.name,
+        "depth": len(config.model.layer_widths),
+        "width": config.model.common_width or str(config.model.widths),
+        "activation": config.model.activation.value,
+        "parameters": int(result.metrics["num_parameters"]),
+        "optimizer": type(config.optimizer).__name__.lower(),
+        "rate": config.optimizer.rate,
+        "seed": config.seed,
+    }
+    images = {drawn[0]: (config.num_steps, drawn[1])} if drawn else None
+    last = {tag: points[-1][1] for tag, points in history.items() if tag != "rate"}
+    write_events(
+        folder, scalars=history, images=images, hparams=hparams, metrics=last, started=started, finished=time.time()
+    )
+    write_result(folder, result)
+    shutil.rmtree(final_folder, ignore_errors=True)
+    try:
+        folder.rename(final_folder)
+    except OSError:  # another process has just finished the same run
+        shutil.rmtree(folder)
+
+
+def _log(history: History) -> str:
+    """All curves as a table of text, one line a logged step."""
+    tags = list(history)
+    rows: dict[int, dict[str, float]] = defaultdict(dict)
+    for tag, points in history.items():
+        for step, value in points:
+            rows[step][tag] = value
+    lines = ["  ".join(["    step", *(f"{tag:>14}" for tag in tags)])]
+    for step, row in rows.items():
+        lines.append(
+            "  ".join([f"{step:>8}", *(f"{row.get(tag, float('nan')):>14.6g}".rjust(len(tag)) for tag in tags)])
+        )
+    return "\n".join(lines) + "\n"
