@@ -64,7 +64,7 @@ def read_results(folder: Path) -> list[Result]:
     A file that cannot be read, or is no `metrics.json` of ours, is left out with a line on stderr.
     """
     results = []
-    for path in folder.glob("*/metrics.json"):
+    for path in folder.glob("[!.]*/metrics.json"):
         try:
             results.append(read_result(path.parent))
         except (OSError, ValueError) as error:
