@@ -31,7 +31,7 @@ Progress = Callable[[int, list[float]], None]
 def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
     """Trains runs that differ only in seed and rate, and writes each one's folder.
 
-    Members that have a checkpoint must all have it at the same step; they go on from there.
+    If all members have a checkpoint at one step, they go on from there, else all start anew.
 
     Args:
         configs: The runs, none of them finished.
@@ -46,12 +46,13 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
     members = stack([each.network() for each in configs])
     checkpoints = [read_checkpoint(run_folder(each)) for each in configs]
     resumed = [checkpoint for checkpoint in checkpoints if checkpoint is not None]
+    if len({checkpoint.step for checkpoint in resumed}) > 1:
+        resumed = []  # another process has gone on meanwhile
     first_step, moments, seconds = 0, None, 0.0
     histories: list[History] = [defaultdict(list) for _ in configs]
     diverged_at: list[int | None] = [None] * len(configs)
     if len(resumed) == len(configs):
         first_step, seconds = resumed[0].step, resumed[0].seconds
-        assert all(checkpoint.step == first_step for checkpoint in resumed)
         members = dataclasses.replace(members, parameters=_beside([each.parameters for each in resumed]))
         moments = [_beside(list(each)) for each in zip(*(each.moments for each in resumed), strict=True)]
         histories = [defaultdict(list, each.history) for each in resumed]
@@ -80,7 +81,7 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
         first_step=first_step,
         moments=moments,
     ):
-        if snapshot.step > first_step or not resumed:
+        if snapshot.step > first_step or first_step == 0:
             _measure(config, snapshot, data, lines, histories)
         losses = [history["loss/train"][-1][1] for history in histories]
         for member, loss in enumerate(losses):

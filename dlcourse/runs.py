@@ -135,7 +135,7 @@ def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConf
     share = sum(map(_seconds, stacks)) / num_workers
     while True:
         stacks.sort(key=_seconds, reverse=True)
-        large = next((s for s in stacks if len(s) > MAX_MEMBERS or (len(s) > 1 and _seconds(s) > share)), None)
+        large = next((s for s in stacks if len(s) > MAX_MEMBERS or (len(s) > 1 and _seconds(s) > 1.25 * share)), None)
         if large is None:
             return stacks
         stacks.remove(large)

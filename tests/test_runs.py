@@ -10,10 +10,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlcourse import runs
+from dlcourse import run_stack, runs
 from dlcourse.config import Model, RunConfig
 from dlcourse.networks import Activation, Initialization
-from dlcourse.recording import read_result
+from dlcourse.recording import Result, read_result
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam
 
@@ -31,7 +31,7 @@ def config(tmp_path: Path) -> Any:
 def test_a_run_leaves_what_the_design_says(config: Any) -> None:
     each = config(pictures=True, model=Model(depth=1, width=4))
     (result,) = runs.run([each])
-    folder = runs.run_folder(each)
+    folder = run_stack.run_folder(each)
     (events,) = folder.glob("events.out.tfevents*")
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml", "train.log", "model.pt", "metrics.json", events.name
@@ -52,7 +52,7 @@ def test_results_are_those_of_the_saved_network(config: Any) -> None:
     each = config(model=Model(depth=2, width=6), dtype="float64")
     (result,) = runs.run([each])
     network = each.network()
-    network.load_state_dict(torch.load(runs.run_folder(each) / "model.pt", weights_only=True))
+    network.load_state_dict(torch.load(run_stack.run_folder(each) / "model.pt", weights_only=True))
     # the error by plain torch on the 1,025 points, the pieces by following the slope on a fine grid
     x = torch.linspace(0, 2, 1025, dtype=torch.float64)[:, None]
     target = 1 - (4 * x % 2 - 1).abs()
@@ -93,20 +93,19 @@ def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
         alone = make(each.seed, each.optimizer.rate, outputs=str(tmp_path / "alone"))
         (result,) = runs.run([alone])
         assert result.metrics == results[index].metrics
-        saved = [torch.load(runs.run_folder(c) / "model.pt", weights_only=True) for c in (each, alone)]
+        saved = [torch.load(run_stack.run_folder(c) / "model.pt", weights_only=True) for c in (each, alone)]
         assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
 
 
 def test_finished_runs_are_skipped_and_force_runs_them_again(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first = runs.run([config(seed=0), config(seed=1)])
     trained: list[int] = []
-    train_and_record = runs._train_and_record
 
-    def spy(configs: list[RunConfig], advance: Any) -> Any:
+    def spy(configs: list[RunConfig], progress: Any) -> Any:
         trained.extend(each.seed for each in configs)
-        return train_and_record(configs, advance)
+        return run_stack.run_stack(configs, progress)
 
-    monkeypatch.setattr(runs, "_train_and_record", spy)
+    monkeypatch.setattr(runs, "run_stack", spy)
     again = runs.run([config(seed=0), config(seed=1), config(seed=2)])
     assert trained == [2]
     assert again[:2] == first
@@ -124,7 +123,7 @@ def test_the_same_configuration_twice_is_one_run(config: Any, tmp_path: Path) ->
 def test_a_folder_of_another_configuration_is_not_taken(config: Any) -> None:
     each = config()
     runs.run([each])
-    path = runs.run_folder(each) / "metrics.json"
+    path = run_stack.run_folder(each) / "metrics.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     before = path.read_text()
     with pytest.raises(runs.FolderTakenError, match="holds a run of another configuration"):
@@ -142,7 +141,7 @@ def test_divergence_of_one_member_is_recorded_and_leaves_the_others_alone(config
     assert results[0].diverged_at is None
     assert results[1].diverged_at == 20  # the first logged step after
     assert math.isnan(results[1].metrics["mean_squared_error"])
-    folder = runs.run_folder(make(1e30))
+    folder = run_stack.run_folder(make(1e30))
     assert json.loads((folder / "metrics.json").read_text())["metrics"]["loss/test"] == "NaN"
     assert read_result(folder).diverged_at == 20
 
@@ -171,21 +170,142 @@ def test_zero_steps_record_the_initial_network(config: Any) -> None:
 
 def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = [config(model=Model(depth=depth)) for depth in (1, 2)]
-    train = runs.train
+    train = run_stack.train
 
     def interrupted(members: Any, *arguments: Any, **options: Any) -> Any:
         for snapshot in train(members, *arguments, **options):
-            if len(members.parameters) == 6 and snapshot.step == 20:  # depth 2: three layers
+            if len(members.parameters) == 4 and snapshot.step == 20:  # depth 1, after depth 2: the longest come first
                 raise KeyboardInterrupt
             yield snapshot
 
-    monkeypatch.setattr(runs, "train", interrupted)
+    monkeypatch.setattr(run_stack, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.run(sweep)
-    assert runs.is_finished(sweep[0])
-    assert not runs.run_folder(sweep[1]).exists()
+    assert runs.finished_result(sweep[1])
+    assert not run_stack.run_folder(sweep[0]).exists()
     monkeypatch.undo()
-    assert [runs.is_finished(each) for each in sweep if runs.run([each])] == [True, True]
+    assert all(isinstance(result, Result) for result in runs.run(sweep))
+
+
+def checkpointed(config: Any, at_step: int, monkeypatch: pytest.MonkeyPatch, sweep: list[RunConfig]) -> None:
+    """Runs a sweep until it is broken off at a step, with checkpoints at every logged point."""
+    train = run_stack.train
+
+    def broken_off(*arguments: Any, **options: Any) -> Any:
+        for snapshot in train(*arguments, **options):
+            if snapshot.step > at_step:
+                raise KeyboardInterrupt
+            yield snapshot
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_stack, "train", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            runs.run(sweep)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(rate=0.01), SGD(rate=0.01, momentum=0.9), Adam(rate=0.01)], ids=str)
+def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
+    config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Any
+) -> None:
+    def sweep(where: str, seeds: list[int]) -> list[RunConfig]:
+        model = Model(depth=2, width=5)
+        return [
+            config(seed=seed, model=model, optimizer=optimizer, num_steps=200, outputs=str(tmp_path / where),
+                   checkpoint_seconds=0)
+            for seed in seeds
+        ]  # fmt: skip
+
+    undisturbed = runs.run(sweep("undisturbed", [0, 1, 2]))
+    broken = sweep("broken", [0, 1, 2])
+    checkpointed(config, 100, monkeypatch, broken)
+    assert sorted(path.name for path in run_stack.run_folder(broken[0]).iterdir()) == ["checkpoint.pt"]
+    # one member is further than the others, and a new one comes in
+    checkpointed(config, 140, monkeypatch, broken[1:2])
+    resumed = runs.run(sweep("broken", [0, 1, 2, 3]))
+    for before, after, each in zip(undisturbed, resumed, sweep("undisturbed", [0, 1, 2]), strict=False):
+        assert isinstance(before, Result)
+        assert isinstance(after, Result)
+        assert after.metrics == before.metrics
+        there = run_stack.run_folder(each)
+        here = tmp_path / "broken" / there.relative_to(tmp_path / "undisturbed")
+        saved = [torch.load(folder / "model.pt", weights_only=True) for folder in (here, there)]
+        assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
+        assert (here / "train.log").read_text() == (there / "train.log").read_text()
+        assert not (here / "checkpoint.pt").exists()
+
+
+def test_a_broken_checkpoint_is_said_and_the_run_starts_anew(
+    config: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    each = config(num_steps=60, checkpoint_seconds=0)
+    checkpointed(config, 40, monkeypatch, [each])
+    path = run_stack.run_folder(each) / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:-100])
+    (result,) = runs.run([each])
+    assert "cannot be read, the run starts anew" in capsys.readouterr().err
+    (undisturbed,) = runs.run([config(num_steps=60, outputs=str(tmp_path / "again"))])
+    assert isinstance(result, Result)
+    assert isinstance(undisturbed, Result)
+    assert result.metrics == undisturbed.metrics
+
+
+def test_a_run_that_fails_fails_alone(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = ZigZag.data
+
+    def sometimes(task: ZigZag, seed: int) -> Any:
+        if seed == 1:
+            raise ArithmeticError("no data for this one")
+        return data(task, seed)
+
+    monkeypatch.setattr(ZigZag, "data", sometimes)
+    sweep = [config(seed=seed) for seed in range(3)]
+    first, second, third = runs.run(sweep)
+    assert isinstance(first, Result)
+    assert isinstance(third, Result)
+    assert second == runs.Failure(sweep[1], "ArithmeticError: no data for this one")
+    monkeypatch.undo()
+    (alone,) = runs.run([config(seed=0, force=True)])
+    assert isinstance(alone, Result)
+    assert alone.metrics == first.metrics
+
+
+def test_workers_give_the_same_results(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "WORTH_WORKERS", 0.0)
+
+    def sweep(where: str) -> list[RunConfig]:
+        return [
+            config(seed=seed, model=Model(depth=depth), outputs=str(tmp_path / where))
+            for depth in (1, 2) for seed in range(3)
+        ]  # fmt: skip
+
+    here = runs.run(sweep("here"))
+    there = runs.run(sweep("there"), workers=runs.Workers(num=2))
+    for one, other in zip(here, there, strict=True):
+        assert isinstance(one, Result)
+        assert isinstance(other, Result)
+        assert one.metrics == other.metrics
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num": 0}, "num_workers must be at least 1, or null for one a core, got 0"),
+        ({"backend": "slurm"}, "backend must be loky or dask, got 'slurm'"),
+        ({"backend": "dask"}, "scheduler must be given with backend=dask and only there, got None"),
+    ],
+)
+def test_bad_workers_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        runs.Workers(**options)
+
+
+def test_stacks_leave_no_worker_idle(config: Any) -> None:
+    one_architecture = [config(seed=seed, num_steps=5000, model=Model(depth=3, width=64)) for seed in range(40)]
+    stacks = runs._stacks(one_architecture, num_workers=2)
+    assert sorted(each.seed for members in stacks for each in members) == list(range(40))
+    assert [len(members) for members in stacks] == [20, 20]
+    assert [len(members) for members in runs._stacks(one_architecture, num_workers=1)] == [40]
+    assert max(len(members) for members in runs._stacks([config(seed=s) for s in range(300)], 1)) <= runs.MAX_MEMBERS
 
 
 @pytest.mark.cuda
