@@ -1,6 +1,7 @@
 """Many runs: what is finished is skipped, the rest is put into stacks, and the stacks go to worker processes."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -199,7 +200,12 @@ def _in_parallel(
             settings = {"backend": "dask"}
         context.enter_context(joblib.parallel_config(**settings))
         parallel = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-        yield from parallel(joblib.delayed(_work)(index, members, folder) for index, members in stacks.items())
+        yield from parallel(joblib.delayed(_work)(index, _placed(members), folder) for index, members in stacks.items())
+
+
+def _placed(members: Sequence[RunConfig]) -> list[RunConfig]:
+    """The runs with the whole path of their folder: a worker may have been started elsewhere."""
+    return [dataclasses.replace(config, outputs=str(Path(config.outputs).absolute())) for config in members]
 
 
 def _work(index: int, members: list[RunConfig], folder: str) -> tuple[int, list[Result | Failure]]:

@@ -1,9 +1,16 @@
 """The launcher `stack`: its fast composition gives what Hydra's own gives, for every kind of override."""
 
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -82,3 +89,82 @@ def test_jobs_do_not_see_each_other(hydra: Any) -> None:
     first.model.widths.append(3)
     second = fast.load_sweep_config(master, ["seed=2"])
     assert (first.seed, second.seed, second.model.widths) == (1, 2, None)
+
+
+def sweep(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlcourse", "-m", "pictures=false", *options], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
+    )  # fmt: skip
+
+
+def finished(folder: Path) -> list[Path]:
+    return list(folder.glob("outputs/zigzag/[!.]*/metrics.json"))
+
+
+@pytest.mark.slow
+def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path) -> None:
+    options = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
+    options += ["hydra.sweeper.sampler.seed=0", f"hydra.sweep.dir={tmp_path / 'optuna'}"]
+    with sweep(tmp_path, *options, "optimizer.rate=interval(0.001,0.1)", "num_steps=50") as process:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    contents = [json.loads(path.read_text()) for path in finished(tmp_path)]
+    errors = {content["config"]["optimizer.rate"]: content["metrics"]["mean_squared_error"] for content in contents}
+    assert len(errors) == 4
+    best = yaml.safe_load((tmp_path / "optuna" / "optimization_results.yaml").read_text())
+    assert best["best_value"] == min(errors.values())
+    assert errors[best["best_params"]["optimizer.rate"]] == best["best_value"]
+
+
+@pytest.mark.slow
+def test_hydras_joblib_launcher_still_works(tmp_path: Path) -> None:
+    with sweep(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "num_steps=5") as process:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    assert len(finished(tmp_path)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path) -> None:
+    def dask(*arguments: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--no-dashboard"],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
+        )  # fmt: skip
+
+    here = tmp_path / "here"
+    here.mkdir()
+    address = tmp_path / "scheduler.json"
+    processes = [dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address))]
+    try:
+        deadline = time.monotonic() + 60
+        while not address.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        options = [
+            "--scheduler-file",
+            str(address),
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--local-directory",
+            str(tmp_path),
+        ]
+        processes += [dask("worker", *options), dask("worker", *options)]
+        scheduler = json.loads(address.read_text())["address"]
+        line = ["hydra.launcher.backend=dask", f"hydra.launcher.scheduler={scheduler}", "model.depth=1,2,3", "seed=0,1",
+                "num_steps=6000", "log_every=100", "checkpoint_seconds=0"]  # fmt: skip
+        with sweep(here, *line) as process:
+            deadline = time.monotonic() + 90
+            while not list(here.glob("outputs/zigzag/*/checkpoint.pt")) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            processes[1].kill()  # in the middle of its work
+            _, said = process.communicate(timeout=180)
+            assert process.returncode == 0, said
+    finally:
+        for each in processes:
+            each.kill()
+            each.wait()
+    assert len(finished(here)) == 6
