@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -54,6 +55,7 @@ class StackLauncher(Launcher):
             cli.to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, list(overrides))))
             for overrides in job_overrides
         ]
+        Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # sweepers write there afterwards
         outcomes = cli.run_sweep(configs, workers)
         returns = []
         for overrides, config, outcome in zip(job_overrides, configs, outcomes, strict=True):
