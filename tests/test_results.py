@@ -1,0 +1,70 @@
+"""The console script `dlcourse-results`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcourse.recording import Result, write_result
+from dlcourse.results import grouped, main
+
+
+def result(width: int, seed: int, error: float, **more: Any) -> Result:
+    config = {"model.depth": 2, "model.width": width, "seed": seed}
+    return Result(f"run-{width}-{seed}", config, {"error": error, "accuracy": 1 - error}, more.get("at"), 1.0)
+
+
+RESULTS = [result(4, 0, 0.1), result(4, 1, 0.2), result(4, 2, 0.4), result(8, 0, 0.01), result(8, 1, 0.03)]
+
+
+def test_medians_and_quartiles_by_hand() -> None:
+    heading, *rows = grouped(RESULTS, metrics=["error"]).splitlines()
+    assert heading.split() == ["model.width", "runs", "error", "(quartiles)"]
+    # 0.1, 0.2, 0.4: the quartiles lie halfway between the neighbours; 0.01, 0.03: a quarter and three quarters between
+    assert [" ".join(row.split()) for row in rows] == ["4 3 0.2 (0.15 to 0.3)", "8 2 0.02 (0.015 to 0.025)"]
+
+
+def test_groups_as_asked() -> None:
+    (row,) = grouped(RESULTS, metrics=["error"], by=["model.depth"]).splitlines()[1:]
+    assert row.split()[:3] == ["2", "5", "0.1"]
+
+
+def test_diverged_runs_count_as_worst() -> None:
+    diverged = [*RESULTS[:2], result(4, 2, 0.0, at=10)]
+    (row,) = grouped(diverged, metrics=["error", "accuracy"]).splitlines()[1:]
+    # errors 0.1, 0.2, worst: median 0.2, upper quartile unknown; accuracies worst, 0.8, 0.9: lower quartile unknown
+    assert " ".join(row.split()) == "3 0.2 (0.15 to nan) 0.8 (nan to 0.85)"
+
+
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for each in RESULTS:
+        (tmp_path / each.run).mkdir()
+        write_result(tmp_path / each.run, each)
+    monkeypatch.setattr(sys, "argv", ["dlcourse-results", str(tmp_path), "--metric", "error"])
+    main()
+    assert capsys.readouterr().out.strip() == grouped(RESULTS, metrics=["error"]).strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}/nothing"], "no finished runs here"),
+        (["{}", "--metric", "loss"], "metric must be one of error, accuracy, got loss"),
+        (["{}", "--by", "depth"], "setting must be one of model.depth, model.width, seed, got depth"),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "run").mkdir()
+    write_result(tmp_path / "run", RESULTS[0])
+    monkeypatch.setattr(sys, "argv", ["dlcourse-results", *(each.format(tmp_path) for each in arguments)])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
