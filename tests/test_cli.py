@@ -185,6 +185,38 @@ def test_hydras_own_launcher_works_too(dlcourse: Command, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 
+def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Command, tmp_path: Path) -> None:
+    line = ("-m", "optimizer=sgd", "optimizer.rate=0.01,1e30", "num_steps=20", "log_every=10", "pictures=false")
+    for _ in range(2):  # the second time all is finished, and no better
+        code, out, err = dlcourse(*line)
+        assert code == 1
+        assert "Traceback" not in err
+        (reason, command) = re.findall(r"^failed: (.*)\n  dlcourse (.*)$", err, re.MULTILINE)[0]
+        assert reason == "diverged by step 10"
+        assert "optimizer.rate=1e+30" in command
+        assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 2
+    code, out, _ = dlcourse(*command.split())
+    assert code == 0
+    assert "finished already" in out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("num_workers=0", "hydra.launcher.num_workers must be at least 1, or null for one a core, got 0"),
+        ("backend=slurm", "hydra.launcher.backend must be loky or dask, got 'slurm'"),
+        ("backend=dask", "hydra.launcher.scheduler must be given with backend=dask"),
+        ("num_worker=2", "num_worker"),
+    ],
+)
+def test_bad_launcher_options_are_refused(dlcourse: Command, tmp_path: Path, option: str, message: str) -> None:
+    code, _, err = dlcourse("-m", "seed=0,1", f"hydra.launcher.{option}")
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     line = ["-m", "model.depth=1,2", "model.width=4", "seed=0,1", "num_steps=3,1000000000", "pictures=false"]
