@@ -26,21 +26,23 @@ def layer_names(network: nn.Module) -> tuple[list[str], Activation]:
         The layers' names in the `state_dict` (`name + ".weight"`, `name + ".bias"`), and the function g between them.
 
     Raises:
-        TypeError: If the network is neither.
+        TypeError: If the network is neither, or a layer is no plain `nn.Linear`.
     """
-    match network:
-        case MLP() if type(network) is MLP:  # a subclass may compute something else
-            names = [f"hidden.layers.{i}" for i in range(len(network.hidden.layers))]
-            return [*names, "output"], network.hidden.activation
-        case SoftmaxClassifier(body=HiddenLayers() as body) if (
-            type(network) is SoftmaxClassifier and type(body) is HiddenLayers
-        ):
-            return [*(f"body.layers.{i}" for i in range(len(body.layers))), "softmax"], body.activation
-        case _:
-            raise TypeError(
-                "layers can be told apart only in an MLP or a SoftmaxClassifier on hidden layers, "
-                f"got {type(network).__name__}"
-            )
+    names: list[str] = []
+    match network:  # subclasses may compute something else
+        case MLP() if type(network) is MLP:
+            names = [*(f"hidden.layers.{i}" for i in range(len(network.hidden.layers))), "output"]
+            activation = network.hidden.activation
+        case SoftmaxClassifier(body=HiddenLayers() as body) if type(network) is SoftmaxClassifier:
+            if type(body) is HiddenLayers:
+                names = [*(f"body.layers.{i}" for i in range(len(body.layers))), "softmax"]
+                activation = body.activation
+    if not names or any(type(network.get_submodule(name)) is not nn.Linear for name in names):
+        raise TypeError(
+            "layers can be told apart only in an MLP or a SoftmaxClassifier on hidden layers of nn.Linear, "
+            f"got {type(network).__name__}"
+        )
+    return names, activation
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Sweep:
 
     Attributes:
         parameters: All members' values; the caller may change them between calls.
-        gradients: The same names and shapes, filled by `gradient_`.
+        gradients: The same names and shapes, filled by `gradient_`; only where there is a loss.
 
     Raises:
         TypeError: If the architecture has no layers to tell apart.
@@ -151,7 +153,8 @@ class Sweep:
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
         names, self._activation = layer_names(members.architecture)
         self.parameters = Flat.of(members.parameters, _filled_shapes(members, names))
-        self.gradients = self.parameters.zeros_like() if loss is not None else self.parameters
+        if loss is not None:
+            self.gradients = self.parameters.zeros_like()
         self._loss, self._scale = loss, 1 / batch_size if reduction == "mean" else 1.0
         # Views are laid out once, too: making one costs as much as a small product.
         weights = [self.parameters.filled[f"{name}.weight"] for name in names]

@@ -123,8 +123,8 @@ def finished_result(config: RunConfig) -> Result | None:
 def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
     """The runs in groups that train as one stack, longest first.
 
-    What is common to a group is all but seed and rate, and the step that its members have reached. A group is halved as
-    long as it is too large for the cache, or longer than a worker's share.
+    What is common to a group is all but seed and rate, and the step that its members have reached. A group that is too
+    large for the cache, or longer than a worker's share of the work, is divided.
     """
     groups: dict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
@@ -132,19 +132,13 @@ def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConf
         checkpoint = read_checkpoint(run_folder(config))
         step = 0 if checkpoint is None else checkpoint.step
         groups[json.dumps([common, config.torch_device.type, step], sort_keys=True)].append(config)
-    stacks = list(groups.values())
-    share = sum(map(_seconds, stacks)) / num_workers
-    while True:
-        stacks.sort(key=_seconds, reverse=True)
-        large = next((s for s in stacks if len(s) > MAX_MEMBERS or (len(s) > 1 and _seconds(s) > 1.25 * share)), None)
-        if large is None:
-            return stacks
-        stacks.remove(large)
-        half = len(large) // 2
-        if _seconds(large[:half]) > 0.9 * _seconds(large) and len(large) <= MAX_MEMBERS:
-            stacks.append(large)  # halving would not shorten it
-            return stacks
-        stacks += [large[:half], large[half:]]
+    share = sum(map(_seconds, groups.values())) / num_workers
+    stacks = []
+    for group in groups.values():
+        num_parts = max(-(-len(group) // MAX_MEMBERS), round(_seconds(group) / share) if share else 0, 1)
+        size = -(-len(group) // num_parts)
+        stacks += [group[first : first + size] for first in range(0, len(group), size)]
+    return sorted(stacks, key=_seconds, reverse=True)
 
 
 def _seconds(configs: Sequence[RunConfig]) -> float:

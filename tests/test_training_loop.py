@@ -398,6 +398,24 @@ def test_the_caller_keeps_its_modes_and_threads() -> None:
         torch.set_num_threads(threads)
 
 
+def test_steps_are_computed_on_one_thread() -> None:
+    seen = set()
+
+    def draw(num_items: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        seen.add(torch.get_num_threads())
+        inputs = torch.randn(num_items, 2, generator=generator, dtype=torch.float64)
+        return inputs, inputs[:, :1]
+
+    batches = Batches([0], torch.zeros(1, 1, 2), torch.zeros(1, 1, 1), 3, draw=draw, dtype=torch.float64)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        last(a_training(members=members_of([0]), batches=batches))
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == {1}
+
+
 def test_the_callers_inference_mode_changes_nothing() -> None:
     outside = last(a_training()).members
     with torch.inference_mode():
