@@ -193,7 +193,7 @@ def _in_parallel(
             context.enter_context(Client(workers.scheduler))
             settings = {"backend": "dask"}
         context.enter_context(joblib.parallel_config(**settings))
-        parallel = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
         yield from parallel(joblib.delayed(_work)(index, _placed(members), folder) for index, members in stacks.items())
 
 
@@ -230,10 +230,14 @@ def _watched(folder: Path, bar: Any) -> Iterator[None]:
     """Shows, four times a second, how far the workers say they are."""
     stopped = threading.Event()
 
+    def look() -> None:
+        notes = [json.loads(path.read_text()) for path in folder.glob("[0-9]*")]
+        show_progress(bar, sum(done for done, _ in notes) - bar.n, [loss for _, losses in notes for loss in losses])
+
     def watch() -> None:
         while not stopped.wait(0.25):
-            notes = [json.loads(path.read_text()) for path in folder.glob("[0-9]*")]
-            show_progress(bar, sum(done for done, _ in notes) - bar.n, [loss for _, losses in notes for loss in losses])
+            look()
+        look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
