@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -255,6 +256,40 @@ def test_same_seed_same_bits_twice(optimizer: str) -> None:
     assert [bits(once, member) for member in range(2)] == [bits(again, member) for member in range(2)]
 
 
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_taken_up_again_it_goes_on_with_the_same_bits(optimizer: str, activation: str) -> None:
+    def snapshots(seeds: Sequence[int], **options: Any) -> Iterator[Snapshot]:
+        return train(
+            options.pop("members", members_of(seeds, width=9, activation=activation, dtype=torch.float32)),
+            batches_for(seeds, 5, dtype=torch.float32),
+            loss=SquaredError(),
+            optimizer=OPTIMIZERS[optimizer],
+            num_steps=100,
+            **options,
+        )
+
+    unbroken = {snapshot.step: copy.deepcopy(snapshot) for snapshot in snapshots([3, 1], snapshot_every=35)}
+    assert list(unbroken) == [0, 35, 70, 100]
+    for step in (35, 70, 100):
+        broken = unbroken[step]
+        again = list(
+            snapshots([3, 1], members=broken.members, first_step=step, moments=broken.moments, snapshot_every=35)
+        )
+        assert [snapshot.step for snapshot in again] == [after for after in unbroken if after >= step]
+        for member in range(2):
+            assert bits(again[-1].members, member) == bits(unbroken[100].members, member)
+    # also without the companion that it had before
+    members = replace(broken.members, parameters=first_of(unbroken[35].members.parameters))
+    moments = [first_of(moment) for moment in unbroken[35].moments]
+    alone = last(snapshots([3], members=members, first_step=35, moments=moments))
+    assert bits(alone.members, 0) == bits(unbroken[100].members, 0)
+
+
+def first_of(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value[:1] for name, value in values.items()}
+
+
 def test_different_seeds_give_different_members() -> None:
     members = trained_in_company([0, 1, 2], SGD(), batch_size=3, num_steps=10).members
     assert len({tuple(bits(members, member)) for member in range(3)}) == 3
@@ -480,6 +515,9 @@ def test_an_interrupt_leaves_what_is_finished_valid() -> None:
         ({"batches": batches_for([0, 1, 2], 3)}, "2 members need as many rates and seeds, got 2 rates, 3 seeds"),
         ({"num_steps": -1}, "num_steps must be at least 0, got -1"),
         ({"snapshot_every": 0}, "snapshot_every must be at least 1, got 0"),
+        ({"first_step": 11}, "first_step must be between 0 and num_steps \\(10\\), got 11"),
+        ({"first_step": -1}, "first_step must be between 0 and num_steps \\(10\\), got -1"),
+        ({"moments": []}, "the optimizer remembers 2 moments, got 0"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:

@@ -5,6 +5,7 @@ whatever the architecture. Each member has its own rate; the schedule is common 
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,7 +28,7 @@ class Schedule(StrEnum):
 
 
 @dataclass(kw_only=True)
-class Optimizer:
+class Optimizer(ABC):
     """What `SGD` and `Adam` share: the rate eta and its schedule.
 
     Attributes:
@@ -61,14 +62,15 @@ class Optimizer:
                 return (1 + math.cos(math.pi * step / max(num_steps, 1))) / 2
 
     @property
+    @abstractmethod
     def num_moments(self) -> int:
         """How many numbers are kept for each parameter from one step to the next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def buffers(self, parameters: Tensor) -> list[Tensor]:
         """Memory for `update_` before the first step; the first `num_moments` of it are the moments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update_(
         self, parameters: Tensor, gradients: Tensor, buffers: list[Tensor], rates: Tensor, step: int, factor: float
     ) -> None:
@@ -82,7 +84,6 @@ class Optimizer:
             step: Steps done before.
             factor: eta(t) / eta(0).
         """
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True)
