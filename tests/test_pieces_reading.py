@@ -13,7 +13,7 @@ def run(layers: list[Layer], inputs: np.ndarray) -> np.ndarray:
     """The first member's outputs, layer by layer."""
     for layer in layers:
         inputs = inputs @ layer.weight[0].T + layer.bias[0]
-        inputs = np.maximum(inputs, 0) if layer.relu else inputs
+        inputs = np.where(inputs >= 0, inputs, layer.slope[0] * inputs)
     return inputs
 
 
@@ -41,7 +41,7 @@ def test_the_layers_compute_the_network(network: nn.Module, relus: list[bool]) -
     network = network.double().eval()
     inputs = torch.randn(20, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     layers = read(network)
-    assert [layer.relu for layer in layers] == relus
+    assert [layer.bends for layer in layers] == relus
     np.testing.assert_allclose(run(layers, inputs.numpy()), network(inputs).detach().numpy(), rtol=0, atol=1e-14)
 
 
@@ -65,7 +65,7 @@ def test_stored_numbers_are_kept_exactly(dtype: torch.dtype) -> None:
 def test_a_stack_has_the_layers_of_its_members(make) -> None:
     members = [make() for _ in range(3)]
     for stacked, *single in zip(read(stack(members)), *(read(member) for member in members), strict=True):
-        assert stacked.relu == single[0].relu
+        assert stacked.slope.tolist() == [layer.slope[0].tolist() for layer in single]
         assert stacked.weight.tolist() == [layer.weight[0].tolist() for layer in single]
         assert stacked.bias.tolist() == [layer.bias[0].tolist() for layer in single]
 

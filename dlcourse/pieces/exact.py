@@ -60,8 +60,8 @@ class ExactNetwork:
             member: The member.
             starts: For each interval, where its segment starts: t = 0.
             ends: For each interval, where its segment ends: t = 1.
-            patterns: Which units are on in each interval, for each layer with ReLU; as many as are needed to reach the
-                layer that is wanted.
+            patterns: Which units keep their values in each interval, all others are multiplied by their slopes, for
+                each layer that bends; as many as are needed to reach the layer that is wanted.
 
         Yields:
             The first layer's pre-activations, then the next one's, for as long as there are patterns.
@@ -76,11 +76,17 @@ class ExactNetwork:
             slope, intercept, denominator = slope * finer, intercept * finer, denominator * finer
             intercept = intercept + bias[:, None] * (denominator // bias_denominator)
             yield ExactAffine(slope, intercept, denominator)
-            if layer.relu:
+            if layer.bends:
                 pattern = next(remaining, None)
                 if pattern is None:
                     return
-                slope, intercept = np.where(pattern, slope, 0), np.where(pattern, intercept, 0)
+                if layer.gates:
+                    slope, intercept = np.where(pattern, slope, 0), np.where(pattern, intercept, 0)
+                else:
+                    below, below_denominator = integers(layer.slope[member])
+                    factor = np.where(pattern, below_denominator, below[:, None])
+                    slope, intercept = slope * factor, intercept * factor
+                    denominator *= below_denominator
 
     def _layer(self, index: int, member: int) -> tuple[Integers, int, Integers, int]:
         """Weight and bias of a layer, each with its denominator."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64, Shaped
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack
@@ -259,11 +259,15 @@ class _Subdivision:
         position: t of each vertex, rounded.
         born: The layer and the unit that made each vertex; (-1, 0) for a line's start and (-1, 1) for its end.
         rows: The current layer's values at the vertices, `rows[0]`, and their slopes on the intervals, `rows[-1]`; from
-            the last ReLU on only the slopes, since no sign depends on those values.
+            the last bend on only the slopes, since no sign depends on those values.
         error: The bounds, for each of the rows.
         quantum: If positive, the floats are exact and integer multiples of it. None if it is 0 everywhere.
-        active: For each ReLU, which units are on in each interval, `[units, intervals]`.
-        parents: For each ReLU, which interval before its cuts each interval was part of.
+        nonzero: Which of the values that the last layer that bends has made may be other than 0, `[units, vertices]`;
+            None before there is one.
+        since: The layers after that one.
+        active: For each layer that bends, which units are on in each interval, `[units, intervals]`: positive or
+            passed through.
+        parents: For each layer that bends, which interval before its cuts each interval was part of.
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that exact arithmetic decided.
@@ -287,13 +291,16 @@ class _Subdivision:
         self.active: list[Bool[np.ndarray, "units intervals"]] = []
         self.parents: list[Int[np.ndarray, " intervals"]] = []
 
-        last_relu = max((index for index, layer in enumerate(layers) if layer.relu), default=-1)
+        self.nonzero: Bool[np.ndarray, "units vertices"] | None = None
+        self.since: list[Layer] = []
+
+        last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             self._start()
             for index, layer in enumerate(layers):
                 self._affine(layer)
-                if layer.relu:
-                    self._cut(index, keep_values=index < last_relu)
+                if layer.bends:
+                    self._cut(index, keep_values=index < last_bend)
             self.slopes = self.rows[-1]
             self.kinks = self._find_kinks()
 
@@ -310,8 +317,8 @@ class _Subdivision:
         values = self.starts[self._line(intervals)].T
         for layer in self.layers:
             values = layer.weight[0] @ values + layer.bias[0][:, None]
-            if layer.relu:
-                values *= next(patterns)
+            if layer.bends:
+                values *= np.where(next(patterns), 1, layer.slope[0][:, None])
         return np.ascontiguousarray(values.T)
 
     def _start(self) -> None:
@@ -330,7 +337,8 @@ class _Subdivision:
         _, num_units, in_features = layer.weight.shape
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
-        edges = [0, *(self.last[self.lines_per_member - 1 :: self.lines_per_member] + 1).tolist()]
+        edges = self._edges()
+        self.since.append(layer)
 
         # The sizes of the terms that each sum has at most.
         largest = np.abs(self.rows).max(axis=1)
@@ -357,9 +365,14 @@ class _Subdivision:
                 rows[0, :, a:b] += layer.bias[member][:, None]
         self.rows = rows
 
+    def _edges(self) -> list[int]:
+        """The vertices edges[m] to edges[m + 1] are of member m."""
+        return [0, *(self.last[self.lines_per_member - 1 :: self.lines_per_member] + 1).tolist()]
+
     def _cut(self, index: int, *, keep_values: bool) -> None:
-        """Cuts the intervals where units of this layer change their signs, and applies ReLU."""
-        signs = self._signs()
+        """Cuts the intervals where units of this layer change their signs, and bends the units' values there."""
+        layer = self.layers[index]
+        signs = self._signs(layer)
         crosses = signs[:, :-1] * signs[:, 1:] < 0
         crosses[:, self.last[:-1]] = False
         crossings = self._crossings(*np.nonzero(crosses))
@@ -373,23 +386,90 @@ class _Subdivision:
         active[:, :-1] |= positive[:, 1:]
         active[:, self.last] = False
         self.active.append(active)
-        for row, on in enumerate((positive, active) if keep_values else (active,)):
-            self.rows[row] *= on
-            self.error[row] *= on.any(axis=0)
+        on = [positive, active] if keep_values else [active]
+        if layer.gates:
+            for row, kept in enumerate(on):
+                self.rows[row] *= kept
+                self.error[row] *= kept.any(axis=0)
+        else:
+            if keep_values:
+                self.rows[0][signs == 0] = 0  # exactly, as with ReLU
+            self._tilt(self._at_vertices(layer.slope), on)
+        if keep_values:
+            self.nonzero = positive if layer.relu else self._nonzero_after(layer, signs)
+            self.since = []
 
-    def _signs(self) -> Int[np.ndarray, "units vertices"]:
-        """The exact signs, -1, 0 or 1, of the current layer's pre-activations at the vertices."""
+    def _tilt(self, slope: Float[np.ndarray, "units _"], on: list[Bool[np.ndarray, "units vertices"]]) -> None:
+        """Multiplies the units that are not on by their slopes, with the bounds."""
+        steepest = np.maximum(1, np.abs(slope).max(axis=0))
+        size = np.abs(self.rows).max(axis=1) * steepest
+        for row, kept in enumerate(on):
+            self.rows[row] *= np.where(kept, 1, slope)
+        if np.isin(slope, (-1, 0, 1)).all():
+            return  # nothing was rounded
+        rounded = math.sqrt(slope.shape[0]) * EPS * size
+        self.error = (SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0))
+        if self.quantum is not None:
+            self.quantum = np.minimum(self.quantum, 1) * np.minimum(1, quantum(slope))
+            exact = size < EXACT * self.quantum
+            self.error[exact] = 0
+            self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
+
+    def _signs(self, layer: Layer) -> Int[np.ndarray, "units vertices"]:
+        """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
         values, error = self.rows[0], self.error[0]
         proven = np.abs(values) > error
         proven |= error == 0
+        through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
+        if through is not None:
+            proven |= through
         if not proven.all():
+            # What is made of zeros is 0 itself: of pools of units that are off, for instance.
+            vertices = np.flatnonzero(~proven.all(axis=0))
+            proven[:, vertices] |= ~self._nonzero_before(vertices)
             vertices = np.flatnonzero(~proven.all(axis=0))
             self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
             # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
-            values[:, vertices] = self._exact_values(vertices)
-            error[vertices] = math.sqrt(len(values)) * EPS * np.abs(values[:, vertices]).max(axis=0) + TINY
+            if len(vertices):
+                values[:, vertices] = self._exact_values(vertices)
+                error[vertices] = math.sqrt(len(values)) * EPS * np.abs(values[:, vertices]).max(axis=0) + TINY
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
+        if through is not None:
+            signs[through] = 1
         return signs
+
+    def _nonzero_before(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "units some"]:
+        """Which pre-activations of the current layer at some vertices may be other than 0."""
+        if self.nonzero is None:
+            return np.ones((self.rows.shape[1], len(vertices)), dtype=bool)
+        nonzero = self.nonzero[:, vertices]
+        edges = np.searchsorted(vertices, self._edges())
+        for layer in self.since:
+            of_members = []
+            for weight, bias, (a, b) in zip(layer.weight, layer.bias, pairwise(edges), strict=True):
+                terms = (weight != 0).astype(np.float32) @ nonzero[:, a:b].astype(np.float32)
+                of_members.append((terms > 0) | (bias != 0)[:, None])
+            nonzero = np.concatenate(of_members, axis=1)
+        return nonzero
+
+    def _nonzero_after(
+        self, layer: Layer, signs: Int[np.ndarray, "units vertices"]
+    ) -> Bool[np.ndarray, "units vertices"]:
+        """Which of the values that the current layer has made may be other than 0."""
+        slope = self._at_vertices(layer.slope)
+        nonzero = np.where(slope == 0, signs > 0, signs != 0)
+        if (slope == 1).any():
+            # The vertices that were there before the cuts, then those between two of them.
+            before, parent = self._nonzero_before(np.arange(self.parents[-1][-1] + 1)), self.parents[-1]
+            new = np.flatnonzero(parent[1:] == parent[:-1]) + 1
+            passed = before.take(parent, axis=1)
+            passed[:, new] |= before.take(parent[new] + 1, axis=1)
+            nonzero = np.where(slope == 1, passed, nonzero)
+        return nonzero
+
+    def _at_vertices(self, of_units: Shaped[np.ndarray, "members units"]) -> Shaped[np.ndarray, "units vertices_or_1"]:
+        """Each unit's number at every vertex, which differs from member to member."""
+        return of_units.T if len(of_units) == 1 else np.repeat(of_units.T, np.diff(self._edges()), axis=1)
 
     def _insert(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,17 +15,33 @@ from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """x -> W x + b, or x -> max(0, W x + b) if ReLU follows, for every member of a stack.
+    """x -> f(W x + b) for every member of a stack, where f(z) = z for z >= 0 and slope z for z < 0, unit by unit.
 
     Attributes:
         weight: W of each member: the numbers that the network stores, every one of which float64 holds exactly.
         bias: b of each member.
-        relu: Whether ReLU follows.
+        slope: 0 for ReLU, 1 for a unit that passes its pre-activation through, -1 for the absolute value, anything else
+            for leaky ReLU.
     """
 
     weight: Float[np.ndarray, "members out_features in_features"]
     bias: Float[np.ndarray, "members out_features"]
-    relu: bool
+    slope: Float[np.ndarray, "members out_features"]
+
+    @cached_property
+    def bends(self) -> bool:
+        """Whether some unit has a kink."""
+        return bool((self.slope != 1).any())
+
+    @cached_property
+    def relu(self) -> bool:
+        """Whether ReLU follows every unit."""
+        return not self.slope.any()
+
+    @cached_property
+    def gates(self) -> bool:
+        """Whether every unit's value is either kept or 0, so that nothing is rounded."""
+        return bool(((self.slope == 0) | (self.slope == 1)).all())
 
 
 _UNDERSTOOD = (MLP, SoftmaxClassifier, nn.Sequential, nn.Linear, nn.ReLU, nn.Identity, nn.Flatten, nn.Dropout)
@@ -41,8 +58,7 @@ def read(network: nn.Module | Stack) -> list[Layer]:
         network: In any floating-point type of at most 64 bits, on any device.
 
     Returns:
-        The layers, first to last, as copies on the CPU. The last one is never followed by ReLU; the identity is added
-        where it would be.
+        The layers, first to last, as copies on the CPU. The last one never bends; the identity is added where it would.
 
     Raises:
         TypeError: If the network has a layer that is not understood; the message names it.
@@ -56,15 +72,15 @@ def read(network: nn.Module | Stack) -> list[Layer]:
         if isinstance(step, nn.Linear):
             layers.append(_affine(network, step, names[step]))
         elif layers:
-            layers[-1] = replace(layers[-1], relu=True)
+            layers[-1] = replace(layers[-1], slope=np.zeros(layers[-1].bias.shape))
         else:
             raise ValueError(f"the network must have an affine layer before its first ReLU, got {architecture}")
     if not layers:
         raise ValueError(f"the network must have at least one affine layer, got {architecture}")
-    if layers[-1].relu:
+    if layers[-1].bends:
         members, out_features = layers[-1].bias.shape
         identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
-        layers.append(Layer(identity, np.zeros((members, out_features)), relu=False))
+        layers.append(Layer(identity, np.zeros((members, out_features)), np.ones((members, out_features))))
     return layers
 
 
@@ -118,7 +134,8 @@ def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:
     else:
         weights = _numbers(layer.weight[None], weight)
         biases = None if layer.bias is None else _numbers(layer.bias[None], bias)
-    return Layer(weights, np.zeros(weights.shape[:2]) if biases is None else biases, relu=False)
+    shape = weights.shape[:2]
+    return Layer(weights, np.zeros(shape) if biases is None else biases, np.ones(shape))
 
 
 def _numbers(values: Tensor, name: str) -> Float[np.ndarray, "members *shape"]:
