@@ -352,7 +352,7 @@ def test_asking_for_geometry_keeps_the_weights_of_the_count() -> None:
         (0.0, 1.0, r"start must have 2 coordinates.*got shape \(1, 1\)"),
         ([0.0, 1.0], [0.0, 1.0, 2.0], r"end must have 2 coordinates.*got shape \(1, 3\)"),
         ([0.0, math.nan], [0.0, 1.0], "start must be finite, got nan"),
-        (np.zeros((2, 2)), [0.0, 1.0], r"start must be one point, got shape \(2, 2\)"),
+        (np.zeros((2, 2)), [0.0, 1.0], r"a point must be a vector of 2 numbers, got shape \(2, 2\)"),
     ],
 )
 def test_bad_segments_are_refused(start: object, end: object, message: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from dlcourse.pieces.reading import Layer
+from dlcourse.pieces.layer import Layer
 
 Integers = Shaped[np.ndarray, "..."]  # of Python integers
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from dlcourse.networks import Stack
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
-from dlcourse.pieces.reading import Layer, read
+from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, norm, quantum
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
@@ -40,8 +41,8 @@ class OnLine:
     num_regions: int
     num_pieces: int
     num_settled: int
-    start: Float[np.ndarray, " in_features"]
-    end: Float[np.ndarray, " in_features"]
+    start: Float[np.ndarray, "*input_shape"]
+    end: Float[np.ndarray, "*input_shape"]
     _subdivision: "_Subdivision" = field(repr=False)
 
     @cached_property
@@ -66,10 +67,9 @@ class OnLine:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
         return self._subdivision.intercepts(self._first_regions)
 
-    def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape in_features"]:
-        """x(t), for instance `line.points(line.breakpoints)`."""
-        points: Float[np.ndarray, "*shape in_features"]
-        points = self.start + _parameters(t)[..., None] * (self.end - self.start)
+    def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "..."]:
+        """x(t), for instance `line.points(line.breakpoints)`; `[*shape, *input_shape]`."""
+        points: np.ndarray = self.start + np.multiply.outer(_parameters(t), self.end - self.start)
         return points
 
     def locate(self, t: float | int | Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
@@ -129,10 +129,16 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     breakpoints coincide, and in networks of more than 8 layers or so, it may take longer: every sign that is settled
     exactly costs a pass through the network in integers, about 0.1 microseconds for each weight.
 
+    Units are what `dlcourse.pieces.reading.read` makes of the network. Besides the hidden units themselves these are
+    two for each Hardtanh, ReLU6, Hardsigmoid or clamp, one for each absolute value and one for each comparison
+    max(a, b) = b + relu(a - b): a pool over k entries is a tournament of k - 1 of them. So `num_regions` tells apart
+    who won which round of a pool; `num_pieces` does not depend on how the function is computed.
+
     Args:
-        network: An `MLP` or a `SoftmaxClassifier` with ReLU, or an `nn.Sequential` of layers that
-            `dlcourse.pieces.reading.read` understands.
-        start: A point of the input space: one number for each input, or just a number if there is one input.
+        network: Any `nn.Module` that `dlcourse.pieces.reading.read` understands, in evaluation mode.
+        start: A point of the input space: one number for each input, or just a number if there is one input; for a
+            network that takes anything but vectors a point in the shape that it takes, such as `[channels, height,
+            width]`, without the batch's dimension.
         end: Another point.
 
     Returns:
@@ -147,20 +153,23 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     """
     if isinstance(network, Stack):
         raise TypeError("on_line counts for one network, got a Stack: use on_lines")
-    layers = read(network)
-    subdivision = _Subdivision(layers, *_segments(layers, _point("start", start), _point("end", end)))
+    first, last = _array(start), _array(end)
+    layers = read(network, first.shape)
+    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)))
     counts = subdivision.counts()
     return OnLine(
         num_regions=int(counts.num_regions[0, 0]),
         num_pieces=int(counts.num_pieces[0, 0]),
         num_settled=int(counts.num_settled[0, 0]),
-        start=subdivision.starts[0],
-        end=subdivision.ends[0],
+        start=first,
+        end=last.reshape(first.shape),
         _subdivision=subdivision,
     )
 
 
-def on_lines(network: nn.Module | Stack, starts: Points, ends: Points) -> OnLines:
+def on_lines(
+    network: nn.Module | Stack, starts: Points, ends: Points, *, input_shape: Sequence[int] | None = None
+) -> OnLines:
     """Counts on several segments, and for all members of a stack, in one pass: the counts of `on_line`, but faster.
 
     Args:
@@ -168,6 +177,8 @@ def on_lines(network: nn.Module | Stack, starts: Points, ends: Points) -> OnLine
         starts: Where the segments start, `[num_lines, in_features]`, the same for all members, or
             `[members, num_lines, in_features]`.
         ends: Where they end, likewise.
+        input_shape: For a network that takes anything but vectors the shape of one input, such as `(1, 28, 28)`; starts
+            and ends have it in place of in_features.
 
     Returns:
         The counts, `[members, num_lines]`; a network is a stack of one.
@@ -176,8 +187,19 @@ def on_lines(network: nn.Module | Stack, starts: Points, ends: Points) -> OnLine
         TypeError: As `on_line`.
         ValueError: As `on_line`; or if there are not as many ends as starts, or none.
     """
-    layers = read(network)
-    return _Subdivision(layers, *_segments(layers, _array(starts), _array(ends))).counts()
+    first, last = _array(starts), _array(ends)
+    if input_shape is None:
+        input_shape = first.shape[-1:]
+    layers = read(network, input_shape)
+    flat = []
+    for name, points in (("starts", first), ("ends", last)):
+        shape = points.shape[: points.ndim - len(input_shape)]
+        if points.shape != (*shape, *input_shape):
+            raise ValueError(
+                f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
+            )
+        flat.append(points.reshape(*shape, -1))
+    return _Subdivision(layers, *_segments(layers, *flat)).counts()
 
 
 def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -186,14 +208,6 @@ def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarra
     if not ((parameters >= 0) & (parameters <= 1)).all():
         raise ValueError(f"t must be between 0 and 1, got {t}")
     return parameters
-
-
-def _point(name: str, point: Point) -> Float[np.ndarray, "1 in_features"]:
-    """A point as the only one of its kind."""
-    coordinates = _array(point)
-    if coordinates.ndim != 1:
-        raise ValueError(f"{name} must be one point, got shape {coordinates.shape}")
-    return coordinates[None]
 
 
 def _array(points: Point) -> Float[np.ndarray, "..."]:

@@ -1,8 +1,7 @@
-"""A network as the affine layers and ReLUs that it is made of, in float64."""
+"""A network as layers of units, in float64."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,73 +9,52 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dlcourse.layerwise import layer_names
-from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack
+from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack, unstack
+from dlcourse.pieces.layer import Layer as Layer
+from dlcourse.pieces.tracing import trace
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """x -> f(W x + b) for every member of a stack, where f(z) = z for z >= 0 and slope z for z < 0, unit by unit.
-
-    Attributes:
-        weight: W of each member: the numbers that the network stores, every one of which float64 holds exactly.
-        bias: b of each member.
-        slope: 0 for ReLU, 1 for a unit that passes its pre-activation through, -1 for the absolute value, anything else
-            for leaky ReLU.
-    """
-
-    weight: Float[np.ndarray, "members out_features in_features"]
-    bias: Float[np.ndarray, "members out_features"]
-    slope: Float[np.ndarray, "members out_features"]
-
-    @cached_property
-    def bends(self) -> bool:
-        """Whether some unit has a kink."""
-        return bool((self.slope != 1).any())
-
-    @cached_property
-    def relu(self) -> bool:
-        """Whether ReLU follows every unit."""
-        return not self.slope.any()
-
-    @cached_property
-    def gates(self) -> bool:
-        """Whether every unit's value is either kept or 0, so that nothing is rounded."""
-        return bool(((self.slope == 0) | (self.slope == 1)).all())
-
-
-_UNDERSTOOD = (MLP, SoftmaxClassifier, nn.Sequential, nn.Linear, nn.ReLU, nn.Identity, nn.Flatten, nn.Dropout)
-
-
-def read(network: nn.Module | Stack) -> list[Layer]:
+def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -> list[Layer]:
     """The layers of a network, or of all members of a stack; a network is read as a stack of one.
 
-    Understood are `MLP` and `SoftmaxClassifier` with ReLU (a classifier is read up to its logits), and `nn.Sequential`,
-    nested or not, of these and of `nn.Linear`, `nn.ReLU`, `nn.Identity`, `nn.Flatten` and, in evaluation mode,
-    `nn.Dropout`.
+    An `MLP`, a `SoftmaxClassifier` (up to its logits) and an `nn.Sequential` of `nn.Linear`, `nn.ReLU` and what does
+    nothing to a vector are read off directly. Any other module is followed with torch.fx through all that is piecewise
+    linear: `dlcourse.pieces.tracing` lists the layers and the calls. Values that are needed later, as in residual
+    networks, are passed along by units of slope 1.
+
+    The layers stand for the stored numbers without any rounding, except where the definition of a layer makes one
+    constant of several numbers: the scale and the shift of batch normalization, the mean of k entries if k is not a
+    power of two, Hardsigmoid's 1/6 and reciprocals are computed once, in float64, and taken as exact from there on. A
+    number that torch keeps as a Python float, such as LeakyReLU's slope, is taken as that float.
 
     Args:
-        network: In any floating-point type of at most 64 bits, on any device.
+        network: In evaluation mode, in any floating-point type of at most 64 bits, on any device.
+        input_shape: The shape of one input, without the batch's dimension; by default a vector of as many numbers as
+            the first affine layer takes.
 
     Returns:
-        The layers, first to last, as copies on the CPU. The last one never bends; the identity is added where it would.
+        The layers, first to last, as copies on the CPU; inputs of more than one dimension are flattened. The last one
+        never bends; the identity is added where it would.
 
     Raises:
-        TypeError: If the network has a layer that is not understood; the message names it.
-        ValueError: If an activation is not relu, a dropout is in training mode, a parameter is infinite or NaN, or the
-            network does not begin with an affine layer.
+        TypeError: If a layer or a call is not understood; the message names it.
+        ValueError: If an activation is not relu, a dropout or a batch normalization is in training mode, a parameter is
+            infinite or NaN, or the input has the wrong shape.
     """
     architecture = network.architecture if isinstance(network, Stack) else network
-    names = {module: name for name, module in architecture.named_modules()}
+    is_vector = input_shape is None or len(input_shape) == 1
+    steps = list(_steps(architecture, "", is_vector))
+    if not steps or not isinstance(steps[0], nn.Linear) or None in steps:
+        return trace(unstack(network) if isinstance(network, Stack) else [network], input_shape)
+    if not is_vector:
+        raise ValueError(f"a point must be a vector of {steps[0].in_features} numbers, got shape {input_shape}")
     layers: list[Layer] = []
-    for step in _steps(architecture, ""):
+    names = {module: name for name, module in architecture.named_modules()}
+    for step in steps:
         if isinstance(step, nn.Linear):
             layers.append(_affine(network, step, names[step]))
-        elif layers:
-            layers[-1] = replace(layers[-1], slope=np.zeros(layers[-1].bias.shape))
         else:
-            raise ValueError(f"the network must have an affine layer before its first ReLU, got {architecture}")
-    if not layers:
-        raise ValueError(f"the network must have at least one affine layer, got {architecture}")
+            layers[-1] = replace(layers[-1], slope=np.zeros(layers[-1].bias.shape))
     if layers[-1].bends:
         members, out_features = layers[-1].bias.shape
         identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
@@ -84,20 +62,17 @@ def read(network: nn.Module | Stack) -> list[Layer]:
     return layers
 
 
-def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
-    """What a module does to its input: its affine layers and ReLUs, first to last."""
-    if not any(type(module).forward is kind.forward for kind in _UNDERSTOOD):  # a subclass may do anything there
-        raise TypeError(
-            f"pieces are counted of networks made of {', '.join(kind.__name__ for kind in _UNDERSTOOD)}, "
-            f"got {_described(module, name)}"
-        )
+def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear | nn.ReLU | None]:
+    """What a module does to its input: its affine layers and ReLUs, first to last; None for anything else."""
+    if type(module).forward not in _UNDERSTOOD:  # a subclass may do anything there
+        yield None
+        return
     match module:
-        case MLP() | SoftmaxClassifier():
+        case MLP() | SoftmaxClassifier(body=HiddenLayers()):
             affine_names, activation = layer_names(module)
             if activation is not Activation.relu:
-                raise ValueError(
-                    f"activation must be relu to count pieces, got {activation} in {_described(module, name)}"
-                )
+                layer = f"layer '{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
+                raise ValueError(f"activation must be relu to count pieces, got {activation} in {layer}")
             for i, affine_name in enumerate(affine_names):
                 if i > 0:
                     yield nn.ReLU()
@@ -107,22 +82,23 @@ def _steps(module: nn.Module, name: str) -> Iterator[nn.Linear | nn.ReLU]:
         case nn.Sequential():
             for child_name, child in module._modules.items():  # named_children() leaves out a module's second use
                 assert child is not None
-                yield from _steps(child, f"{name}.{child_name}" if name else child_name)
+                yield from _steps(child, f"{name}.{child_name}" if name else child_name, is_vector)
         case nn.Linear() | nn.ReLU():
             yield module
-        case nn.Flatten():
-            if (module.start_dim, module.end_dim) != (1, -1):
-                raise ValueError(f"nn.Flatten must keep the first dimension and no other, got {module}")
-        case nn.Dropout():
-            if module.training and module.p > 0:
-                raise ValueError(
-                    f"dropout must be in evaluation mode, but {_described(module, name)} is training: call eval()"
-                )
+        case nn.Identity():
+            pass
+        case nn.Dropout() if not module.training:
+            pass
+        case nn.Flatten(start_dim=1, end_dim=-1) if is_vector:
+            pass
+        case _:
+            yield None
 
 
-def _described(module: nn.Module, name: str) -> str:
-    """A layer for an error message."""
-    return f"layer '{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
+_UNDERSTOOD = [
+    kind.forward
+    for kind in (MLP, SoftmaxClassifier, nn.Sequential, nn.Linear, nn.ReLU, nn.Identity, nn.Flatten, nn.Dropout)
+]
 
 
 def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:

@@ -1,0 +1,237 @@
+"""Vectors that are affine in the outputs of a network's units, without a rounding; and the layers that compute them.
+
+Two affine maps in a row are one, but its matrix, a product, would have to be rounded. So a product or a sum is formed
+only where floats hold it exactly, which they do for all that merely selects, adds up or halves. Everywhere else the
+vector is first passed through units of slope 1: they store it as it is, and the next map begins at them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dlcourse.pieces.layer import Layer
+
+Matrix = Float[np.ndarray, "_ _ _"]  # [members, rows, columns], of whatever all members share there is but one
+Vector = Float[np.ndarray, "_ _"]  # [members, rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """f(z) for every entry z of a vector, f(z) = z for z >= 0 and slope z for z < 0; or a network's inputs.
+
+    Attributes:
+        inputs: The vector; None for a network's inputs.
+        slope: The slopes, `[members, units]`.
+    """
+
+    inputs: "Affine | None"
+    slope: Vector
+
+    @property
+    def num_units(self) -> int:
+        """How many they are."""
+        return int(self.slope.shape[1])
+
+    @cached_property
+    def depth(self) -> int:
+        """How many layers it takes to compute them."""
+        return 0 if self.inputs is None else 1 + self.inputs.depth
+
+    @cached_property
+    def outputs(self) -> "Affine":
+        """Their values, as a vector."""
+        return Affine({self: np.eye(self.num_units)[None]}, np.zeros((1, self.num_units)))
+
+
+def inputs(num: int) -> "Affine":
+    """A network's inputs."""
+    return Units(None, np.ones((1, num))).outputs
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """The vector b + sum of A u over some groups u of units.
+
+    Attributes:
+        matrices: A for each group.
+        bias: b.
+    """
+
+    matrices: dict[Units, Matrix]
+    bias: Vector
+
+    @property
+    def depth(self) -> int:
+        """How many layers it takes to compute the units."""
+        return max((units.depth for units in self.matrices), default=0)
+
+    def bent(self, slope: Vector) -> "Affine":
+        """f of every entry, with one slope or with one for each."""
+        return Units(self, np.broadcast_to(slope, (len(slope), self.bias.shape[1]))).outputs
+
+    @cached_property
+    def passed(self) -> "Affine":
+        """The same vector, stored by units of slope 1."""
+        return self.bent(np.ones((1, 1)))
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether b = 0 and every unit is in one entry at most, there times a power of two: products are exact then."""
+        return not self.bias.any() and all(
+            len(matrix) == 1 and _powers_of_two(matrix) and bool((np.count_nonzero(matrix, axis=1) <= 1).all())
+            for matrix in self.matrices.values()
+        )
+
+    def rows(self, index: Int[np.ndarray, " rows"]) -> "Affine":
+        """Some of the entries, in this order; -1 stands for a 0."""
+        kept = index >= 0
+        matrices = {units: matrix[:, index] for units, matrix in self.matrices.items()}
+        if not kept.all():
+            matrices = {units: matrix * kept[:, None] for units, matrix in matrices.items()}
+        return Affine(matrices, self.bias[:, index] * kept)
+
+    def plus(self, other: "Affine") -> "Affine":
+        """The sum of two vectors."""
+        bias, exact = _sum(self.bias, other.bias)
+        matrices = {**self.matrices, **other.matrices}
+        for units in self.matrices.keys() & other.matrices.keys():
+            matrices[units], exact_too = _sum(self.matrices[units], other.matrices[units])
+            exact = exact and exact_too
+        if exact:
+            return Affine(matrices, bias)
+        return self.passed.plus(other) if other.simple else self.plus(other.passed)
+
+    def shifted(self, shift: Vector) -> "Affine":
+        """The vector plus a constant one."""
+        bias, exact = _sum(self.bias, shift)
+        return Affine(self.matrices, bias) if exact else self.passed.shifted(shift)
+
+    def scaled(self, factor: Vector) -> "Affine":
+        """Every entry times a number of its own."""
+        bias, exact = _product(self.bias, factor)
+        matrices = {}
+        for units, matrix in self.matrices.items():
+            matrices[units], exact_too = _product(matrix, factor[:, :, None])
+            exact = exact and exact_too
+        return Affine(matrices, bias) if exact else self.passed.scaled(factor)
+
+    def times(self, matrix: Matrix) -> "Affine":
+        """A matrix times the vector."""
+        if not self.simple:
+            return self.passed.times(matrix)
+        matrices = {}
+        for units, selection in self.matrices.items():
+            row = np.abs(selection[0]).argmax(axis=0)  # the only entry that each unit is in
+            matrices[units], exact = _product(matrix[:, :, row], selection[:, row, np.arange(len(row))][:, None])
+            if not exact:
+                return self.passed.times(matrix)
+        return Affine(matrices, np.zeros((1, matrix.shape[1])))
+
+
+def joined(parts: list[Affine]) -> Affine:
+    """The entries of several vectors, one vector after the other."""
+    ends = np.cumsum([part.bias.shape[1] for part in parts]).tolist()
+    members = max(len(array) for part in parts for array in (part.bias, *part.matrices.values()))
+    bias = np.zeros((members, ends[-1]))
+    matrices: dict[Units, Matrix] = {}
+    for part, end in zip(parts, ends, strict=True):
+        rows = slice(end - part.bias.shape[1], end)
+        bias[:, rows] = part.bias
+        for units, matrix in part.matrices.items():
+            whole = matrices.setdefault(units, np.zeros((members, ends[-1], units.num_units)))
+            whole[:, rows] = matrix
+    return Affine(matrices, bias)
+
+
+def layers(network_inputs: Affine, output: Affine, members: int) -> list[Layer]:
+    """The layers that compute a vector from a network's inputs, the last of which does not bend.
+
+    Units that a later layer needs are passed through the layers between. A layer has as many weights as it has units
+    times those that the layer before has, 8 bytes each, even where most are zeros as in convolutional networks.
+    """
+    groups = _groups(output)
+    vectors: dict[int, list[Affine]] = {depth: [] for depth in range(output.depth + 1)} | {output.depth + 1: [output]}
+    for group in groups:
+        if group.inputs is not None:
+            vectors[group.depth].append(group.inputs)
+    (source,) = network_inputs.matrices
+    state = [(source, np.arange(source.num_units))]
+    found = []
+    for depth in range(1, output.depth + 2):
+        here = [group for group in groups if group.depth == depth]
+        later = [vector for d in range(depth + 1, output.depth + 2) for vector in vectors[d]]
+        carried = [(units, columns[_used(units, later)[columns]]) for units, columns in state]
+        carried = [(units, columns) for units, columns in carried if len(columns)]
+        rows = [*vectors[depth], *(units.outputs.rows(columns) for units, columns in carried)]
+        slopes = [*(group.slope for group in here), *(np.ones((1, len(columns))) for _, columns in carried)]
+        if depth > output.depth:
+            slopes = [np.ones((1, output.bias.shape[1]))]
+        found.append(_layer(state, rows, slopes, members))
+        state = [*((group, np.arange(group.num_units)) for group in here), *carried]
+    return found
+
+
+def _groups(output: Affine) -> list[Units]:
+    """All units that a vector depends on, a group once."""
+    groups: dict[Units, None] = {}
+    waiting = [output]
+    while waiting:
+        for units in waiting.pop().matrices:
+            if units not in groups:
+                groups[units] = None
+                if units.inputs is not None:
+                    waiting.append(units.inputs)
+    return list(groups)
+
+
+def _used(units: Units, vectors: list[Affine]) -> Bool[np.ndarray, " num_units"]:
+    """Which of the units some vectors need."""
+    used = np.zeros(units.num_units, dtype=bool)
+    for vector in vectors:
+        if units in vector.matrices:
+            used |= vector.matrices[units].any(axis=(0, 1))
+    return used
+
+
+def _layer(
+    state: list[tuple[Units, Int[np.ndarray, " _"]]], rows: list[Affine], slopes: list[Vector], members: int
+) -> Layer:
+    """The layer from the state before it to some vectors, which all begin there."""
+    num_rows = sum(vector.bias.shape[1] for vector in rows)
+    weight = np.zeros((members, num_rows, sum(len(columns) for _, columns in state)))
+    bias, slope = np.zeros((members, num_rows)), np.zeros((members, num_rows))
+    first_row = 0
+    for vector, slope_of_vector in zip(rows, slopes, strict=True):
+        here = slice(first_row, first_row := first_row + vector.bias.shape[1])
+        bias[:, here], slope[:, here] = vector.bias, slope_of_vector
+        first_column = 0
+        for units, columns in state:
+            columns_here = slice(first_column, first_column := first_column + len(columns))
+            if units in vector.matrices:
+                weight[:, here, columns_here] = vector.matrices[units][:, :, columns]
+    return Layer(weight, bias, slope)
+
+
+def _powers_of_two(numbers: Float[np.ndarray, "..."]) -> bool:
+    """Whether all numbers are 0 or a power of two, up to the sign."""
+    mantissa = np.abs(np.frexp(numbers)[0])
+    return bool(((mantissa == 0.5) | (mantissa == 0)).all())
+
+
+def _sum(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> tuple[Float[np.ndarray, "..."], bool]:
+    """a + b, and whether it is exact (Knuth, The Art of Computer Programming, volume 2, section 4.2.2, theorem B)."""
+    with np.errstate(all="ignore"):
+        total = a + b
+        of_b = total - a
+        error = (a - (total - of_b)) + (b - of_b)
+    return total, bool((error == 0).all())  # not so where there is an overflow: that makes it NaN
+
+
+def _product(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> tuple[Float[np.ndarray, "..."], bool]:
+    """a b, and whether it is sure to be exact: one of the two is made of powers of two, and nothing underflows."""
+    with np.errstate(all="ignore"):
+        product = a * b
+        undone = (product / b == a) | (b == 0)
+    return product, (_powers_of_two(a) or _powers_of_two(b)) and bool(undone.all())
