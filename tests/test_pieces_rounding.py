@@ -1,12 +1,13 @@
 """The bounds that signs are proven with."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from dlcourse.pieces.exact import integers
-from dlcourse.pieces.rounding import SLACK, norm, quantum
+from dlcourse.pieces.rounding import SLACK, length, norm, quantum, roundings
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,31 @@ def test_integers_are_the_numbers() -> None:
     whole, denominator = integers(numbers)
     assert [[number / denominator for number in row] for row in whole] == numbers.tolist()
     assert denominator == 2**1074
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-20, 1e-200, 1e150])
+def test_length_is_a_bound_and_not_a_loose_one(scale: float) -> None:
+    vectors = np.random.default_rng(0).normal(size=(30, 20))
+    true = np.linalg.norm(vectors, axis=0)
+    bound = SLACK * length(vectors * scale) / scale
+    assert (bound >= true).all()
+    assert scale == 1e-200 or (bound <= 1.00001 * true).all()
+
+
+def test_roundings_are_bounds() -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(1, 40, 30)), generator.normal(size=(1, 40))
+    weight[:, :20] *= generator.random((20, 30)) < 0.1
+    weight[0, 20:30], bias[0, 20:30] = np.eye(30)[:10] * -4.0, 0
+    x = generator.normal(size=30)
+    by_weights, by_biases = roundings(weight, bias, np.abs(weight).sum(axis=2))
+    exact = [
+        sum((Fraction(w) * Fraction(v) for w, v in zip(row, x, strict=True)), Fraction(b))
+        for row, b in zip(weight[0], bias[0], strict=True)
+    ]
+    rounded = weight[0] @ x + bias[0]
+    errors = [float(Fraction(value) - truth) for value, truth in zip(rounded, exact, strict=True)]
+    assert errors[20:30] == [0.0] * 10
+    assert 0 < np.linalg.norm(errors) <= by_weights[0] * np.abs(x).max() + by_biases[0]
+    only_passed = roundings(weight[:, 20:30], bias[:, 20:30], np.abs(weight[:, 20:30]).sum(axis=2))
+    assert max(*only_passed[0], *only_passed[1]) < 1e-40

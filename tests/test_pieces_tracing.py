@@ -285,6 +285,15 @@ def test_a_convolutional_network_between_two_images() -> None:
     assert counts.num_pieces.tolist() == [[2, 1, 2]]
 
 
+def test_ties_that_pools_make_by_their_nature_are_proven_without_exact_arithmetic() -> None:
+    # Units that are off tie in pools, and losers' kinks do not show: neither is a matter of rounding.
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 1))
+    counted = pieces.on_line(network, *(4 * torch.randn(2, 1, 4, 4)))
+    assert counted.num_pieces == exact_num_pieces(network, counted.start, counted.end) > 5
+    assert counted.num_settled < counted.num_regions / 2
+
+
 # Counts against piecewise linear functions in fractions
 
 

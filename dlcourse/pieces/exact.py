@@ -6,7 +6,7 @@ ever rounded. NumPy arrays of them (`dtype=object`) take the same products and s
 times slower, which is why only what floating point leaves undecided comes here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Shaped
 from dlcourse.pieces.layer import Layer
 
 Integers = Shaped[np.ndarray, "..."]  # of Python integers
+Product = Callable[[Integers], Integers]
 
 
 def integers(values: Float[np.ndarray, "..."]) -> tuple[Integers, int]:
@@ -45,7 +46,7 @@ class ExactNetwork:
     """A network's layers as integers; each is converted when it is first needed."""
 
     layers: list[Layer]
-    _converted: dict[tuple[int, int], tuple[Integers, int, Integers, int]] = field(default_factory=dict)
+    _converted: dict[tuple[int, int], tuple[Product, int, Integers, int]] = field(default_factory=dict)
 
     def along(
         self,
@@ -71,7 +72,7 @@ class ExactNetwork:
         remaining = iter(patterns)
         for index, layer in enumerate(self.layers):
             weight, weight_denominator, bias, bias_denominator = self._layer(index, member)
-            slope, intercept, denominator = weight @ slope, weight @ intercept, denominator * weight_denominator
+            slope, intercept, denominator = weight(slope), weight(intercept), denominator * weight_denominator
             finer = max(1, bias_denominator // denominator)
             slope, intercept, denominator = slope * finer, intercept * finer, denominator * finer
             intercept = intercept + bias[:, None] * (denominator // bias_denominator)
@@ -88,9 +89,26 @@ class ExactNetwork:
                     slope, intercept = slope * factor, intercept * factor
                     denominator *= below_denominator
 
-    def _layer(self, index: int, member: int) -> tuple[Integers, int, Integers, int]:
-        """Weight and bias of a layer, each with its denominator."""
+    def _layer(self, index: int, member: int) -> tuple[Product, int, Integers, int]:
+        """The product with a layer's weight and its bias, each with its denominator."""
         if (index, member) not in self._converted:
             layer = self.layers[index]
-            self._converted[index, member] = (*integers(layer.weight[member]), *integers(layer.bias[member]))
+            self._converted[index, member] = (*_product(layer.weight[member]), *integers(layer.bias[member]))
         return self._converted[index, member]
+
+
+def _product(matrix: Float[np.ndarray, "rows columns"]) -> tuple[Product, int]:
+    """The product with a matrix times its denominator, where zeros cost nothing if they abound; and the denominator."""
+    row, column = np.nonzero(matrix)
+    if len(row) == 0 or 4 * len(row) > matrix.size:
+        whole, denominator = integers(matrix)
+        return lambda vectors: whole @ vectors, denominator
+    entries, denominator = integers(matrix[row, column])
+    filled, first = np.unique(row, return_index=True)
+
+    def product(vectors: Integers) -> Integers:
+        sums = np.full((len(matrix), vectors.shape[1]), 0, dtype=object)
+        sums[filled] = np.add.reduceat(entries[:, None] * vectors[column], first, axis=0)
+        return sums
+
+    return product, denominator

@@ -17,7 +17,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
 from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.reading import read
-from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, norm, quantum
+from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, length, norm, quantum, roundings
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
 Points = Float[Tensor, "..."] | Float[np.ndarray, "..."]
@@ -248,6 +248,19 @@ def _spread(per_member: Float[np.ndarray, " members"], edges: list[int]) -> Floa
     return per_member if len(per_member) == 1 else np.repeat(per_member, np.diff(edges))
 
 
+def _support(
+    weight: Float[np.ndarray, "members out_features in_features"],
+    nonzero: Bool[np.ndarray, "in_features columns"],
+    edges: Int[np.ndarray, " members_and_1"],
+) -> Bool[np.ndarray, "out_features columns"]:
+    """Which entries of W x may be other than 0, given those of x; columns edges[m] to edges[m + 1] are of member m."""
+    parts = [
+        (of_member != 0).astype(np.float32) @ nonzero[:, a:b].astype(np.float32) > 0
+        for of_member, (a, b) in zip(weight, pairwise(edges), strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
 class _Crossings(NamedTuple):
     """Changes of units' signs on intervals, from left to right."""
 
@@ -348,7 +361,6 @@ class _Subdivision:
 
     def _affine(self, layer: Layer) -> None:
         """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
-        _, num_units, in_features = layer.weight.shape
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
         edges = self._edges()
@@ -356,14 +368,18 @@ class _Subdivision:
 
         # The sizes of the terms that each sum has at most.
         largest = np.abs(self.rows).max(axis=1)
-        size = largest * _spread(np.abs(layer.weight).sum(axis=2).max(axis=1), edges)
+        sizes = np.abs(layer.weight).sum(axis=2)
+        size = largest * _spread(sizes.max(axis=1), edges)
         if has_values:
             size[0] += _spread(np.abs(layer.bias).max(axis=1), edges)
         if not np.isfinite(size).all():
             raise ValueError("the network's values on the line must be finite in float64, but they overflow")
         nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
         stretched = self.error * _spread(norm(layer.weight, num_vertices), edges)
-        rounded = (in_features + 1) * math.sqrt(num_units) * EPS * size
+        by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
+        rounded = largest * _spread(by_weights, edges)
+        if has_values:
+            rounded[0] += _spread(by_biases, edges)
         self.error = (SLACK * (stretched + rounded) + TINY) * nonzero
         if self.quantum is not None:
             numbers = np.concatenate([layer.weight, layer.bias[:, :, None]], axis=2)
@@ -372,7 +388,7 @@ class _Subdivision:
             self.error[exact] = 0
             self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
 
-        rows = np.empty((num_rows, num_units, num_vertices))
+        rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
         for member, (a, b) in enumerate(pairwise(edges)):
             np.matmul(layer.weight[member], self.rows[:, :, a:b], out=rows[:, :, a:b])
             if has_values:
@@ -459,11 +475,8 @@ class _Subdivision:
         nonzero = self.nonzero[:, vertices]
         edges = np.searchsorted(vertices, self._edges())
         for layer in self.since:
-            of_members = []
-            for weight, bias, (a, b) in zip(layer.weight, layer.bias, pairwise(edges), strict=True):
-                terms = (weight != 0).astype(np.float32) @ nonzero[:, a:b].astype(np.float32)
-                of_members.append((terms > 0) | (bias != 0)[:, None])
-            nonzero = np.concatenate(of_members, axis=1)
+            has_bias = np.repeat(layer.bias.T != 0, np.diff(edges), axis=1)
+            nonzero = _support(layer.weight, nonzero, edges) | has_bias
         return nonzero
 
     def _nonzero_after(
@@ -565,7 +578,7 @@ class _Subdivision:
         new_values = start + t * change
         width = np.abs(change).max(axis=0)
         size = np.abs(new_values).max(axis=0) + width
-        new_error = math.sqrt(len(values)) * (np.minimum(t_error, 1) * width + 2 * EPS * size)
+        new_error = np.minimum(t_error, 1) * length(change) + math.sqrt(len(values)) * 2 * EPS * size
         new_error = SLACK * (new_error + np.maximum(error[left], error[left + 1])) + TINY
         if self.quantum is None:
             return new_values, new_error, None
@@ -585,9 +598,25 @@ class _Subdivision:
         kinks[inner] = jump > SLACK * error
         open_ = inner[~kinks[inner] & (error != 0)]
         if len(open_):
+            open_ = open_[self._reaches_outputs(open_)]
+        if len(open_):
             self._count_settled(open_)
             kinks[open_] = self._exact_kinks(open_)
         return kinks
+
+    def _reaches_outputs(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """Whether a change of slope at some vertices may reach the outputs; else it meets only units that are off."""
+        left, right = iter(self._patterns(vertices - 1)), iter(self._patterns(vertices))
+        edges = np.searchsorted(vertices, self._edges())
+        changes = np.zeros((self.layers[0].weight.shape[2], len(vertices)), dtype=bool)
+        for layer in self.layers:
+            changes = _support(layer.weight, changes, edges)
+            if layer.bends:
+                before, after = next(left), next(right)
+                slope = layer.slope.T if len(layer.slope) == 1 else np.repeat(layer.slope.T, np.diff(edges), axis=1)
+                changes = np.asarray((before != after) | (changes & (before | (slope != 0))))
+        reaches: Bool[np.ndarray, " some"] = changes.any(axis=0)
+        return reaches
 
     def _line(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """The lines that some vertices are on."""

@@ -8,7 +8,7 @@ small integers, such as nested tents, for the price of a few operations on float
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 EPS = 2.0**-52  # 2 u: bounds written with it are twice what they must be
 SLACK = 1 + 2.0**-20  # a bound times this is one although it was itself rounded, up to 2^32 times
@@ -46,3 +46,27 @@ def norm(
     gram = weight @ transposed if num_outputs < num_inputs else transposed @ weight
     gram = gram @ gram
     return np.asarray(np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)
+
+
+def roundings(
+    weight: Float[np.ndarray, "members out_features in_features"],
+    bias: Float[np.ndarray, "members out_features"],
+    sizes: Float[np.ndarray, "members out_features"],
+) -> tuple[Float[np.ndarray, " members"], Float[np.ndarray, " members"]]:
+    """Bounds for the roundings of W x + b in the 2-norm: the first one times the largest |x|, plus the second one.
+
+    Only terms that are not 0 count, and a row that has only one, times a power of two, is not rounded at all: the rows
+    of a convolution are off by little, and units that pass something on by nothing. The sizes are the row sums of |W|.
+    """
+    num_terms: int | Int[np.ndarray, "members out_features"] = weight.shape[2] + 1
+    if np.count_nonzero(weight) < weight.size:
+        num_terms = np.count_nonzero(weight, axis=2) + 1
+        num_terms *= (num_terms != 2) | (bias != 0) | (np.frexp(sizes)[0] != 0.5)
+    by_weights, by_biases = num_terms * sizes, num_terms * bias
+    by_weights, by_biases = np.einsum("mo,mo->m", by_weights, by_weights), np.einsum("mo,mo->m", by_biases, by_biases)
+    return EPS * (np.sqrt(by_weights) + TINY_NORM), EPS * (np.sqrt(by_biases) + TINY_NORM)
+
+
+def length(vectors: Float[np.ndarray, "numbers vectors"]) -> Float[np.ndarray, " vectors"]:
+    """A bound for the 2-norm of each vector."""
+    return np.asarray(np.sqrt(np.einsum("nv,nv->v", vectors, vectors)) + TINY_NORM)
