@@ -1,5 +1,8 @@
 """Exact counts of the linear pieces of ReLU networks."""
 
+from dlcourse.pieces.box import DegenerateError as DegenerateError
+from dlcourse.pieces.box import InBox as InBox
+from dlcourse.pieces.box import in_box as in_box
 from dlcourse.pieces.line import OnLine as OnLine
 from dlcourse.pieces.line import OnLines as OnLines
 from dlcourse.pieces.line import on_line as on_line

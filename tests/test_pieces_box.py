@@ -1,0 +1,272 @@
+"""Counts in boxes against published and hand-worked counts, linear programs, and counts on lines."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linprog
+from torch import nn
+
+from dlcourse.networks import MLP, stack
+from dlcourse.pieces.box import DegenerateError, InBox, in_box
+from dlcourse.pieces.line import on_line
+
+
+def default_network(sizes: list[int], seed: int) -> nn.Sequential:
+    """As torch initializes it in float32, cast to float64."""
+    torch.manual_seed(seed)
+    hidden = [module for a, b in pairwise(sizes[:-1]) for module in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(*sizes[-2:])).double()
+
+
+def network(*layers: tuple[list[list[float]], list[float]], between: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    modules: list[nn.Module] = []
+    for weight, bias in layers:
+        linear = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
+        linear.weight.data = torch.tensor(weight, dtype=torch.float64)
+        linear.bias.data = torch.tensor(bias, dtype=torch.float64)
+        modules += [linear, between()]
+    return nn.Sequential(*modules[:-1])
+
+
+def num_regions_by_linear_programs(net: nn.Sequential, low: float, high: float) -> int:
+    """Follows every pattern that leaves a ball of positive radius, unit after unit."""
+    linear = [
+        (module.weight.detach().numpy(), module.bias.detach().numpy())
+        for module in net
+        if isinstance(module, nn.Linear)
+    ]
+    d = linear[0][0].shape[1]
+
+    def radius(rows: list[np.ndarray], bounds: list[float]) -> float:
+        norms = [[float(np.linalg.norm(row))] for row in rows]
+        sides = np.hstack([np.array(rows), norms])
+        found = linprog([0.0] * d + [-1.0], sides, bounds, bounds=[(None, None)] * d + [(0, None)])
+        return -found.fun if found.status == 0 else 0.0
+
+    def follow(layer: int, unit: int, a: np.ndarray, c: np.ndarray, on: list[float], rows: list, bounds: list) -> int:
+        if layer == len(linear) - 1:
+            return 1
+        weight, bias = linear[layer]
+        if unit == len(weight):
+            mask = np.array(on)
+            z, b = weight @ a + 0.0, weight @ c + bias
+            return follow(layer + 1, 0, z * mask[:, None], b * mask, [], rows, bounds)
+        row, constant = weight[unit] @ a, weight[unit] @ c + bias[unit]
+        if not row.any():
+            return follow(layer, unit + 1, a, c, [*on, float(constant > 0)], rows, bounds)
+        total = 0
+        for sign in (1.0, -1.0):  # sign (row x + constant) >= 0
+            more = [*rows, -sign * row], [*bounds, sign * constant]
+            if radius(*more) > 1e-9:
+                total += follow(layer, unit + 1, a, c, [*on, float(sign > 0)], *more)
+        return total
+
+    box = [*np.eye(d), *-np.eye(d)], [high] * d + [-low] * d
+    return follow(0, 0, np.eye(d), np.zeros(d), [], *box)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "seed", "num_regions"),
+    [
+        ([2, 16, 16, 1], 0, 127),
+        ([2, 16, 16, 1], 1, 88),
+        ([2, 32, 32, 32, 1], 0, 1180),
+        ([2, 32, 32, 32, 1], 1, 924),
+        ([3, 16, 16, 1], 0, 1276),
+        ([3, 16, 16, 1], 1, 807),
+        ([3, 32, 32, 1], 0, 11512),
+        ([3, 32, 32, 1], 1, 7539),
+    ],
+)
+def test_default_initialization(sizes: list[int], seed: int, num_regions: int) -> None:
+    # Counts that several other programs agree on.
+    counted = in_box(default_network(sizes, seed), [-1.0] * sizes[0], [1.0] * sizes[0])
+    assert counted.num_regions == num_regions
+
+
+@pytest.mark.parametrize(("d", "width"), [(1, 5), (2, 6), (3, 6), (4, 6), (5, 7)])
+def test_one_hidden_layer_makes_as_many_regions_as_hyperplanes_do(d: int, width: int) -> None:
+    # Zaslavsky: the sum of C(width, j) over j <= d, in a box that is large enough.
+    net = default_network([d, width, 1], 0)
+    counted = in_box(net, [-1e5] * d, [1e5] * d)
+    assert counted.num_regions == counted.num_pieces == sum(math.comb(width, j) for j in range(d + 1))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("sizes", [[2, 5, 4, 1], [3, 4, 4, 2], [3, 3, 3, 3, 1], [4, 4, 3, 1]])
+def test_small_networks_against_linear_programs(sizes: list[int], seed: int) -> None:
+    net = default_network(sizes, seed)
+    for module in net:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight)
+    counted = in_box(net, [-2.0] * sizes[0], [1.5] * sizes[0])
+    assert counted.num_regions == num_regions_by_linear_programs(net, -2.0, 1.5)
+    assert counted.num_pieces <= counted.num_regions
+
+
+@pytest.mark.parametrize("between", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh])
+def test_one_dimension_is_a_line(between: type[nn.Module]) -> None:
+    for seed in range(10):
+        torch.manual_seed(seed)
+        net = nn.Sequential(
+            nn.Linear(1, 8), between(), nn.Linear(8, 5), between(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)
+        )
+        for parameter in net.parameters():
+            nn.init.normal_(parameter)
+        box, line = in_box(net, -3.0, 2.0), on_line(net, -3.0, 2.0)
+        assert (box.num_regions, box.num_pieces) == (line.num_regions, line.num_pieces)
+
+
+# Linear regions, by hand
+
+
+def test_units_without_weight_make_regions_but_no_pieces() -> None:
+    net = network(([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.25, 0.5, 0.125]), ([[1.0, 0.0, 2.0]], [0.0]))
+    # Three lines in general position: 7 regions. Without the second one: 4.
+    assert in_box(net, [-2, -2], [2, 2]) == InBox(7, 4, 0)
+
+
+def test_a_layer_that_is_off_makes_the_function_constant() -> None:
+    net = network(([[1.0, 0.0], [0.0, 1.0]], [0.1, 0.3]), ([[-1.0, -2.0]], [-1.0]), ([[1.0]], [7.0]))
+    assert in_box(net, [-1, -1], [1, 1]) == InBox(4, 1, 0)
+
+
+def test_slopes_that_cancel_exactly_make_one_piece() -> None:
+    # Both units of the second layer are always on, and their difference does not depend on the first layer.
+    net = network(([[3.0, 1.0]], [0.3]), ([[0.1], [0.3]], [10.0, 20.0]), ([[3.0, -1.0]], [0.0]))
+    counted = in_box(net, [-1, -1], [1, 1])
+    # 3 * 0.1 - 0.3 is not 0 for the floats nearest to 0.1 and 0.3: the stored numbers define two pieces.
+    assert counted == InBox(2, 2, 1)
+    net[2].weight.data = torch.tensor([[0.1], [0.1]], dtype=torch.float64)
+    net[4].weight.data = torch.tensor([[3.0, -3.0]], dtype=torch.float64)
+    assert in_box(net, [-1, -1], [1, 1]) == InBox(2, 1, 1)
+
+
+def test_a_residual_network_in_the_plane() -> None:
+    # x + relu(x), summed: four quarters around (-1/4, -1/4), four pieces.
+    class Residual(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.relu(x + 0.25)
+
+    assert in_box(nn.Sequential(Residual(), nn.Linear(2, 1)), [-1, -1], [1, 1]) == InBox(4, 4, 0)
+
+
+def test_a_box_is_made_of_boxes() -> None:
+    # Cutting the box along x[0] = 0.1 doubles just the regions that the cut meets: those of the face between.
+    net = default_network([3, 8, 8, 1], 3)
+    low, middle, high = (in_box(net, [a, -1, -1], [b, 1, 1]).num_regions for a, b in [(-1, 0.1), (0.1, 1), (-1, 1)])
+    first = net[0]
+    between = nn.Linear(2, 8, dtype=torch.float64)
+    between.weight.data = first.weight.data[:, 1:]
+    between.bias.data = first.bias.data + 0.1 * first.weight.data[:, 0]
+    cut = in_box(nn.Sequential(between, *net[1:]), [-1, -1], [1, 1]).num_regions
+    assert low + middle - cut == high
+
+
+# What is refused
+
+
+def test_coincident_units_are_refused_by_name() -> None:
+    twice = network(([[1.0, 2.0], [1.0, 2.0]], [0.5, 0.5]), ([[1.0, 1.0]], [0.0]))
+    with pytest.raises(DegenerateError, match=r"unit 1 of layer 0 is zero.*unit 0 of layer 0"):
+        in_box(twice, [-1, -1], [1, 1])
+
+
+def test_units_that_nearly_coincide_are_counted() -> None:
+    # The stored numbers are not multiples of each other: the lines cross far outside, or nearly everywhere inside.
+    net = network(([[0.1, 0.7], [0.3, 2.1]], [0.05, 0.15]), ([[1.0, 1.0]], [0.0]))
+    ratio = {Fraction(0.3) / Fraction(0.1), Fraction(2.1) / Fraction(0.7), Fraction(0.15) / Fraction(0.05)}
+    assert len(ratio) > 1
+    counted = in_box(net, [-1.25, -1], [1, 1])
+    assert counted.num_regions == 3 + crossing_inside(net, [-1.25, -1], [1, 1])
+    assert counted.num_settled > 0
+
+
+def crossing_inside(net: nn.Sequential, low: list[float], high: list[float]) -> bool:
+    """Whether two lines cross in the box, by Cramer's rule in fractions."""
+    (a, b), (c, d) = [[Fraction(number) for number in row] for row in net[0].weight.tolist()]
+    e, f = [-Fraction(number) for number in net[0].bias.tolist()]
+    determinant = a * d - b * c
+    if determinant == 0:
+        return False
+    x = (e * d - b * f) / determinant, (a * f - e * c) / determinant
+    return all(Fraction(u) < v < Fraction(w) for u, v, w in zip(low, x, high, strict=True))
+
+
+def integer_network() -> nn.Sequential:
+    net = default_network([2, 8, 8, 1], 3)
+    torch.manual_seed(3)
+    first = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)]
+    net[0].weight.data = torch.tensor(first, dtype=torch.float64)
+    net[0].bias.data.zero_()
+    net[2].weight.data = torch.randint(-2, 3, (8, 8)).double()
+    net[2].bias.data = torch.randint(-1, 2, (8,)).double()
+    net[4].weight.data = torch.randint(-2, 3, (1, 8)).double()
+    return net
+
+
+def copied_network() -> nn.Sequential:
+    net = default_network([2, 16, 16, 1], 0)
+    net[0].weight.data[8:] = net[0].weight.data[:8]
+    net[0].bias.data[8:] = net[0].bias.data[:8]
+    return net
+
+
+def network_without_biases() -> nn.Sequential:
+    net = default_network([2, 16, 16, 1], 0)
+    for module in net:
+        if isinstance(module, nn.Linear):
+            module.bias.data.zero_()
+    return net
+
+
+@pytest.mark.parametrize("make", [integer_network, copied_network, network_without_biases])
+def test_networks_with_ties_are_refused(make: Callable[[], nn.Sequential]) -> None:
+    # on_plane counts them: 47, 17 and 62 regions.
+    with pytest.raises(DegenerateError, match=r"unit \d+ of layer \d is zero at x = .*, which is on "):
+        in_box(make(), [-1, -1], [1, 1])
+
+
+def test_three_lines_through_a_point_are_refused() -> None:
+    net = network(([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 0.0]), ([[1.0, 1.0, 1.0]], [0.0]))
+    message = r"unit 2 of layer 0 is zero at x = \[0.0, 0.0\], which is on unit . of layer 0, unit . of layer 0"
+    with pytest.raises(DegenerateError, match=message):
+        in_box(net, [-1.25, -1], [1.125, 1.5])
+    assert in_box(net, [0.5, -2], [1, 1.5]).num_regions == 3
+
+
+def test_a_line_through_a_corner_is_refused() -> None:
+    net = network(([[1.0, 1.0]], [0.0]), ([[1.0]], [0.0]))
+    with pytest.raises(DegenerateError, match=r"unit 0 of layer 0.*the side x\[0\] = -1.0, the side x\[1\] = 1.0"):
+        in_box(net, [-1, -1], [1, 1])
+
+
+def test_too_many_regions_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"more than max_regions = 500 regions: \d+ when layer \d of 3"):
+        in_box(default_network([3, 32, 32, 1], 0), [-1] * 3, [1] * 3, max_regions=500)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        ([0.0, 1.0], [1.0, 1.0], r"low must be less than high in every coordinate, got \[0. 1.\] and \[1. 1.\]"),
+        ([0.0, 1.0], [1.0, -1.0], "low must be less than high"),
+        ([0.0], [1.0], "low must have 2 coordinates, one for each input, got 1"),
+        ([0.0, 0.0], [1.0, 1.0, 1.0], "high must have 2 coordinates, one for each input, got 3"),
+        ([0.0, -math.inf], [1.0, 1.0], "low must be finite, got -inf"),
+        (np.zeros((2, 2)), [1.0, 1.0], r"low must be one point, got shape \(2, 2\)"),
+    ],
+)
+def test_bad_boxes_are_refused(low: object, high: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        in_box(MLP(2, 1, width=3, depth=1), low, high)
+
+
+def test_stacks_are_refused() -> None:
+    with pytest.raises(TypeError):
+        in_box(stack([MLP(1, 1, width=2, depth=1)]), 0.0, 1.0)  # type: ignore[arg-type]
