@@ -596,3 +596,12 @@ def test_a_diverging_member_on_cuda_leaves_the_others_alone() -> None:
     assert broken.diverged == [False, True, False]
     for name, values in sound.members.parameters.items():
         assert values[[0, 2]].equal(broken.members.parameters[name][[0, 2]])
+
+
+@pytest.mark.parametrize(("in_features", "out_features"), [(3, 1), (1, 2)])
+def test_batches_of_another_size_are_refused(in_features: int, out_features: int) -> None:
+    batches = Batches([0], torch.zeros(1, 5, 1), torch.zeros(1, 5, 1), batch_size=2)
+    members = stack([MLP(in_features, out_features, width=4, depth=1)])
+    message = f"the members map {in_features} inputs to {out_features} outputs, got batches of 1 inputs and 1 targets"
+    with pytest.raises(ValueError, match=message):
+        list(train(members, batches, loss=SquaredError(), optimizer=SGD(), num_steps=1))

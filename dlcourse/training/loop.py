@@ -88,6 +88,13 @@ def train(
     sweep: Sweep | AutogradSweep
     without_autograd: type[torch.inference_mode] | type[torch.no_grad] = torch.no_grad
     if is_layered(members.architecture):
+        shapes = [value.shape for value in members.parameters.values()]  # first W[1], last the output's b
+        sizes = (batches.inputs.shape[2], batches.targets.shape[2])
+        if sizes != (shapes[0][2], shapes[-1][1]):
+            raise ValueError(
+                f"the members map {shapes[0][2]} inputs to {shapes[-1][1]} outputs, "
+                f"got batches of {sizes[0]} inputs and {sizes[1]} targets"
+            )
         sweep = Sweep(company, batches.num_items, loss=loss)
         without_autograd = torch.inference_mode  # saves a tenth of a lone member's step
     else:
