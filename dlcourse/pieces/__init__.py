@@ -7,3 +7,5 @@ from dlcourse.pieces.line import OnLine as OnLine
 from dlcourse.pieces.line import OnLines as OnLines
 from dlcourse.pieces.line import on_line as on_line
 from dlcourse.pieces.line import on_lines as on_lines
+from dlcourse.pieces.plane import OnPlane as OnPlane
+from dlcourse.pieces.plane import on_plane as on_plane

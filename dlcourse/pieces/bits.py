@@ -1,0 +1,80 @@
+"""Rows of flags as rows of 64-bit words: a comparison of a thousand units is then one of sixteen numbers."""
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt64
+
+Words = UInt64[np.ndarray, "rows words"]
+
+ONE = np.uint64(1)
+_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
+_HALF = np.uint64(32)
+
+
+def num_words(num_flags: int) -> int:
+    """Words that hold a row of so many flags."""
+    return -(-num_flags // 64)
+
+
+def pack(flags: Bool[np.ndarray, "rows flags"]) -> UInt64[np.ndarray, "rows words"]:
+    """Flag j of a row becomes bit j % 64 of its word j // 64."""
+    rows, num_flags = flags.shape
+    eighths = np.packbits(flags, axis=1, bitorder="little")
+    if eighths.shape[1] % 8:
+        padded = np.zeros((rows, 8 * num_words(num_flags)), dtype=np.uint8)
+        padded[:, : eighths.shape[1]] = eighths
+        eighths = padded
+    return eighths.view("<u8")
+
+
+def unpack(words: UInt64[np.ndarray, "rows words"], num_flags: int) -> Bool[np.ndarray, "rows flags"]:
+    """The flags that `pack` packed."""
+    eighths = np.ascontiguousarray(words).view(np.uint8)
+    return np.unpackbits(eighths, axis=1, count=num_flags, bitorder="little").view(np.bool_)
+
+
+def positions(words: UInt64[np.ndarray, "rows words"]) -> tuple[Int[np.ndarray, " ones"], Int[np.ndarray, " ones"]]:
+    """Row and bit of every bit that is set, in order."""
+    eighths = np.ascontiguousarray(words).view(np.uint8)
+    row_length = eighths.shape[1]
+    eighths = eighths.ravel()
+    where = np.flatnonzero(eighths)
+    which, bit = np.nonzero(np.unpackbits(eighths[where, None], axis=1, bitorder="little"))
+    row, eighth = np.divmod(where[which], row_length)
+    return row, 8 * eighth + bit
+
+
+def single(bits: Int[np.ndarray, " rows"], num_words: int) -> UInt64[np.ndarray, "rows words"]:
+    """Rows with one bit set in each."""
+    words = np.zeros((len(bits), num_words), dtype=np.uint64)
+    words[np.arange(len(bits)), bits >> 6] = ONE << (bits & 63).astype(np.uint64)
+    return words
+
+
+def has(
+    words: UInt64[np.ndarray, "all_rows words"], rows: Int[np.ndarray, " some"], bits: Int[np.ndarray, " some"]
+) -> Bool[np.ndarray, " some"]:
+    """Whether a bit is set, for pairs of a row and a bit."""
+    found: Bool[np.ndarray, " some"] = (words[rows, bits >> 6] >> (bits & 63).astype(np.uint64)) & ONE == ONE
+    return found
+
+
+def union(
+    words: UInt64[np.ndarray, "rows words"], groups: Int[np.ndarray, " rows"], num_groups: int
+) -> UInt64[np.ndarray, "num_groups words"]:
+    """For each group of rows the bits that any of them has."""
+    together = np.zeros((num_groups, words.shape[1]), dtype=np.uint64)
+    np.bitwise_or.at(together, groups, words)
+    return together
+
+
+def hashed(seeds: Int[np.ndarray, " rows"], words: UInt64[np.ndarray, "rows words"]) -> UInt64[np.ndarray, " rows"]:
+    """A number for a seed and a row: equal for equal ones, and for others different but for one chance in 2^64."""
+    numbers = seeds.astype(np.uint64)
+    for column in (None, *range(words.shape[1])):
+        if column is not None:
+            numbers ^= words[:, column]
+        # A product carries differences up, a shift brings them down: after two of each they are everywhere.
+        for factor in _FACTORS:
+            numbers ^= numbers >> _HALF
+            numbers *= factor
+    return numbers

@@ -1,0 +1,180 @@
+"""Points and affine functions of a plane, in exact arithmetic.
+
+On a face of the subdivision every pre-activation is affine in the plane's two coordinates. Its coefficients are
+integers over one denominator, which all faces share; a vertex is where two such functions are zero, hence a point with
+rational coordinates: three integers, the third of which divides the first two. Python's integers are never rounded.
+What comes here is only what floating point leaves undecided.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped, UInt64
+
+from dlcourse.pieces import bits
+from dlcourse.pieces.exact import integers
+from dlcourse.pieces.reading import Layer
+
+Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
+HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
+
+
+class Birth(NamedTuple):
+    """Where a vertex comes from: the lines that cross there, both of them valid on a face at its side.
+
+    Attributes:
+        layer: The layer that made the vertex; -1 for the corners of the domain.
+        face: The face that it was made on or beside, as numbered before that layer; for corners the corner.
+        lines: Two lines, each as the layer and the unit whose zero set it is, or as -1 and a side of the domain.
+    """
+
+    layer: int
+    face: int
+    lines: tuple[tuple[int, int], tuple[int, int]]
+
+
+class _Integers(NamedTuple):
+    """An affine layer in integers, each over its own denominator."""
+
+    weight: Shaped[np.ndarray, "out_features in_features"]
+    weight_denominator: int
+    bias: Shaped[np.ndarray, " out_features"]
+    bias_denominator: int
+    slope: Shaped[np.ndarray, " out_features"]
+    slope_denominator: int
+
+
+@dataclass(eq=False)
+class ExactPlane:
+    """The exact functions on the faces of a subdivision, worked out when they are first needed.
+
+    Attributes:
+        layers: The network's layers.
+        frame: The plane's origin and two directions, as columns x direction, y direction, origin.
+        corners: The corners of the domain, in the plane's coordinates.
+        parents: For each layer that is done, which face before its cuts each face was part of.
+        patterns: For each layer that is done, which units are positive on each face.
+    """
+
+    layers: list[Layer]
+    frame: Float[np.ndarray, "in_features 3"]
+    corners: Float[np.ndarray, "corners 2"]
+    parents: list[Int[np.ndarray, " faces"]] = field(default_factory=list)
+    patterns: list[UInt64[np.ndarray, "faces words"]] = field(default_factory=list)
+    _functions: dict[tuple[int, int], Shaped[np.ndarray, "units 3"]] = field(default_factory=dict)
+    _denominators: dict[int, int] = field(default_factory=dict)
+    _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
+    _integers: dict[int, _Integers] = field(default_factory=dict)
+
+    def functions(self, layer: int, faces: Sequence[int]) -> list[Shaped[np.ndarray, "units 3"]]:
+        """All pre-activations of a layer on some of the faces before that layer's cuts."""
+        missing = sorted({face for face in faces if (layer, face) not in self._functions})
+        if missing:
+            inputs, denominator = self._inputs(layer, missing)
+            whole = self._layer(layer)
+            outputs = whole.weight @ inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
+            outputs = outputs.reshape(len(outputs), len(missing), 3)
+            denominator *= whole.weight_denominator
+            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
+            if finer > 1:
+                outputs, denominator = outputs * finer, denominator * finer
+            outputs[:, :, 2] += (whole.bias * (denominator // whole.bias_denominator))[:, None]
+            self._denominators[layer] = denominator
+            for index, face in enumerate(missing):
+                self._functions[layer, face] = outputs[:, index]
+        return [self._functions[layer, face] for face in faces]
+
+    def forget(self) -> None:
+        """Lets go of functions if there are too many of them."""
+        if len(self._functions) > _MOST_KEPT:
+            self._functions.clear()
+
+    def denominator(self, layer: int) -> int:
+        """What the integers of a layer's functions are to be divided by, on any face."""
+        return self._denominators[layer]
+
+    def line(self, line: tuple[int, int], layer: int, face: int) -> Function:
+        """A function that is zero on a line beside a face as numbered before the cuts of a layer."""
+        index, unit = line
+        if index < 0:
+            a, b = (_point(self.corners[corner]) for corner in (unit, (unit + 1) % len(self.corners)))
+            return np.cross(a, b)
+        for parents in reversed(self.parents[index:layer]):
+            face = int(parents[face])
+        function: Function = self.functions(index, [face])[0][unit]
+        return function
+
+    def point(self, birth: Birth) -> HomogeneousPoint:
+        """Where a vertex is."""
+        if birth not in self._points:
+            if birth.layer < 0:
+                self._points[birth] = _point(self.corners[birth.face])
+            else:
+                one, other = (self.line(line, birth.layer, birth.face) for line in birth.lines)
+                self._points[birth] = crossing(one, other)
+        return self._points[birth]
+
+    def values(self, layer: int, face: int, point: HomogeneousPoint) -> list[Fraction]:
+        """All pre-activations of a layer at a point of a face."""
+        function = self.functions(layer, [face])[0]
+        divisor = self.denominator(layer) * point[2]
+        return [Fraction(value, divisor) for value in function @ point]
+
+    def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "faces in_features 3"], int]:
+        """What arrives at a layer, on some faces."""
+        if layer == 0:
+            frame, denominator = integers(self.frame)
+            return np.repeat(frame[None], len(faces), axis=0), denominator
+        before = self.functions(layer - 1, self.parents[layer - 1][faces].tolist())
+        whole = self._layer(layer - 1)
+        positive = bits.unpack(self.patterns[layer - 1][faces], len(whole.slope))
+        factors = np.where(positive, whole.slope_denominator, whole.slope[None])
+        return np.stack(before) * factors[:, :, None], self.denominator(layer - 1) * whole.slope_denominator
+
+    def _layer(self, index: int) -> _Integers:
+        """A layer in integers."""
+        if index not in self._integers:
+            layer = self.layers[index]
+            self._integers[index] = _Integers(
+                *integers(layer.weight[0]), *integers(layer.bias[0]), *integers(layer.slope[0])
+            )
+        return self._integers[index]
+
+
+_MOST_KEPT = 20_000  # functions: enough for a layer's undecided faces, and memory stays bounded
+
+
+def crossing(one: Function, other: Function) -> HomogeneousPoint:
+    """Where two functions are zero."""
+    x, y, below = np.cross(one, other).tolist()
+    assert below != 0, "lines that cross must not be parallel"
+    divisor = math.gcd(x, y, below) * (1 if below > 0 else -1)
+    return np.array([x // divisor, y // divisor, below // divisor], dtype=object)
+
+
+def order_along(
+    line: Function, functions: Shaped[np.ndarray, "functions 3"], *, rising: bool
+) -> list[tuple[Fraction, int]]:
+    """The functions' zeros along a line, in order, each with the index of its function; equal zeros have equal keys.
+
+    Args:
+        line: A function that is zero on the line.
+        functions: Functions that change their signs along the line.
+        rising: Whether the first of them goes from - to + in the direction that counts.
+    """
+    (a, b, c), (x, y, z) = line.tolist(), functions.T
+    crossings = np.stack([b * z - c * y, c * x - a * z, a * y - b * x])
+    values = (functions[0] @ crossings).tolist()
+    sign = 1 if rising else -1
+    keys = [Fraction(sign * value, below) for value, below in zip(values, crossings[2].tolist(), strict=True)]
+    return sorted(zip(keys, range(len(keys)), strict=True))
+
+
+def _point(coordinates: Float[np.ndarray, " 2"]) -> HomogeneousPoint:
+    """A point given by floats."""
+    whole, denominator = integers(coordinates)
+    return np.array([*whole.tolist(), denominator], dtype=object)

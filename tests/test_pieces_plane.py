@@ -1,0 +1,405 @@
+"""Counts on planes against hand-worked networks, published formulas and an oracle in exact fractions."""
+
+import math
+from fractions import Fraction
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dlcourse import pieces
+from dlcourse.pieces import plane
+from dlcourse.pieces.reading import Layer
+
+Numbers = list[tuple[list[list[float]], list[float]]]  # weight and bias of each layer
+Corner = tuple[Fraction, Fraction]
+Affine = tuple[Fraction, Fraction, Fraction]  # a x + b y + c
+
+
+def relu_network(layers: Numbers) -> nn.Sequential:
+    """An nn.Sequential in float64, ReLU between the layers."""
+    modules: list[nn.Module] = []
+    for weight, bias in layers:
+        linear = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
+        linear.weight.data = torch.tensor(weight, dtype=torch.float64)
+        linear.bias.data = torch.tensor(bias, dtype=torch.float64)
+        modules += [linear, nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
+
+
+def default_network(sizes: list[int], seed: int) -> nn.Sequential:
+    """As torch initialises it in float32, cast to float64."""
+    torch.manual_seed(seed)
+    modules = [module for a, b in pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*modules[:-1]).double()
+
+
+def numbers(network: nn.Module) -> Numbers:
+    return [
+        (module.weight.double().tolist(), module.bias.double().tolist())
+        for module in network.modules()
+        if isinstance(module, nn.Linear)
+    ]
+
+
+# The oracle: polygons in fractions, clipped by one unit after another
+
+
+def value(function: Affine, corner: Corner) -> Fraction:
+    return function[0] * corner[0] + function[1] * corner[1] + function[2]
+
+
+def clip(polygon: list[Corner], function: Affine) -> list[Corner]:
+    """The part of a convex polygon where a function is not negative."""
+    kept = []
+    for here, there in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        a, b = value(function, here), value(function, there)
+        if a >= 0:
+            kept.append(here)
+        if a * b < 0:
+            t = a / (a - b)
+            kept.append((here[0] + t * (there[0] - here[0]), here[1] + t * (there[1] - here[1])))
+    return kept
+
+
+def neighbours(one: list[Corner], other: list[Corner]) -> bool:
+    """Whether two polygons that do not overlap share more than a point."""
+    for a, b in zip(one, one[1:] + one[:1], strict=True):
+        direction = (b[0] - a[0], b[1] - a[1])
+        for c, d in zip(other, other[1:] + other[:1], strict=True):
+            off = [direction[0] * (p[1] - a[1]) - direction[1] * (p[0] - a[0]) for p in (c, d)]
+            if off != [0, 0]:
+                continue
+            c_at, d_at = (direction[0] * (p[0] - a[0]) + direction[1] * (p[1] - a[1]) for p in (c, d))
+            if min(direction[0] ** 2 + direction[1] ** 2, max(c_at, d_at)) > max(Fraction(0), min(c_at, d_at)):
+                return True
+    return False
+
+
+def exact_cells(
+    layers: Numbers,
+    corners: list[list[float]],
+    plane: list[list[float]] | None = None,
+    slopes: list[list[float]] | None = None,
+) -> list[tuple[list[Corner], list[Affine]]]:
+    """Every activation region's polygon and affine map, by the definitions."""
+    polygon = [(Fraction(x), Fraction(y)) for x, y in corners]
+    rows = plane or [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]  # each input as a x + b y + c
+    inputs = [(Fraction(a), Fraction(b), Fraction(c)) for a, b, c in rows]
+    cells = [(polygon, inputs)]
+    for depth, (weight, bias) in enumerate(layers, start=1):
+        refined = []
+        for polygon, inputs in cells:
+            functions = []
+            for row, b in zip(weight, bias, strict=True):
+                a, c, d = (sum(Fraction(w) * h[i] for w, h in zip(row, inputs, strict=True)) for i in range(3))
+                functions.append((a, c, d + Fraction(b)))
+            if depth == len(layers):
+                refined.append((polygon, functions))
+                continue
+            below = [0.0] * len(functions) if slopes is None else slopes[depth - 1]
+            parts = [polygon]
+            for function, slope in zip(functions, below, strict=True):
+                cut = []
+                for part in parts:
+                    values = [value(function, corner) for corner in part]
+                    if slope != 1 and min(values) < 0 < max(values):
+                        cut += [clip(part, function), clip(part, (-function[0], -function[1], -function[2]))]
+                    else:
+                        cut.append(part)
+                parts = cut
+            for part in parts:
+                middle = (sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part))
+                outputs = []
+                for function, slope in zip(functions, below, strict=True):
+                    factor = Fraction(1 if value(function, middle) > 0 else slope)
+                    outputs.append((factor * function[0], factor * function[1], factor * function[2]))
+                refined.append((part, outputs))
+        cells = refined
+    return cells
+
+
+def exact_counts(cells: list[tuple[list[Corner], list[Affine]]]) -> tuple[int, int]:
+    """Regions, and connected sets of them with one map."""
+    piece = list(range(len(cells)))
+    for i, j in combinations(range(len(cells)), 2):
+        if piece[i] != piece[j] and cells[i][1] == cells[j][1] and neighbours(cells[i][0], cells[j][0]):
+            piece = [piece[i] if p == piece[j] else p for p in piece]
+    return len(cells), len(set(piece))
+
+
+SQUARE = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
+
+
+@st.composite
+def degenerate_networks(draw: st.DrawFn, in_features: int = 2) -> Numbers:
+    """Small integer weights; units that are copies, opposites or multiples of others, or always 0; rescaled units."""
+    depth = draw(st.integers(1, 4))
+    sizes = [in_features, *draw(st.lists(st.integers(1, 6), min_size=depth, max_size=depth))]
+    sizes.append(draw(st.sampled_from([1, 1, 2])))
+    with_bias = draw(st.booleans())
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        row = st.lists(st.integers(-2, 2).map(float), min_size=n_in + 1, max_size=n_in + 1)
+        rows = draw(st.lists(row, min_size=n_out, max_size=n_out))
+        for unit in range(1, n_out):
+            of_another = draw(st.sampled_from([None, None, None, None, 1.0, -1.0, 2.0, 0.0]))
+            if of_another is not None:
+                rows[unit] = [of_another * number for number in rows[draw(st.integers(0, unit - 1))]]
+        layers.append(([r[:-1] for r in rows], [r[-1] if with_bias else 0.0 for r in rows]))
+    if draw(st.booleans()):
+        for (weight, bias), (following, _) in pairwise(layers):
+            for unit in range(len(weight)):
+                scale = draw(st.sampled_from([1.0, 1.0, 3.0, 0.1, 1 / 3, 1e-9]))
+                weight[unit], bias[unit] = [w * scale for w in weight[unit]], bias[unit] * scale
+                for row in following:
+                    row[unit] /= scale
+    return layers
+
+
+DOMAINS = st.sampled_from(
+    [
+        SQUARE,
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+        [[-2.0, -1.0], [3.0, -1.0], [3.0, 2.0], [-2.0, 2.0]],
+        [[-0.1, -1 / 3], [0.7, -1 / 3], [0.7, 0.9], [-0.1, 0.9]],
+        [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]],
+        [[-1.0, 0.0], [0.0, -1.0], [1.0, 0.0], [0.5, 0.7], [-0.5, 0.7]],
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(layers=degenerate_networks(), corners=DOMAINS)
+def test_degenerate_networks_against_fractions(layers: Numbers, corners: list[list[float]]) -> None:
+    counted = pieces.on_plane(relu_network(layers), vertices=corners)
+    assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners))
+
+
+@settings(max_examples=100, deadline=None)
+@given(layers=degenerate_networks(), corners=DOMAINS, data=st.data())
+def test_any_slopes_against_fractions(layers: Numbers, corners: list[list[float]], data: st.DataObject) -> None:
+    kinds = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.01, 0.25])
+    slopes = [[data.draw(kinds) for _ in bias] for _, bias in layers[:-1]] + [[1.0] * len(layers[-1][1])]
+    read = [
+        Layer(np.array([weight]), np.array([bias]), np.array([slope]))
+        for (weight, bias), slope in zip(layers, slopes, strict=True)
+    ]
+    counted = plane.count(read, np.eye(2, 3), np.array(corners), 10_000)
+    assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners, slopes=slopes))
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers=degenerate_networks(in_features=4), corners=DOMAINS, data=st.data())
+def test_planes_in_four_dimensions_against_fractions(
+    layers: Numbers, corners: list[list[float]], data: st.DataObject
+) -> None:
+    numbers = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1 / 3])
+    origin, right = (data.draw(st.lists(numbers, min_size=4, max_size=4)) for _ in range(2))
+    up = [1.0, 0.3, -1.0, 2.0]
+    right[3] = 0.0 if any(right[:3]) else 1.0
+    counted = pieces.on_plane(relu_network(layers), vertices=corners, origin=origin, directions=[right, up])
+    rows = [list(row) for row in zip(right, up, origin, strict=True)]
+    assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners, plane=rows))
+
+
+# Networks whose numbers of regions are known
+
+
+@pytest.mark.parametrize(
+    ("sizes", "seed", "num_regions"),
+    [
+        ([2, 16, 16, 1], 0, 127),
+        ([2, 16, 16, 1], 1, 88),
+        ([2, 32, 32, 32, 1], 0, 1180),
+        ([2, 32, 32, 32, 1], 1, 924),
+        ([2, 64, 64, 64, 1], 0, 6668),
+        ([2, 64, 64, 64, 1], 1, 4479),
+        ([2, 128, 128, 128, 1], 0, 20714),
+        ([2, 128, 128, 128, 1], 1, 22136),
+        ([2, 256, 256, 1], 0, 37357),
+        ([2, 256, 256, 1], 1, 43441),
+    ],
+)
+def test_default_initialisation(sizes: list[int], seed: int, num_regions: int) -> None:
+    # Counts that several other programs agree on.
+    counted = pieces.on_plane(default_network(sizes, seed), -1.0, 1.0)
+    assert (counted.num_regions, counted.num_settled) == (num_regions, 0)
+    if num_regions < 10_000:
+        assert counted.num_pieces == num_regions
+
+
+def test_large_biases() -> None:
+    # N(0, 2 / fan_in) weights, N(0, 1) biases, layer after layer; an exact count that a float32 program misses by one.
+    network = nn.Sequential(nn.Linear(2, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
+    torch.manual_seed(0)
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.in_features))
+            nn.init.normal_(layer.bias)
+    assert pieces.on_plane(network.double(), -1, 1).num_regions == 33204
+
+
+def test_a_layer_of_which_half_is_a_copy() -> None:
+    network = default_network([2, 16, 16, 1], 0)
+    with torch.no_grad():
+        network[0].weight[8:], network[0].bias[8:] = network[0].weight[:8], network[0].bias[:8]
+    counted = pieces.on_plane(network, -1, 1)
+    assert (counted.num_regions, counted.num_settled > 0) == (17, True)
+
+
+def test_zero_biases() -> None:
+    network = default_network([2, 16, 16, 1], 0)
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            nn.init.zeros_(layer.bias)
+    counted = pieces.on_plane(network, -1, 1)
+    assert (counted.num_regions, counted.num_settled > 0) == (62, True)
+
+
+def test_small_integers() -> None:
+    network = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)).double()
+    first = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)]
+    torch.manual_seed(3)
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor(first))
+        network[0].bias.zero_()
+        network[2].weight.copy_(torch.randint(-2, 3, (8, 8)))
+        network[2].bias.copy_(torch.randint(-1, 2, (8,)))
+        network[4].weight.copy_(torch.randint(-2, 3, (1, 8)))
+        network[4].bias.zero_()
+    counted = pieces.on_plane(network, -1, 1)
+    assert (counted.num_regions, counted.num_pieces) == (47, 35)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 10, 65, 130])
+def test_lines_in_general_position(width: int) -> None:
+    # Zaslavsky: sum over j <= 2 of C(width, j) regions, if the domain contains all crossings.
+    network = default_network([2, width, 1], 5)
+    counted = pieces.on_plane(network, -1e6, 1e6)
+    assert counted.num_regions == sum(math.comb(width, j) for j in range(3))
+
+
+@pytest.mark.parametrize("width", [2, 3, 7, 40])
+def test_lines_through_one_point(width: int) -> None:
+    network = default_network([2, width, 1], 6)
+    nn.init.zeros_(network[0].bias)
+    counted = pieces.on_plane(network, -1.0, 1.0)
+    assert (counted.num_regions, counted.num_pieces) == (2 * width, 2 * width)
+    moved = pieces.on_plane(network, [-1.0, 0.0], [1.0, 1.0])  # the point is on the border now
+    assert moved.num_regions == width + 1
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_tents_of_one_coordinate(k: int) -> None:
+    # relu(2x) - relu(4x - 2), k times, in x alone: 2^k strips of [0, 1] x [0, 1], and of a slanted square too.
+    inner = [([[2.0, -2.0], [4.0, -4.0]], [0.0, -2.0])] * (k - 1)
+    network = relu_network([([[2.0, 0.0], [4.0, 0.0]], [0.0, -2.0]), *inner, ([[1.0, -1.0]], [0.0])])
+    counted = pieces.on_plane(network, 0.0, 1.0)
+    assert (counted.num_regions, counted.num_pieces) == (2**k, 2**k)
+    diamond = pieces.on_plane(network, vertices=[[0.0, 0.5], [0.5, 0.0], [1.0, 0.5], [0.5, 1.0]])
+    assert (diamond.num_regions, diamond.num_pieces) == (2**k, 2**k)
+
+
+def test_affine_networks_have_one_region() -> None:
+    counted = pieces.on_plane(nn.Sequential(nn.Linear(2, 3)).double(), 0.0, 1.0)
+    assert (counted.num_regions, counted.num_pieces) == (1, 1)
+
+
+def test_units_that_cancel_make_regions_but_no_pieces() -> None:
+    # relu(x + y) - relu(-x - y) = x + y
+    layers = [([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [3.0])]
+    counted = pieces.on_plane(relu_network(layers), -1.0, 2.0)
+    assert (counted.num_regions, counted.num_pieces) == (2, 1)
+
+
+# Against other ways to count
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lines_meet_as_many_regions_as_on_line_counts(seed: int) -> None:
+    network = default_network([3, 24, 24, 2], seed)
+    generator = np.random.default_rng(seed)
+    origin, *directions = generator.normal(size=(3, 3))
+    rows = np.stack([*directions, origin], axis=1).tolist()
+    start, end = np.array([-4.0, -3.0]), generator.uniform(2, 4, size=2)
+    # A sliver along the line, so thin that it holds no crossing: its regions are those that the line meets.
+    normal = np.array([start[1] - end[1], end[0] - start[0]]) * 1e-9
+    counted = pieces.on_plane(
+        network, vertices=[start, end, end + normal, start + normal], origin=origin, directions=directions
+    )
+    along = pieces.on_line(network, *(np.array(rows) @ [*point, 1.0] for point in (start, end)))
+    assert counted.num_regions == along.num_regions > 5
+
+
+def test_regioncam_agrees() -> None:
+    regioncam = pytest.importorskip("regioncam")
+    for sizes, seed in [([2, 12, 1], 0), ([2, 20, 20, 1], 1), ([2, 10, 10, 10, 10, 2], 2), ([2, 40, 40, 3], 3)]:
+        network = default_network(sizes, seed)
+        theirs = regioncam.Regioncam(1.0)
+        for layer in network:
+            if isinstance(layer, nn.Linear):
+                theirs.linear(layer.weight.T.float().detach().numpy(), layer.bias.float().detach().numpy())
+            else:
+                theirs.relu()
+        assert pieces.on_plane(network, -1.0, 1.0).num_regions == theirs.num_faces
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"low": 1.0, "high": -1.0}, r"low must be below high in both coordinates, got \[1. 1.\] and \[-1. -1.\]"),
+        ({"low": [0.0, 0.0], "high": [1.0, 0.0]}, "low must be below high in both coordinates"),
+        ({"low": [0.0, math.nan], "high": 1.0}, "low must be finite, got nan"),
+        ({"low": [0.0, 0.0, 0.0], "high": 1.0}, r"low must be one number or two, got shape \(3,\)"),
+        ({}, "either by low and high or by vertices, got neither"),
+        ({"low": 0.0}, "either by low and high or by vertices, got neither"),
+        ({"low": 0.0, "high": 1.0, "vertices": SQUARE}, "either by low and high or by vertices, got both"),
+        ({"vertices": SQUARE[:2]}, r"vertices must have shape \[n, 2\], n at least 3, got \(2, 2\)"),
+        ({"vertices": [SQUARE[i] for i in (0, 2, 1, 3)]}, "corners of a convex polygon"),
+        ({"vertices": [*SQUARE, [-1.0, 0.0]]}, "corners of a convex polygon"),
+        ({"vertices": [[math.cos(a), math.sin(a)] for a in np.arange(5) * 4 * math.pi / 5]}, "convex polygon"),
+        ({"low": 0, "high": 1, "origin": [0.0, 0.0]}, "origin and directions must be given together"),
+        ({"low": 0, "high": 1, "origin": [0.0], "directions": np.eye(2)}, r"origin must have shape \[2\].*\(1,\)"),
+        ({"low": 0, "high": 1, "origin": [0.0, 0.0], "directions": [[1.0, 0.0]]}, r"directions .*\[2, 2\].*\(1, 2\)"),
+        ({"low": 0, "high": 1, "origin": [0.0, 0.0], "directions": [[1.0, 3.0], [2.0, 6.0]]}, "must not be parallel"),
+        ({"low": 0, "high": 1, "max_regions": 0}, "max_regions must be at least 1, got 0"),
+    ],
+)
+def test_bad_planes_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pieces.on_plane(default_network([2, 3, 1], 0), **arguments)
+
+
+def test_other_dimensions_need_a_plane() -> None:
+    with pytest.raises(ValueError, match="a network of 3 inputs needs a plane"):
+        pieces.on_plane(default_network([3, 3, 1], 0), 0.0, 1.0)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    network = default_network([2, 3, 1], 0)
+    network[0].weight.data[1, 1] = math.nan
+    with pytest.raises(ValueError, match="must be finite, got nan"):
+        pieces.on_plane(network, 0.0, 1.0)
+
+
+def test_overflow_is_an_error() -> None:
+    network = relu_network([([[1e200, 0.0]], [0.0]), ([[1e200]], [0.0]), ([[1.0]], [0.0])])
+    with pytest.raises(ValueError, match="overflow"):
+        pieces.on_plane(network, 0.0, 1.0)
+
+
+def test_too_many_regions_say_how_far_it_got() -> None:
+    network = default_network([2, 64, 64, 64, 1], 0)
+    with pytest.raises(ValueError, match=r"got 2000, but layer 2 of 4 cuts 756 regions into 2943"):
+        pieces.on_plane(network, -1.0, 1.0, max_regions=2000)
+    with pytest.raises(ValueError, match=r"got 6667, but layer 3 of 4 cuts 2943 regions into 6668"):
+        pieces.on_plane(network, -1.0, 1.0, max_regions=6667)
+    assert pieces.on_plane(network, -1.0, 1.0, max_regions=6668).num_regions == 6668
