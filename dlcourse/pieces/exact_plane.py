@@ -7,7 +7,7 @@ What comes here is only what floating point leaves undecided.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, Shaped, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact import integers
-from dlcourse.pieces.reading import Layer
+from dlcourse.pieces.layer import Layer
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
 HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
@@ -118,11 +118,21 @@ class ExactPlane:
                 self._points[birth] = crossing(one, other)
         return self._points[birth]
 
-    def values(self, layer: int, face: int, point: HomogeneousPoint) -> list[Fraction]:
-        """All pre-activations of a layer at a point of a face."""
-        function = self.functions(layer, [face])[0]
-        divisor = self.denominator(layer) * point[2]
-        return [Fraction(value, divisor) for value in function @ point]
+    def signs(self, coordinates: Float[np.ndarray, " 2"]) -> Iterator[Int[np.ndarray, " units"]]:
+        """The signs of all pre-activations at a point, layer after layer."""
+        frame, denominator = integers(self.frame)
+        point = _point(coordinates)
+        values, denominator = frame @ point, denominator * int(point[2])
+        for index in range(len(self.layers)):
+            whole = self._layer(index)
+            denominator *= whole.weight_denominator
+            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
+            denominator *= finer
+            values = whole.weight @ values * finer + whole.bias * (denominator // whole.bias_denominator)
+            signs = np.sign(values).astype(np.int64)
+            yield signs
+            values = values * np.where(signs > 0, whole.slope_denominator, whole.slope)
+            denominator *= whole.slope_denominator
 
     def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "faces in_features 3"], int]:
         """What arrives at a layer, on some faces."""

@@ -1,14 +1,25 @@
 """The regions of a finished subdivision: their patterns, affine maps and polygons."""
 
+import math
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.rounding import EPS, SLACK, norm
-from dlcourse.pieces.subdivision import Subdivision
+from dlcourse.pieces.subdivision import Subdivision, SubdivisionError, affine
 
+
+class Polygons(NamedTuple):
+    """Corners of many polygons, counterclockwise, one polygon after another."""
+
+    starts: Int[np.ndarray, " polygons_and_1"]  # polygon i has the corners starts[i] to starts[i + 1]
+    vertices: Int[np.ndarray, " corners"]
+
+
+_FAR = 2.0**-13  # of the domain's extent: bounds are a thousand times what errors are, or more
 _PART = 2048  # regions that are worked on at once: memory stays small
 
 
@@ -27,10 +38,20 @@ class Geometry:
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
         self.num_settled = 0
+        self._place_vertices()
         ancestors = [np.arange(self.mesh.num_faces)]
         for parents in self.exact.parents[:0:-1]:
             ancestors.append(parents[ancestors[-1]])
         self.ancestors = ancestors[::-1]
+
+    def _place_vertices(self) -> None:
+        """Works out exactly, and rounds once, where vertices are whose lines are so close that floats misplace them."""
+        corners = self.exact.corners
+        far = self.mesh.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
+        for vertex in np.flatnonzero(far).tolist():
+            x, y, below = self.exact.point(self.subdivision.birth(vertex)).tolist()
+            self.mesh.points[vertex] = x / below, y / below
+            self.num_settled += 1
 
     def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
         """Which units of a layer are positive on some regions."""
@@ -145,3 +166,156 @@ class Geometry:
             label = label[label]
             if np.array_equal(label, before):
                 return np.unique(label, return_inverse=True)[1]
+
+    @cached_property
+    def polygons(self) -> Polygons:
+        """The regions' corners; among them are the vertices on straight sides, where neighbours have a corner."""
+        mesh = self.mesh
+        inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
+        face = np.concatenate([mesh.faces[:, 0], mesh.faces[inner, 1]])
+        origin = np.concatenate([mesh.ends[:, 0], mesh.ends[inner, 1]])
+        target = np.concatenate([mesh.ends[:, 1], mesh.ends[inner, 0]])
+        # Every corner of a face is where one of its sides starts and where another one ends.
+        shift = len(mesh.points).bit_length()
+        starting, ending = (face << shift) | origin, (face << shift) | target
+        by_start, by_end = np.argsort(starting), np.argsort(ending)
+        if not np.array_equal(starting[by_start], ending[by_end]):
+            raise SubdivisionError("the sides of a region must close")
+        rank = np.empty(len(face), dtype=np.int64)
+        rank[by_start] = np.arange(len(face))
+        before = rank[by_end]
+        sizes = np.bincount(face, minlength=mesh.num_faces)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        corner, vertices = origin[by_start], np.empty(len(face), dtype=np.int64)
+        current, at, stop = starts[:-1], starts[1:] - 1, starts[:-1]
+        while len(at):  # all polygons at once, clockwise from the back
+            vertices[at] = corner[current]
+            current = before[current]
+            going = at > stop
+            current, at, stop = current[going], at[going] - 1, stop[going]
+        return Polygons(starts, vertices)
+
+    @cached_property
+    def areas(self) -> Float[np.ndarray, " regions"]:
+        """The regions' areas in the plane's coordinates."""
+        starts, vertices = self.polygons
+        sizes = np.diff(starts)
+        points = self.mesh.points[vertices] - np.repeat(self.mesh.points[vertices[starts[:-1]]], sizes, axis=0)
+        following = np.arange(1, len(vertices) + 1)
+        following[starts[1:] - 1] = starts[:-1]
+        (x, y), (next_x, next_y) = points.T, points[following].T
+        areas: Float[np.ndarray, " regions"] = np.add.reduceat(x * next_y - next_x * y, starts[:-1]) / 2
+        return areas
+
+    @cached_property
+    def centres(self) -> Float[np.ndarray, "regions 2"]:
+        """A point inside each region, the mean of its corners."""
+        starts, vertices = self.polygons
+        centres: Float[np.ndarray, "regions 2"] = np.add.reduceat(self.mesh.points[vertices], starts[:-1], axis=0)
+        centres /= np.diff(starts)[:, None]
+        return centres
+
+    @cached_property
+    def words(self) -> UInt64[np.ndarray, "regions all_words"]:
+        """The patterns of all layers that have kinks, side by side."""
+        return np.concatenate(
+            [self.exact.patterns[index][self.ancestors[index]] for index in self.bending] or [self._nothing()], axis=1
+        )
+
+    @cached_property
+    def bending(self) -> list[int]:
+        """The layers that have kinks."""
+        return [index for index, layer in enumerate(self.layers) if layer.bends]
+
+    def _nothing(self) -> UInt64[np.ndarray, "regions 0"]:
+        """The pattern of no layers."""
+        return np.empty((self.mesh.num_faces, 0), dtype=np.uint64)
+
+    @cached_property
+    def _by_name(self) -> tuple[UInt64[np.ndarray, " regions"], Int[np.ndarray, " regions"]]:
+        """Hashes of the patterns, ascending, and whose they are."""
+        names = bits.hashed(np.zeros(self.mesh.num_faces, dtype=np.int64), self.words)
+        order = np.argsort(names)
+        return names[order], order
+
+    def locate(self, points: Float[np.ndarray, "points 2"]) -> Int[np.ndarray, " points"]:
+        """The region that each point is in; of the regions at whose border a point is, one of them."""
+        positive, proven = self._signs(points)
+        names, order = self._by_name
+        wanted = bits.hashed(np.zeros(len(points), dtype=np.int64), positive)
+        at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+        regions = order[at]
+        open_ = ~proven | (names[at] != wanted)
+        for index in np.flatnonzero(open_).tolist():
+            regions[index] = self._locate_exactly(points[index])
+        return regions
+
+    def _signs(
+        self, points: Float[np.ndarray, "points 2"]
+    ) -> tuple[UInt64[np.ndarray, "points all_words"], Bool[np.ndarray, " points"]]:
+        """Which units are positive at points, and whether floats prove it."""
+        values = points @ self.frame[:, :2].T + self.frame[:, 2]
+        sizes = np.abs(points) @ np.abs(self.frame[:, :2]).T + np.abs(self.frame[:, 2])
+        error = 4 * EPS * np.sqrt(np.einsum("pi,pi->p", sizes, sizes))
+        proven = np.ones(len(points), dtype=bool)
+        words = []
+        for layer in self.layers[: max(self.bending, default=-1) + 1]:
+            values, error, _ = affine(layer, values, error)
+            slope = layer.slope[0]
+            if layer.bends:
+                proven &= ((np.abs(values) > error[:, None]) | (slope == 1)).all(axis=1)
+                words.append(bits.pack((values > 0) | (slope == 1)))
+                values = np.where(values < 0, slope * values, values)
+                largest = max(1.0, float(np.abs(slope).max()))
+                error = largest * error + EPS * np.sqrt(np.einsum("pi,pi->p", values, values))
+        empty = np.empty((len(points), 0), dtype=np.uint64)
+        return np.concatenate(words or [empty], axis=1), proven
+
+    def _locate_exactly(self, point: Float[np.ndarray, " 2"]) -> int:
+        """The first region in whose closure a point is: any sign of a unit that is zero there will do."""
+        positive, zero = [], []
+        for index, signs in enumerate(self.exact.signs(point)):
+            if self.layers[index].bends:
+                passing = self.layers[index].slope[0] == 1
+                positive.append(bits.pack((signs > 0)[None] | passing))
+                zero.append(bits.pack((signs == 0)[None] & ~passing))
+        differs = (self.words ^ np.concatenate(positive, axis=1)) & ~np.concatenate(zero, axis=1)
+        found = np.flatnonzero(~differs.any(axis=1))
+        if len(found) == 0:
+            raise SubdivisionError(f"no region has the pattern of the point {point}")
+        return int(found[0])
+
+    @cached_property
+    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
+        """The regions that share a side with each region; those of region r are at starts[r] to starts[r + 1]."""
+        sides = self.mesh.faces[self.mesh.faces[:, 1] >= 0]
+        pairs = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(pairs[:, 0], minlength=self.mesh.num_faces))])
+        return starts, pairs[:, 1]
+
+    def check_invariants(self) -> None:
+        """Checks Euler's formula, areas, and the function's continuity.
+
+        Raises:
+            SubdivisionError: If one of them does not hold.
+        """
+        mesh = self.mesh
+        if len(mesh.points) - len(mesh.ends) + mesh.num_faces != 1:
+            raise SubdivisionError(f"V - E + F must be 1, got {len(mesh.points)} - {len(mesh.ends)} + {mesh.num_faces}")
+        corners = self.exact.corners - self.exact.corners[0]
+        (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
+        domain = float((x * next_y - next_x * y).sum()) / 2
+        extent = float(np.abs(corners).max())
+        if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
+            raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
+        inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
+        weights, biases = self.maps
+        scale = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum() * (1 + np.abs(self.exact.corners).max())
+        scale += np.abs(biases).sum(axis=1)
+        left, right = mesh.faces[inner].T
+        for end in mesh.ends[inner].T:
+            inputs = mesh.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
+            one, other = (np.einsum("eoi,ei->eo", weights[f], inputs) + biases[f] for f in (left, right))
+            apart = np.abs(one - other).max(axis=1) > 1e-8 * (scale[left] + scale[right])
+            if apart.any():
+                raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
-from dlcourse.pieces.reading import Layer
+from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.rounding import EPS, SLACK, TINY, norm
 
 
@@ -29,6 +29,7 @@ class Mesh:
     Attributes:
         num_faces: Number of faces.
         points: The vertices' coordinates in the plane, rounded.
+        point_error: A bound for how far each of them may be off.
         born: For each vertex the layer, the face, and twice layer and unit of a line, as in `Birth`.
         ends: For each edge the vertices where it starts and ends.
         faces: For each edge the face to its left and the one to its right; -1 outside of the domain.
@@ -37,6 +38,7 @@ class Mesh:
 
     num_faces: int
     points: Float[np.ndarray, "vertices 2"]
+    point_error: Float[np.ndarray, " vertices"]
     born: Int[np.ndarray, "vertices 6"]
     ends: Int[np.ndarray, "edges 2"]
     faces: Int[np.ndarray, "edges 2"]
@@ -103,6 +105,7 @@ class Subdivision:
         self.mesh = Mesh(
             num_faces=1,
             points=corners,
+            point_error=np.zeros(num_corners),
             born=np.stack([0 * around - 1, around, *[0 * around] * 4], axis=1),
             ends=np.stack([around, (around + 1) % num_corners], axis=1),
             faces=np.stack([0 * around, 0 * around - 1], axis=1),
@@ -127,25 +130,9 @@ class Subdivision:
                 self.affine(self.layer + 1)
 
     def affine(self, index: int) -> None:
-        """W h + b at the vertices, with its bound."""
-        layer = self.layers[index]
-        weight, bias = layer.weight[0], layer.bias[0]
+        """Takes the affine part of a layer."""
         self.layer = index
-        stretch = float(norm(layer.weight, len(self.values))[0])
-        frobenius = math.sqrt(float(np.einsum("ij,ij->", weight, weight)))
-        length = math.sqrt(float(bias @ bias))
-        inputs = np.einsum("ij,ij->i", self.values, self.values)
-        np.sqrt(inputs, out=inputs)
-        # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
-        inputs = np.where(inputs > 0, inputs * SLACK + TINY, 0)
-        nonzero = (inputs > 0) | (self.error > 0)  # what is exactly 0 gives exactly b
-        rounded = (weight.shape[1] + 2) * EPS * (frobenius * inputs + length)
-        self.size = SLACK * (stretch * (inputs + self.error) + length) + TINY
-        if not np.isfinite(self.size).all() or float(np.max(self.size)) > 1e300:
-            raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
-        self.error = (SLACK * (stretch * self.error + rounded) + TINY) * nonzero
-        self.values = self.values @ weight.T
-        self.values += bias
+        self.values, self.error, self.size = affine(self.layers[index], self.values, self.error)
 
     def cut(self) -> None:
         """Cuts the faces where units of the current layer change their signs, and applies its activation."""
@@ -194,6 +181,32 @@ class Subdivision:
         self.error *= largest
         self.error += EPS * largest * self.size
         self.size *= largest
+
+
+def affine(
+    layer: Layer, values: Float[np.ndarray, "points in_features"], error: Float[np.ndarray, " points"]
+) -> tuple[Float[np.ndarray, "points units"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """W h + b at some points with a bound for its error and one for its size, both in the 2-norm.
+
+    Raises:
+        ValueError: If the values overflow.
+    """
+    weight, bias = layer.weight[0], layer.bias[0]
+    stretch = float(norm(layer.weight, len(values))[0])
+    frobenius = math.sqrt(float(np.einsum("ij,ij->", weight, weight)))
+    length = math.sqrt(float(bias @ bias))
+    inputs = np.sqrt(np.einsum("ij,ij->i", values, values))
+    inputs = np.where(inputs > 0, inputs * SLACK + TINY, 0)
+    nonzero = (inputs > 0) | (error > 0)  # what is exactly 0 gives exactly b
+    # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
+    rounded = (weight.shape[1] + 2) * EPS * (frobenius * inputs + length)
+    size = SLACK * (stretch * (inputs + error) + length) + TINY
+    if not (size < 1e300).all():
+        raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
+    error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
+    values = values @ weight.T
+    values += bias
+    return values, error, size
 
 
 class _Arrangement:
@@ -627,7 +640,7 @@ class _Arrangement:
         self.off[:num_vertices] = ~self.positive.any(axis=1)
         self.off[new] = ~self.point_positive.any(axis=1)
         self.off[crossing] = ~(pattern[after] & pattern[after - 1]).any(axis=1)
-        sub.mesh = Mesh(num_faces, self.new_points, self.new_born, ends, faces, lines)
+        sub.mesh = Mesh(num_faces, self.new_points, self.new_point_error, self.new_born, ends, faces, lines)
 
     def _extend(self, num_rows: int) -> None:
         """Makes room for values at new vertices."""
@@ -640,6 +653,7 @@ class _Arrangement:
         sub.error = np.concatenate([sub.error, np.empty(most - num_vertices)])
         sub.size = np.concatenate([sub.size, np.empty(most - num_vertices)])
         self.new_points = np.concatenate([mesh.points, np.empty((most - num_vertices, 2))])
+        self.new_point_error = np.concatenate([mesh.point_error, np.empty(most - num_vertices)])
         born = np.empty((num_rows - num_vertices, 6), dtype=np.int64)
         edge = self.points.edge
         born[:, 0], born[:, 1], born[:, 2:4] = sub.layer, mesh.faces[edge, 0], mesh.lines[edge]
@@ -672,7 +686,12 @@ class _Arrangement:
         error = t_error * width + np.maximum(sub.error[start], sub.error[end]) + 2 * EPS * (size + width)
         sub.size[new], sub.error[new] = size, SLACK * error + TINY
         points = self.new_points
-        points[new] = points[start] + t[:, None] * (points[end] - points[start])
+        change = points[end] - points[start]
+        points[new] = points[start] + t[:, None] * change
+        reach = np.abs(change).sum(axis=1)
+        rounded = 2 * EPS * (np.abs(points[start]).sum(axis=1) + reach)
+        point_error = self.new_point_error
+        point_error[new] = SLACK * (t_error * reach + np.maximum(point_error[start], point_error[end]) + rounded)
 
     def _inner_points(
         self, num_rows: int
@@ -714,6 +733,7 @@ class _Arrangement:
         if num_rows + num_inner < len(sub.values):
             sub.values, sub.error = sub.values[: num_rows + num_inner], sub.error[: num_rows + num_inner]
             sub.size, self.new_points = sub.size[: num_rows + num_inner], self.new_points[: num_rows + num_inner]
+            self.new_point_error = self.new_point_error[: num_rows + num_inner]
         new = slice(num_rows, num_rows + num_inner)
         self._interpolate(new, start[made], end[made], t[made], t_error[made])
         sub.values[num_rows + vertex, unit] = 0

@@ -1,0 +1,71 @@
+"""Pictures of linear regions."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.tri import Triangulation
+
+from dlcourse.pieces.plane import OnPlane
+
+# Okabe and Ito's colours, which people with any kind of colour vision can tell apart; without black.
+CLASS_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"]
+
+
+def plot_output(plane: OnPlane, axes: Axes | None = None) -> Axes:
+    """Draws a network of one output: the output as colour, and the edges of its regions."""
+    axes = axes or _new_axes()
+    starts, corners = plane.polygon_starts, plane.polygon_vertices
+    sizes = np.diff(starts)
+    # Each region is a fan of triangles, on which colours are interpolated as the affine map does.
+    fan = np.repeat(starts[:-1], sizes - 2)
+    within = np.arange(len(fan)) - np.repeat(np.cumsum(sizes - 2) - (sizes - 2), sizes - 2)
+    triangles = np.stack([fan, fan + within + 1, fan + within + 2], axis=1)
+    region = np.repeat(np.arange(plane.num_regions), sizes)
+    points = plane.vertices[corners]
+    values = np.einsum("ci,ci->c", plane.weights[region, 0], plane.points(points)) + plane.biases[region, 0]
+    triangulation = Triangulation(points[:, 0], points[:, 1], triangles)
+    axes.tripcolor(triangulation, values, shading="gouraud", cmap="cividis")
+    return _finished(plane, axes)
+
+
+def plot_classes(
+    plane: OnPlane,
+    polygons: list[Float[np.ndarray, "_ 2"]],
+    classes: Int[np.ndarray, " polygons"],
+    regions: Int[np.ndarray, " polygons"],
+    axes: Axes | None = None,
+) -> Axes:
+    """Draws a classifier: its classes as colours, its regions as shades of them, and the decision boundary."""
+    axes = axes or _new_axes()
+    colours = np.array([to_rgb(colour) for colour in CLASS_COLOURS])[classes % len(CLASS_COLOURS)]
+    # How much white is mixed in differs between regions, by multiples of the golden ratio.
+    white = 0.45 + 0.3 * (regions * 0.6180339887 % 1)[:, None]
+    fills = colours + white * (1 - colours)
+    axes.add_collection(PolyCollection(polygons, facecolors=fills, edgecolors=fills, linewidths=0.3))
+    _finished(plane, axes)
+    boundary = plane.decision_boundary()
+    axes.add_collection(LineCollection(list(boundary), colors="black", linewidths=1.8, capstyle="round"))
+    return axes
+
+
+def _new_axes() -> Axes:
+    """Axes in a figure of their own."""
+    return plt.figure(figsize=(6, 6), layout="constrained").add_subplot()
+
+
+def _finished(plane: OnPlane, axes: Axes) -> Axes:
+    """The edges, wider for early layers than for late ones, and what stands around them."""
+    layer = plane.edge_units[:, 0]
+    inner = layer >= 0
+    widths = min(1.0, (300 / plane.num_regions) ** 0.3) * (1.1 - 0.7 * layer[inner] / max(1, layer.max()))
+    segments = list(plane.vertices[plane.edges[inner]])
+    axes.add_collection(LineCollection(segments, colors="white", linewidths=widths, alpha=0.8, capstyle="round"))
+    low, high = plane.corners.min(axis=0), plane.corners.max(axis=0)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    axes.set_title(f"{plane.num_regions:,} regions, {plane.num_pieces:,} linear pieces", fontsize=10)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
