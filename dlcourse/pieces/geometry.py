@@ -19,7 +19,7 @@ class Polygons(NamedTuple):
     vertices: Int[np.ndarray, " corners"]
 
 
-_FAR = 2.0**-13  # of the domain's extent: bounds are a thousand times what errors are, or more
+_FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what errors are, or more
 _PART = 2048  # regions that are worked on at once: memory stays small
 
 
@@ -51,6 +51,7 @@ class Geometry:
         for vertex in np.flatnonzero(far).tolist():
             x, y, below = self.exact.point(self.subdivision.birth(vertex)).tolist()
             self.mesh.points[vertex] = x / below, y / below
+            self.mesh.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
             self.num_settled += 1
 
     def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
@@ -309,13 +310,15 @@ class Geometry:
         if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
             raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
         inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        weights, biases = self.maps
-        scale = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum() * (1 + np.abs(self.exact.corners).max())
-        scale += np.abs(biases).sum(axis=1)
+        weights, biases, errors = self._maps
+        steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
+        scale = steep * (1 + np.abs(self.exact.corners).max()) + np.abs(biases).sum(axis=1)
+        scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
         left, right = mesh.faces[inner].T
         for end in mesh.ends[inner].T:
             inputs = mesh.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
             one, other = (np.einsum("eoi,ei->eo", weights[f], inputs) + biases[f] for f in (left, right))
-            apart = np.abs(one - other).max(axis=1) > 1e-8 * (scale[left] + scale[right])
+            misplaced = (steep[left] + steep[right]) * mesh.point_error[end]
+            apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
             if apart.any():
                 raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")

@@ -54,7 +54,7 @@ class OnPlane:
 
     @property
     def vertices(self) -> Float[np.ndarray, "vertices 2"]:
-        """Where edges meet, in the plane's coordinates: proven to 2^-13 of the domain, mostly good to 2^-40."""
+        """Where edges meet, in the plane's coordinates: proven to 2^-20 of the domain, mostly good to 2^-40."""
         return self._geometry.mesh.points
 
     @property

@@ -84,6 +84,8 @@ class Subdivision:
         values: What the current layer takes in, or gives before its activation, at the vertices.
         error: The bounds.
         size: Bounds for |exact values|_2.
+        last_cut: The last layer with kinks.
+        counted: What `count` has found out about that layer, for `finish`.
         exact: The functions on faces in exact arithmetic; it keeps the patterns of all layers that are done.
         num_settled: How many signs and orders exact arithmetic decided.
         max_regions: More faces than that are refused.
@@ -102,6 +104,8 @@ class Subdivision:
         self.exact = ExactPlane(layers, frame, corners)
         self.num_settled = 0
         self.layer = 0
+        self.last_cut = max((index for index, layer in enumerate(layers) if layer.bends), default=0)
+        self.counted: _Arrangement | None = None
         self.mesh = Mesh(
             num_faces=1,
             points=corners,
@@ -118,16 +122,17 @@ class Subdivision:
         self.error = np.zeros(num_corners) if is_identity else 4 * EPS * self.size
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             self.affine(0)
-            for following in range(1, 1 + max((index for index, layer in enumerate(layers) if layer.bends), default=0)):
+            for following in range(1, self.last_cut + 1):
                 self.cut()
                 self.affine(following)
 
     def finish(self) -> None:
-        """Lets the last layer that cuts make its cuts too, and takes all layers after it."""
+        """Lets the last layer that cuts make its cuts too; no values are kept."""
         with np.errstate(all="ignore"):
-            while self.layer < len(self.layers) - 1:
+            self.cut()
+            for following in range(self.layer + 1, len(self.layers)):
+                self.layer = following
                 self.cut()
-                self.affine(self.layer + 1)
 
     def affine(self, index: int) -> None:
         """Takes the affine part of a layer."""
@@ -142,9 +147,10 @@ class Subdivision:
             self.exact.parents.append(np.arange(self.mesh.num_faces))
             self.exact.patterns.append(bits.pack(everywhere))
             return
-        arrangement = _Arrangement(self)
+        arrangement, self.counted = self.counted or _Arrangement(self), None
         arrangement.build()
-        self._activate(arrangement.off)
+        if self.layer < self.last_cut:
+            self._activate(arrangement.off)
         self.exact.forget()
 
     def count(self) -> int:
@@ -152,7 +158,8 @@ class Subdivision:
         if not self.layers[self.layer].bends:
             return self.mesh.num_faces
         with np.errstate(all="ignore"):
-            return _Arrangement(self).count()
+            self.counted = _Arrangement(self)
+            return self.counted.count()
 
     def guard(self, num_faces: int) -> None:
         """Refuses to make too many faces."""
@@ -219,6 +226,7 @@ class _Arrangement:
         self.mesh = subdivision.mesh
         self.num_units = subdivision.values.shape[1]
         self.num_words = bits.num_words(self.num_units)
+        self.keeps_values = subdivision.layer < subdivision.last_cut
         self._signs()
         self.points = self._edge_points()
         self._edge_pieces()
@@ -595,8 +603,8 @@ class _Arrangement:
         a, b = mesh.ends[points.edge].T
         new = slice(num_vertices, num_vertices + num_points)
         self._interpolate(new, a, b, points.t, points.t_error)
-        sub.values[num_vertices + points.crossing_point, points.crossing_unit] = 0
-
+        if self.keeps_values:
+            sub.values[num_vertices + points.crossing_point, points.crossing_unit] = 0
         crossing, along_chord, before_chord = self._inner_points(num_vertices + num_points)
 
         # Parts of edges.
@@ -630,13 +638,13 @@ class _Arrangement:
         ends, old_faces = np.concatenate([ends, chord_ends]), np.concatenate([faces, chord_faces])
         lines = np.concatenate([lines, chord_lines])
         left, right = np.concatenate([left, chord_left]), np.concatenate([right, chord_right])
-        num_faces = len(ends) - len(sub.values) + 1  # Euler: V - E + F = 1 without the outside
+        num_faces = len(ends) - len(self.new_points) + 1  # Euler: V - E + F = 1 without the outside
         sub.guard(num_faces)
         faces, parents = self._name_faces(old_faces, left, right, num_faces)
         sub.exact.parents.append(parents)
         sub.exact.patterns.append(self._face_patterns(num_faces, faces, left, right))
 
-        self.off = np.full(len(sub.values), True)
+        self.off = np.full(len(self.new_points), True)
         self.off[:num_vertices] = ~self.positive.any(axis=1)
         self.off[new] = ~self.point_positive.any(axis=1)
         self.off[crossing] = ~(pattern[after] & pattern[after - 1]).any(axis=1)
@@ -646,12 +654,13 @@ class _Arrangement:
         """Makes room for values at new vertices."""
         sub, mesh = self.subdivision, self.mesh
         most = num_rows + len(self.cross_chord) // 2
-        num_vertices = len(sub.values)
-        values = np.empty((most, self.num_units))
-        values[:num_vertices] = sub.values
-        sub.values = values
-        sub.error = np.concatenate([sub.error, np.empty(most - num_vertices)])
-        sub.size = np.concatenate([sub.size, np.empty(most - num_vertices)])
+        num_vertices = len(mesh.points)
+        if self.keeps_values:
+            values = np.empty((most, self.num_units))
+            values[:num_vertices] = sub.values
+            sub.values = values
+            sub.error = np.concatenate([sub.error, np.empty(most - num_vertices)])
+            sub.size = np.concatenate([sub.size, np.empty(most - num_vertices)])
         self.new_points = np.concatenate([mesh.points, np.empty((most - num_vertices, 2))])
         self.new_point_error = np.concatenate([mesh.point_error, np.empty(most - num_vertices)])
         born = np.empty((num_rows - num_vertices, 6), dtype=np.int64)
@@ -671,20 +680,21 @@ class _Arrangement:
         """Values, bounds and coordinates at new vertices between others."""
         sub = self.subdivision
         t = np.where(t >= 0, np.minimum(t, 1), 0.5)  # not a number if it is lost in rounding
-        values, width = sub.values, np.empty(len(t))
-        for first in range(0, len(t), _PART):
-            part = slice(first, first + _PART)
-            before = values[start[part]]
-            change = values[end[part]]
-            change -= before
-            width[part] = np.einsum("ij,ij->i", change, change)
-            change *= t[part, None]
-            np.add(before, change, out=values[new.start + first : min(new.start + first + _PART, new.stop)])
-        np.sqrt(width, out=width)
         t_error = np.where(t_error <= 1, t_error, 1)
-        size = np.maximum(sub.size[start], sub.size[end])
-        error = t_error * width + np.maximum(sub.error[start], sub.error[end]) + 2 * EPS * (size + width)
-        sub.size[new], sub.error[new] = size, SLACK * error + TINY
+        if self.keeps_values:
+            values, width = sub.values, np.empty(len(t))
+            for first in range(0, len(t), _PART):
+                part = slice(first, first + _PART)
+                before = values[start[part]]
+                change = values[end[part]]
+                change -= before
+                width[part] = np.einsum("ij,ij->i", change, change)
+                change *= t[part, None]
+                np.add(before, change, out=values[new.start + first : min(new.start + first + _PART, new.stop)])
+            np.sqrt(width, out=width)
+            size = np.maximum(sub.size[start], sub.size[end])
+            error = t_error * width + np.maximum(sub.error[start], sub.error[end]) + 2 * EPS * (size + width)
+            sub.size[new], sub.error[new] = size, SLACK * error + TINY
         points = self.new_points
         change = points[end] - points[start]
         points[new] = points[start] + t[:, None] * change
@@ -711,13 +721,7 @@ class _Arrangement:
         vertex[lower[order]] = np.arange(len(upper))
 
         start, end = self.chords.start[chord], self.chords.end[chord]
-        value_start, value_end = sub.values[start, unit], sub.values[end, unit]
-        falls = bits.has(self.chord_start, chord, unit)
-        before = np.maximum(np.where(falls, value_start, -value_start), 0)
-        after = np.maximum(np.where(falls, -value_end, value_end), 0)
-        whole = before + after
-        t = before / whole
-        t_error = SLACK * (np.maximum(sub.error[start], sub.error[end]) / whole + 2 * EPS * t)
+        t, t_error = self._along(chord, unit)
         along = self._ordered(chord, unit, t, t_error, on_chords=True)
         toggled = bits.single(unit, self.num_words)
         if self.several or self.has_zeros:
@@ -730,13 +734,14 @@ class _Arrangement:
             made = upper[made_first]
             vertex = np.searchsorted(kept, vertex)
         num_inner = len(made)
-        if num_rows + num_inner < len(sub.values):
-            sub.values, sub.error = sub.values[: num_rows + num_inner], sub.error[: num_rows + num_inner]
-            sub.size, self.new_points = sub.size[: num_rows + num_inner], self.new_points[: num_rows + num_inner]
-            self.new_point_error = self.new_point_error[: num_rows + num_inner]
+        total = num_rows + num_inner
+        if total < len(self.new_points):
+            self.new_points, self.new_point_error = self.new_points[:total], self.new_point_error[:total]
+            sub.values, sub.error, sub.size = sub.values[:total], sub.error[:total], sub.size[:total]
         new = slice(num_rows, num_rows + num_inner)
         self._interpolate(new, start[made], end[made], t[made], t_error[made])
-        sub.values[num_rows + vertex, unit] = 0
+        if self.keeps_values:
+            sub.values[num_rows + vertex, unit] = 0
         born = np.empty((num_inner, 6), dtype=np.int64)
         born[:, 0], born[:, 1] = sub.layer, self.chords.face[chord[made]]
         born[:, 2], born[:, 3], born[:, 4], born[:, 5] = sub.layer, self.chords.unit[chord[made]], sub.layer, unit[made]
