@@ -130,7 +130,7 @@ class Subdivision:
         """Lets the last layer that cuts make its cuts too; no values are kept."""
         with np.errstate(all="ignore"):
             self.cut()
-            for following in range(self.layer + 1, len(self.layers)):
+            for following in range(self.layer + 1, len(self.layers) - 1):
                 self.layer = following
                 self.cut()
 
