@@ -20,7 +20,7 @@ class Polygons(NamedTuple):
 
 
 _FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what errors are, or more
-_PART = 2048  # regions that are worked on at once: memory stays small
+_PART = 512  # regions that are worked on at once: memory stays small
 
 
 class Geometry:

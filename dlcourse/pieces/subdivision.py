@@ -813,7 +813,13 @@ class _Arrangement:
         cut_left, cut_right = np.flatnonzero(is_cut[faces[:, 0]]), np.flatnonzero(is_cut[faces[:, 1]])
         parents = np.concatenate([faces[cut_left, 0], faces[cut_right, 1]])
         names = bits.hashed(parents, np.concatenate([left[cut_left], right[cut_right]]))
-        _, some, which = np.unique(names, return_index=True, return_inverse=True)
+        order = np.argsort(names)
+        ascending = names[order]
+        new = np.ones(len(names), dtype=bool)
+        np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+        some = order[new]  # one side for each name
+        which = np.empty(len(names), dtype=np.int64)
+        which[order] = np.cumsum(new) - 1
         if len(whole) + len(some) != num_faces:
             raise SubdivisionError(
                 f"Euler's formula asks for {num_faces} faces, but {len(whole) + len(some)} have patterns of their own"
