@@ -194,7 +194,8 @@ def _in_parallel(
             settings = {"backend": "dask"}
         context.enter_context(joblib.parallel_config(**settings))
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(_work)(index, _placed(members), folder) for index, members in stacks.items())
+        work = list(stacks.items())  # joblib asks for it bit by bit, while the caller takes out what is done
+        yield from parallel(joblib.delayed(_work)(index, _placed(members), folder) for index, members in work)
 
 
 def _placed(members: Sequence[RunConfig]) -> list[RunConfig]:
