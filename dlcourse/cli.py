@@ -34,12 +34,26 @@ TASKS = (
 OPTIMIZERS = (training.SGD, training.Adam)
 
 
-class FailedRunsError(Exception):
-    """Some runs of a sweep failed; what and why has been said."""
+class FailedRunError(Exception):
+    """A run of a sweep failed; what and why has been said.
+
+    Attributes:
+        command: The command line that runs it again.
+    """
+
+    def __init__(self, reason: str, command: str) -> None:
+        super().__init__(reason)
+        self.command = command
 
 
 class RefusedError(Exception):
-    """A configuration that cannot be run; its text is for the user."""
+    """A configuration that cannot be run; its text is for the user.
+
+    Attributes:
+        command: The command line that asked for it, where it is one job of a sweep.
+    """
+
+    command = ""
 
 
 def main() -> None:
@@ -49,13 +63,16 @@ def main() -> None:
         _main()
     except (RefusedError, runs.FolderTakenError) as error:
         sys.exit(_complaint(str(error)))
-    except FailedRunsError:
+    except FailedRunError:
         sys.exit(1)
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         sys.exit(_complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
     except BrokenPipeError:  # what reads our output has seen enough of it: `dlcourse ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that must not be written to
+        _complaint(str(error), "what was finished is valid, and the same command goes on from there")
         sys.exit(1)
     except KeyboardInterrupt:
         print("\ninterrupted; what was finished is valid, and the same command goes on from there", file=sys.stderr)
@@ -108,33 +125,61 @@ def run_one(config: RunConfig) -> Result:
     return result
 
 
-def run_sweep(configs: Sequence[RunConfig], workers: runs.Workers) -> list[Result | runs.Failure]:
-    """Runs many configurations, lays depth against width, prints the table, and says which runs failed and why."""
+def run_sweep(jobs: Sequence[RunConfig | RefusedError], workers: runs.Workers) -> list[float | FailedRunError]:
+    """Runs many configurations, lays depth against width, prints the table, and says which runs failed and why.
+
+    Args:
+        jobs: The runs; a job that is refused fails alone, as any other.
+        workers: Who does the work.
+
+    Returns:
+        Each job's headline metric, or why it failed.
+
+    Raises:
+        RefusedError: If all jobs are refused.
+    """
+    configs = [job for job in jobs if isinstance(job, RunConfig)]
+    if not configs:
+        raise next(job for job in jobs if isinstance(job, RefusedError))
     finished = sum(runs.finished_result(config) is not None for config in configs)
     if finished:
         print(f"{finished} of {len(configs)} runs are finished already (force=true runs them again)")
-    outcomes = runs.run(configs, workers=workers)
-    for folder, config in {run_folder(config).parent: config for config in configs}.items():
-        found = read_results(folder)
-        metric, title = config.task.metric, folder.name.replace("_", " ")
-        target = 2**config.task.num_folds if isinstance(config.task, tasks.ZigZag) else None
-        if found:
-            write_csv(found, folder / "results.csv")
-            write_comparison(folder, found, metric, title=title, target_pieces=target)
-        names = {each.run_name() for each in configs if run_folder(each).parent == folder}
-        print(depth_width_table([result for result in found if result.run in names], metric))
-        print(f"\nin {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(config)}")
-    for config, outcome in zip(configs, outcomes, strict=True):
-        if reason := failed(outcome):
-            print(f"failed: {reason}\n  {config.command()}", file=sys.stderr)
+    results = iter(runs.run(configs, workers=workers))
+    outcomes = [_outcome(job, next(results) if isinstance(job, RunConfig) else None) for job in jobs]
+    try:
+        for config in {run_folder(config).parent: config for config in configs}.values():
+            _compare(config, configs)
+    finally:
+        for outcome in outcomes:
+            if isinstance(outcome, FailedRunError):
+                print(f"failed: {outcome}\n  {outcome.command}", file=sys.stderr)
     return outcomes
 
 
-def failed(outcome: Result | runs.Failure) -> str | None:
-    """Why a run counts as failed, or None."""
-    if isinstance(outcome, runs.Failure):
-        return outcome.reason
-    return None if outcome.diverged_at is None else f"diverged by step {outcome.diverged_at}"
+def _outcome(job: RunConfig | RefusedError, result: Result | runs.Failure | None) -> float | FailedRunError:
+    """What a job came to: its headline metric, or why it counts as failed."""
+    if isinstance(job, RefusedError):
+        return FailedRunError(str(job), job.command)
+    if isinstance(result, runs.Failure):
+        return FailedRunError(result.reason, job.command())
+    assert result is not None
+    if result.diverged_at is not None:
+        return FailedRunError(f"diverged by step {result.diverged_at}", job.command())
+    return result.metrics[job.task.metric]
+
+
+def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
+    """Lays depth against width for a folder of runs, and prints the table of those that were asked for."""
+    folder = run_folder(config).parent
+    found = read_results(folder)
+    metric, title = config.task.metric, folder.name.replace("_", " ")
+    target = 2**config.task.num_folds if isinstance(config.task, tasks.ZigZag) else None
+    names = {each.run_name() for each in configs if run_folder(each).parent == folder}
+    print(depth_width_table([result for result in found if result.run in names], metric))
+    if found:
+        write_csv(found, folder / "results.csv")
+        write_comparison(folder, found, metric, title=title, target_pieces=target)
+    print(f"\nin {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(config)}")
 
 
 @functools.cache

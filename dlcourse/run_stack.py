@@ -1,6 +1,8 @@
 """One stack of runs: its members trained side by side, measured, and each recorded as if it had run alone."""
 
+import contextlib
 import dataclasses
+import io
 import math
 import os
 import shutil
@@ -95,11 +97,10 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
             saved = time.time()
     seconds += (time.time() - started) / len(configs)
     trained = [network.cpu() for network in unstack(snapshot.members)]
-    pictured = _medians(configs, [history[f"metric/{config.task.metric}"][-1][1] for history in histories])
     results = []
     for member, (each, network, history) in enumerate(zip(configs, trained, histories, strict=True)):
         result = _result(each, network, history, diverged_at[member], seconds)
-        drawn = _picture(each, network, result) if each.pictures and member in pictured else None
+        drawn = _picture(each, network, result) if each.pictures else None
         _write_folder(each, network, history, result, drawn, started)
         results.append(result)
     return results
@@ -180,15 +181,6 @@ def _count_pieces(snapshot: Snapshot, lines: list[Tensor], histories: list[Histo
                 histories[member][f"pieces/{tag}_spread"].append((snapshot.step, float(numbers.std())))
 
 
-def _medians(configs: Sequence[RunConfig], metric: list[float]) -> set[int]:
-    """The members worth a picture: of those that differ in their seed only, the one with the median result."""
-    cells: dict[float, list[int]] = defaultdict(list)
-    for member, config in enumerate(configs):
-        cells[config.optimizer.rate].append(member)
-    order = [math.inf if math.isnan(value) else value for value in metric]
-    return {sorted(cell, key=lambda member: order[member])[len(cell) // 2] for cell in cells.values()}
-
-
 def _result(config: RunConfig, network: nn.Module, history: History, diverged_at: int | None, seconds: float) -> Result:
     """The last point of every curve, and the number of parameters."""
     metrics = {
@@ -227,10 +219,31 @@ def _write_folder(
     final_folder = run_folder(config)
     # under another name until it is whole, so that a run that `force` runs again is lost at no moment
     folder = final_folder.with_name(f".{final_folder.name}.{os.getpid()}.part")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)  # a process of the same number may have been killed here
+    try:
+        _write_files(folder, config, network, history, result, drawn, started)
+        shutil.rmtree(final_folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process has just finished the same run
+            folder.rename(final_folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_files(
+    folder: Path,
+    config: RunConfig,
+    network: nn.Module,
+    history: History,
+    result: Result,
+    drawn: tuple[str, bytes] | None,
+    started: float,
+) -> None:
+    """Writes what a finished run leaves behind."""
     write_atomically(folder / "config.yaml", config.to_yaml().encode())
     write_atomically(folder / "train.log", _log(history).encode())
-    torch.save(network.state_dict(), folder / "model.pt")
+    model = io.BytesIO()
+    torch.save(network.state_dict(), model)
+    write_atomically(folder / "model.pt", model.getvalue())
     hparams: dict[str, bool | int | float | str] = {
         "task": config.task.name,
         "depth": len(config.model.layer_widths),
@@ -247,11 +260,6 @@ def _write_folder(
         folder, scalars=history, images=images, hparams=hparams, metrics=last, started=started, finished=time.time()
     )
     write_result(folder, result)
-    shutil.rmtree(final_folder, ignore_errors=True)
-    try:
-        folder.rename(final_folder)
-    except OSError:  # another process has just finished the same run
-        shutil.rmtree(folder)
 
 
 def _log(history: History) -> str:

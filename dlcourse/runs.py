@@ -89,12 +89,12 @@ def run(configs: Sequence[RunConfig], *, workers: Workers = Workers(), progress:
     """
     done: dict[Path, Result | Failure] = {}
     pending: dict[Path, RunConfig] = {}
-    for config in configs:
+    for config in _pictured_once(configs):
         folder = run_folder(config)
         if finished := finished_result(config):
             done[folder] = finished
         else:
-            pending[folder] = config
+            pending.setdefault(folder, config)
     stacks = _stacks(list(pending.values()), workers.num or _num_cores())
     total = sum(config.num_steps for config in pending.values())
     with tqdm(total=total, unit="step", unit_scale=True, disable=None if progress and total else True) as bar:
@@ -102,6 +102,19 @@ def run(configs: Sequence[RunConfig], *, workers: Workers = Workers(), progress:
             for config, outcome in zip(members, outcomes, strict=True):
                 done[run_folder(config)] = outcome
     return [done[run_folder(config)] for config in configs]
+
+
+def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
+    """The same runs; of those that differ in their seed only, the first keeps its picture.
+
+    Not the best one or the median: which it is must not depend on the results, or a sweep that was interrupted would
+    picture another run than an undisturbed one.
+    """
+    pictured: set[str] = set()
+    for config in configs:
+        kind = json.dumps([config.name, {**config.flat(), "seed": None}], sort_keys=True)
+        yield config if kind not in pictured else dataclasses.replace(config, pictures=False)
+        pictured.add(kind)
 
 
 def finished_result(config: RunConfig) -> Result | None:
@@ -220,6 +233,8 @@ def _run_safely(members: Sequence[RunConfig], progress: Progress) -> list[Result
     """What the members of a stack came to; where it fails, each is tried alone, to find out whose fault it was."""
     try:
         return list(run_stack(members, progress))
+    except OSError as error:  # the disk (full, read-only): no fault of one of them, so trying each again is no use
+        return [finished_result(member) or Failure(member, str(error)) for member in members]
     except Exception as error:  # whatever it is, the other runs shall go on
         if len(members) == 1:
             return [Failure(members[0], f"{type(error).__name__}: {error}")]

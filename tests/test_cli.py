@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -74,8 +75,8 @@ MISTAKES = [
     (["optimizer.rate=0"], ["optimizer.rate must be a finite number above 0, got 0"]),
     (["optimizer=sgd", "optimizer.momentum=1"], ["optimizer.momentum must be at least 0 and below 1, got 1"]),
     (["name=../x"], ["name must be the name of one folder"]),
-    (["-m", "model.width=4,-8"], ["model.width must be at least 1, got -8"]),
-    (["-m", "seed=0,1", "optimizer.rate=0.1,-0.1"], ["optimizer.rate", "got -0.1"]),
+    (["-m", "seed=0,1", "model.width=-8"], ["model.width must be at least 1, got -8"]),
+    (["-m", "seed=0,1", "optimizer.rte=0.1,0.2"], ["optimizer.rte", "rate"]),
     (["model.depth=1,2"], ["model.depth=1,2", "--multirun"]),
     (["model.depth="], ["model.depth"]),
     (["model.depth"], ["model.depth"]),
@@ -143,8 +144,9 @@ def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
                     if f"depth={point.step}-width={width}-" in str(path)
                 ]
                 assert point.value == pytest.approx(sorted(values)[1], rel=1e-6)
-    # pictures: only for the run with the median error of each depth and width
+    # pictures: only for the first seed of each depth and width
     pictured = [path.parent.name for path in finished if _pictures(path.parent)]
+    assert pictured == [path.parent.name for path in finished if "-seed=0-" in path.parent.name]
     assert len(pictured) == 6
     # wider: only what is new
     code, out, _ = dlcourse(*line[:3], "seed=range(4)", *line[4:])
@@ -197,6 +199,19 @@ def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Com
     code, out, _ = dlcourse(*command.split())
     assert code == 0
     assert "finished already" in out
+
+
+def test_a_refused_job_fails_alone(dlcourse: Command, tmp_path: Path) -> None:
+    # null takes all items at every step: possible with a stock of data, not with fresh items
+    line = ("-m", "batch_size=null,8", "task.fresh=true,false", "num_steps=2", "pictures=false")
+    code, _, err = dlcourse(*line)
+    assert code == 1
+    assert "failed: batch_size must be given where task.fresh is true, got null" in err
+    (command,) = re.findall(r"^  dlcourse (.*)$", err, re.MULTILINE)
+    assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 3
+    code, _, err = dlcourse(*shlex.split(command))
+    assert code == 2
+    assert "batch_size must be given" in err
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@
 import json
 import os
 import random
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +80,48 @@ def test_a_sweep_that_is_killed_comes_out_the_same(tmp_path: Path) -> None:
     assert len(results(undisturbed)) == 6
     assert results(killed) == results(undisturbed)
     assert not list(killed.glob("outputs/*/*/checkpoint.pt"))
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_sweep_do_not_damage_each_other(tmp_path: Path) -> None:
+    line = ("num_steps=3000", "checkpoint_seconds=0", "hydra.launcher.num_workers=1")
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    alone.mkdir()
+    together.mkdir()
+    for folder, num_processes in ((alone, 1), (together, 2)):
+        processes = [start(folder, *line) for _ in range(num_processes)]
+        for process in processes:
+            _, said = process.communicate(timeout=300)
+            assert process.returncode == 0, said
+    assert len(results(alone)) == 6
+    assert results(together) == results(alone)
+    assert not list(together.rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_and_what_was_finished_stays(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    sweep = shlex.join([sys.executable, "-m", "dlcourse", *SWEEP, "num_steps=100", "hydra.launcher.num_workers=1"])
+    count = "import pathlib, dlcourse.recording as r; print(len(r.read_results(pathlib.Path('outputs/zigzag'))))"
+    look = f"{sys.executable} -c {shlex.quote(count)}; find outputs -name '*.part'"
+
+    def on_a_disk(size: str, command: str) -> "subprocess.CompletedProcess[str]":
+        mount = f"mount -t tmpfs -o size={size} none {shlex.quote(str(disk))} && cd {shlex.quote(str(disk))}"
+        return subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", f"{mount} && {command}"], text=True,
+            capture_output=True, timeout=120, check=False, env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
+        )  # fmt: skip
+
+    if shutil.which("unshare") is None or on_a_disk("1m", "true").returncode != 0:
+        pytest.skip("needs the right to mount a small disk")
+    done = on_a_disk("70k", f"{sweep}; {look}")
+    assert "No space left on device" in done.stderr
+    assert "goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "left out" not in done.stderr  # what read_results says of files that it cannot read
+    last = done.stdout.splitlines()[-1]  # no half-written folders after it
+    assert last in ("1", "2", "3", "4", "5")
 
 
 if __name__ == "__main__":

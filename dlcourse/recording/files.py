@@ -11,6 +11,9 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
         path: Where the content shall be; a file of that name is replaced. Its folder must exist.
         content: The whole file.
         sync: Wait until the content is on the disk, so that not even a power failure can leave the name without it.
+
+    Raises:
+        OSError: If it cannot be written; names the file.
     """
     # TensorBoard reads every file with "tfevents" in its name: the temporary one must not carry the final name.
     temporary = path.with_name(f".{os.getpid()}.part")
@@ -21,5 +24,7 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:  # a full disk does not say which file it was that had no room
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,8 +1,10 @@
 """Hydra's launcher `stack`: a sweep's jobs train side by side, as stacks of networks of one architecture."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -31,7 +33,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="stack", node=StackLau
 
 
 class StackLauncher(Launcher):
-    """Takes the jobs of any sweeper; all are checked before the first one trains."""
+    """Takes the jobs of any sweeper; all are checked before the first one trains, and what is refused is left out."""
 
     def __init__(self, num_workers: int | None, backend: str, scheduler: str | None) -> None:
         self._options = (num_workers, backend, scheduler)
@@ -48,25 +50,27 @@ class StackLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs all jobs and returns each one's headline metric."""
         from dlcourse import cli  # not above: Hydra imports this module in every application there is
-        from dlcourse.runs import Failure
 
         workers = cli.to_workers(*self._options)
-        configs = [
-            cli.to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, list(overrides))))
-            for overrides in job_overrides
-        ]
+        jobs = [self._job(list(overrides)) for overrides in job_overrides]
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # sweepers write there afterwards
-        outcomes = cli.run_sweep(configs, workers)
         returns = []
-        for overrides, config, outcome in zip(job_overrides, configs, outcomes, strict=True):
-            failed = cli.failed(outcome)
-            job = JobReturn(overrides=overrides, status=JobStatus.FAILED if failed else JobStatus.COMPLETED)
-            if failed or isinstance(outcome, Failure):
-                job.return_value = cli.FailedRunsError(failed)
-            else:
-                job.return_value = outcome.metrics[config.task.metric]
+        for overrides, outcome in zip(job_overrides, cli.run_sweep(jobs, workers), strict=True):
+            status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED
+            job = JobReturn(overrides=overrides, status=status)
+            job.return_value = outcome
             returns.append(job)
         return returns
+
+    def _job(self, overrides: list[str]) -> Any:
+        """A job's configuration, or why it is refused."""
+        from dlcourse import cli
+
+        try:
+            return cli.to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, overrides)))
+        except cli.RefusedError as error:
+            error.command = shlex.join(["dlcourse", *overrides])
+            return error
 
 
 def _without_hydra(config: DictConfig) -> DictConfig:
