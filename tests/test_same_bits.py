@@ -1,0 +1,37 @@
+"""A network's bits do not depend on its company: every task, optimizer and activation, 1,000 float32 steps."""
+
+import pytest
+import torch
+
+from dlcourse.cli import TASKS
+from dlcourse.config import Model, RunConfig
+from dlcourse.networks import Activation, stack
+from dlcourse.tasks import Task
+from dlcourse.training import SGD, Adam, Batches, Optimizer, train
+
+OPTIMIZERS = {"sgd": SGD(rate=0.01), "momentum": SGD(rate=0.01, momentum=0.9), "adam": Adam(rate=0.01)}
+NUM_STEPS = 1000
+
+
+def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: list[int]) -> dict[str, torch.Tensor]:
+    """The parameters of the members with these seeds after training side by side."""
+    model = Model(depth=2, width=7, activation=activation)
+    configs = [RunConfig(task=task, model=model, optimizer=optimizer, seed=seed) for seed in seeds]
+    data = [task.data(seed) for seed in seeds]
+    inputs, targets = (torch.stack([getattr(each, f"train_{name}") for each in data]) for name in ("inputs", "targets"))
+    batches = Batches(seeds, inputs, targets, 9, draw=task.draw if task.fresh else None)
+    members = stack([config.network() for config in configs])
+    *_, last = train(members, batches, loss=task.loss, optimizer=optimizer, num_steps=NUM_STEPS)
+    return last.members.parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", list(Activation))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("task", [kind() for kind in TASKS], ids=lambda task: task.name)
+def test_a_member_trains_alone_as_in_company(task: Task, optimizer: Optimizer, activation: Activation) -> None:
+    together = trained(task, optimizer, activation, [0, 1, 2])
+    alone = trained(task, optimizer, activation, [1])
+    assert all(value[0].isfinite().all() for value in alone.values())
+    for name, value in together.items():
+        assert value[1].numpy().tobytes() == alone[name][0].numpy().tobytes(), name
