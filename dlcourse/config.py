@@ -7,6 +7,8 @@ a Hydra or OmegaConf one.
 import dataclasses
 import hashlib
 import json
+import os
+import shutil
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -23,6 +25,9 @@ DEFAULT_DEPTH, DEFAULT_WIDTH = 2, 8
 
 # What does not bear on a run's result, and so not on its folder: the one list of them.
 WITHOUT_BEARING = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
+
+# What torch.compile looks for.
+COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
 
 
 class Precision(StrEnum):
@@ -104,6 +109,7 @@ class RunConfig:
         dtype: float32 or float64.
         log_every: Steps between two logged points, at least 1.
         count_pieces: Whether the linear pieces of relu networks are counted at every logged point.
+        compile: Whether the training step is compiled first (torch.compile: needs a C++ compiler).
         name: The folder below `outputs` (by default the task's name); an experiment sets its own.
         device: cpu, cuda or auto.
         outputs: The folder of all results.
@@ -121,6 +127,7 @@ class RunConfig:
     dtype: Precision = Precision.float32
     log_every: int = 100
     count_pieces: bool = True
+    compile: bool = False
     name: str | None = None
     device: Device = Device.auto
     outputs: str = "outputs"
@@ -140,6 +147,8 @@ class RunConfig:
             raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
         if self.batch_size is None and self.task.fresh:
             raise ValueError("batch_size must be given where task.fresh is true, got null")
+        if self.compile and not any(map(shutil.which, COMPILERS)):
+            raise ValueError(f"compile must be false where there is no C++ compiler ({', '.join(COMPILERS)}), got true")
         if self.name is None:
             self.name = self.task.name
         if self.name in ("", ".", "..") or "/" in self.name or "\\" in self.name:

@@ -82,6 +82,7 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
         snapshot_every=config.log_every,
         first_step=first_step,
         moments=moments,
+        compile=config.compile,
     ):
         if snapshot.step > first_step or first_step == 0:
             _measure(config, snapshot, data, lines, histories)

@@ -50,6 +50,12 @@ def test_cuda_without_a_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     assert config(device=Device.auto).torch_device == torch.device("cpu")
 
 
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match=r"compile must be false where there is no C\+\+ compiler .* got true"):
+        config(compile=True)
+
+
 def test_networks_are_those_of_the_task_and_the_model() -> None:
     network = config(model=Model(depth=5, width=10)).network()
     assert isinstance(network, MLP)

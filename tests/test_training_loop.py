@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcourse.config import COMPILERS
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, SoftmaxClassifier, Stack, stack, unstack
 from dlcourse.streams import stream
@@ -517,12 +520,34 @@ def test_an_interrupt_leaves_what_is_finished_valid() -> None:
         ({"snapshot_every": 0}, "snapshot_every must be at least 1, got 0"),
         ({"first_step": 11}, "first_step must be between 0 and num_steps \\(10\\), got 11"),
         ({"first_step": -1}, "first_step must be between 0 and num_steps \\(10\\), got -1"),
-        ({"moments": []}, "the optimizer remembers 2 moments, got 0"),
+        ({"moments": []}, "the optimizer remembers 2 moments at step 0, got 0"),
+        ({"first_step": 3}, "the optimizer remembers 2 moments at step 3, got 0"),
+        ({"rates": [0.1, -0.1]}, "rates must be finite numbers above 0, got \\[0.1, -0.1\\]"),
+        ({"rates": [0.1, math.nan]}, "rates must be finite numbers above 0"),
     ],
 )
 def test_numbers_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(a_training(**options))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning:torch")  # torch's own, of torch's own
+def test_compiled_training_is_the_same_to_rounding() -> None:
+    members, num_steps = members_of([0, 1, 2], width=6), 20
+    plain, compiled = (
+        last(
+            train(
+                members, batches_for([0, 1, 2], 5), loss=SquaredError(), optimizer=SGD(rate=0.01), num_steps=num_steps,
+                compile=compile,
+            )
+        )
+        for compile in (False, True)
+    )  # fmt: skip
+    for name, values in plain.members.parameters.items():
+        # a rounding error or a few a step, kept small by the small rate
+        assert (values - compiled.members.parameters[name]).norm() <= num_steps * 10 * EPS * values.norm()
 
 
 # --- on a GPU ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The training loop: a stack of members in, snapshots of it out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,6 +46,7 @@ def train(
     snapshot_every: int | None = None,
     first_step: int = 0,
     moments: Sequence[Mapping[str, Tensor]] | None = None,
+    compile: bool = False,
 ) -> Iterator[Snapshot]:
     """Trains all members at once, each as if it were alone.
 
@@ -61,7 +63,9 @@ def train(
         rates: Each member's rate, if they differ from `optimizer.rate`.
         snapshot_every: Steps between two snapshots; by default only the first and the last are given.
         first_step: Updates that the members have behind them, where a run is taken up again.
-        moments: What the optimizer remembers of them (`Snapshot.moments`).
+        moments: What the optimizer remembers of them (`Snapshot.moments`); needed with `first_step`, if there are any.
+        compile: Compile the gradient by `torch.compile`, which takes some seconds, needs a C++ compiler, and may give
+            a member other bits in other company.
 
     Yields:
         A snapshot before the first step, after every `snapshot_every` steps and after the last.
@@ -79,8 +83,12 @@ def train(
         raise ValueError(f"num_steps must be at least 0, got {num_steps}")
     if not 0 <= first_step <= num_steps:
         raise ValueError(f"first_step must be between 0 and num_steps ({num_steps}), got {first_step}")
-    if moments is not None and len(moments) != optimizer.num_moments:
-        raise ValueError(f"the optimizer remembers {optimizer.num_moments} moments, got {len(moments)}")
+    if len(moments or []) != optimizer.num_moments and (moments is not None or first_step > 0):
+        raise ValueError(
+            f"the optimizer remembers {optimizer.num_moments} moments at step {first_step}, got {len(moments or [])}"
+        )
+    if not all(rate > 0 and math.isfinite(rate) for rate in rates):
+        raise ValueError(f"rates must be finite numbers above 0, got {rates}")
     if snapshot_every is not None and snapshot_every < 1:
         raise ValueError(f"snapshot_every must be at least 1, got {snapshot_every}")
     # A lone member trains beside a copy of itself: products of a single matrix take another path, with other bits.
@@ -100,6 +108,12 @@ def train(
     else:
         refuse_changing_modules(members, batches(0)[0][0])
         sweep = AutogradSweep(company, loss=loss)
+    gradient_: Callable[[Tensor, Tensor], None] = sweep.gradient_
+    if compile:
+        torch.compiler.reset()  # what earlier stacks left: it compiles eight forms of a function, then no more
+        gradient_ = torch.compile(gradient_, dynamic=False, options={"cpp_wrapper": True})
+    elif isinstance(sweep, Sweep) and sweep.parameters.vector.is_cuda:
+        gradient_ = _one_launch(gradient_)
     each_rate = sweep.parameters.zeros_like()
     for name, view in each_rate.views.items():
         if members.architecture.get_parameter(name).requires_grad:  # what is frozen keeps rate 0
@@ -130,7 +144,7 @@ def train(
             inputs, targets = batches(step)
             if company is not members:
                 inputs, targets = inputs.expand(2, -1, -1), targets.expand(2, -1, -1)
-            sweep.gradient_(inputs, targets)
+            gradient_(inputs, targets)
             factor = optimizer.rate_factor(step, num_steps)
             optimizer.update_(sweep.parameters.vector, sweep.gradients.vector, buffers, each_rate.vector, step, factor)
 
@@ -144,6 +158,28 @@ def train(
             advance(step, following)
         step = following
         yield snapshot(step)
+
+
+def _one_launch(gradient_: Callable[[Tensor, Tensor], None]) -> Callable[[Tensor, Tensor], None]:
+    """The same on a CUDA device, captured as a graph at its first call: launching kernels one by one takes longer."""
+    graph = torch.cuda.CUDAGraph()
+    captured: list[Tensor] = []  # the batch that the graph reads
+
+    def replay_(inputs: Tensor, targets: Tensor) -> None:
+        if not captured:
+            captured.extend((inputs.clone(), targets.clone()))
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):  # libraries choose and load their kernels before anything is captured
+                gradient_(*captured)
+            torch.cuda.current_stream().wait_stream(aside)
+            with torch.cuda.graph(graph):
+                gradient_(*captured)
+        for kept, given in zip(captured, (inputs, targets), strict=True):
+            kept.copy_(given)
+        graph.replay()
+
+    return replay_
 
 
 def _not_finite(values: Mapping[str, Tensor]) -> list[bool]:
