@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,6 +200,20 @@ def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Com
     code, out, _ = dlcourse(*command.split())
     assert code == 0
     assert "finished already" in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, config.COMPILERS)), reason="no C++ compiler")
+def test_compiled_training_is_the_same_to_rounding(tmp_path: Path) -> None:
+    line = ["-m", "compile=true,false", "optimizer=sgd", "optimizer.rate=0.01", "num_steps=20", "dtype=float64",
+            "pictures=false", "hydra.launcher.num_workers=1"]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(cli.CONFIGS.parent)}
+    subprocess.run([sys.executable, "-m", "dlcourse", *line], cwd=tmp_path, check=True, env=environment)
+    losses = {}
+    for path in tmp_path.glob("outputs/zigzag/*/metrics.json"):
+        content = json.loads(path.read_text())
+        losses[content["config"]["compile"]] = content["metrics"]["loss/train"]
+    assert losses[True] == pytest.approx(losses[False], rel=1e-12)  # 20 steps of a small rate, at 2e-16 each
 
 
 def test_a_refused_job_fails_alone(dlcourse: Command, tmp_path: Path) -> None:

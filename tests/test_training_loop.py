@@ -3,7 +3,6 @@
 import copy
 import itertools
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcourse.config import COMPILERS
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, SoftmaxClassifier, Stack, stack, unstack
 from dlcourse.streams import stream
@@ -529,25 +527,6 @@ def test_an_interrupt_leaves_what_is_finished_valid() -> None:
 def test_numbers_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(a_training(**options))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler")
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning:torch")  # torch's own, of torch's own
-def test_compiled_training_is_the_same_to_rounding() -> None:
-    members, num_steps = members_of([0, 1, 2], width=6), 20
-    plain, compiled = (
-        last(
-            train(
-                members, batches_for([0, 1, 2], 5), loss=SquaredError(), optimizer=SGD(rate=0.01), num_steps=num_steps,
-                compile=compile,
-            )
-        )
-        for compile in (False, True)
-    )  # fmt: skip
-    for name, values in plain.members.parameters.items():
-        # a rounding error or a few a step, kept small by the small rate
-        assert (values - compiled.members.parameters[name]).norm() <= num_steps * 10 * EPS * values.norm()
 
 
 # --- on a GPU ---------------------------------------------------------------------------------------------------------
