@@ -114,7 +114,10 @@ class ZigZag(Task):
     def draw(self, num: int, generator: torch.Generator) -> tuple[Float64[Tensor, "num 1"], Float64[Tensor, "num 1"]]:
         """Fresh items: x uniform on the domain, y = f(x) + noise."""
         x = self.low + (self.high - self.low) * torch.rand(num, 1, generator=generator, dtype=torch.float64)
-        return x, self.target(x) + self.noise * torch.randn(num, 1, generator=generator, dtype=torch.float64)
+        y = self.target(x)
+        if self.noise:
+            y += self.noise * torch.randn(num, 1, generator=generator, dtype=torch.float64)
+        return x, y
 
     def data(self, seed: int) -> Data:
         """Training and test items of the member with this seed."""
