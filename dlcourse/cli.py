@@ -28,8 +28,8 @@ _HERE = Path(__file__).resolve().parent
 CONFIGS = next(path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir())
 
 TASKS = (
-    tasks.ZigZag, tasks.Parity, tasks.Spirals, tasks.Moons, tasks.Circles, tasks.Blobs,
-    tasks.Digits, tasks.Iris, tasks.Wine, tasks.BreastCancer,
+    tasks.ZigZag, tasks.Smooth, tasks.Parity, tasks.Spirals, tasks.Moons, tasks.Circles, tasks.Blobs,
+    tasks.Digits, tasks.Iris, tasks.Wine, tasks.BreastCancer, tasks.MNIST,
 )  # fmt: skip
 OPTIMIZERS = (training.SGD, training.Adam)
 

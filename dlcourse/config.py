@@ -54,7 +54,7 @@ class Model:
         width: Units per hidden layer, at least 1 (8 if nothing else is said).
         widths: One width per hidden layer, instead of depth and width.
         activation: relu, sigmoid or tanh.
-        initialization: torch, he or xavier.
+        initialization: torch, he, xavier or truncated.
     """
 
     depth: int | None = None

@@ -31,11 +31,17 @@ def normal(deviation: float) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.special.ndtr(x / deviation)
 
 
+def cut_off(deviation: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: ((torch.special.ndtr(x / deviation) - 0.022750) / 0.954500).clamp(0, 1)
+
+
 # Distribution function, standard deviation, and how far the mean square of n numbers strays: sqrt((kurtosis - 1) / n)
 SCHEMES = {
     "torch": (uniform(1 / math.sqrt(300)), 1 / math.sqrt(3 * 300), math.sqrt(0.8 / NUM_WEIGHTS)),
     "he": (normal(math.sqrt(2 / 300)), math.sqrt(2 / 300), math.sqrt(2 / NUM_WEIGHTS)),
     "xavier": (uniform(math.sqrt(6 / 700)), math.sqrt(2 / 700), math.sqrt(0.8 / NUM_WEIGHTS)),
+    # cut off at two deviations: variance 1 - 4 phi(2) / 0.9545 = 0.7737, kurtosis 1.4162 / 0.7737^2 = 2.3656
+    "truncated": (cut_off(1 / math.sqrt(300)), math.sqrt(0.7737 / 300), math.sqrt(1.3656 / NUM_WEIGHTS)),
 }
 
 
@@ -135,5 +141,5 @@ def test_layers_without_bias_other_modules_and_the_way_of_the_network() -> None:
 
 
 def test_unknown_scheme() -> None:
-    with pytest.raises(ValueError, match=r"^initialization must be one of torch, he, xavier, got lecun$"):
+    with pytest.raises(ValueError, match=r"^initialization must be one of torch, he, xavier, truncated, got lecun$"):
         initialize_(nn.Linear(1, 1), "lecun")

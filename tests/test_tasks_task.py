@@ -6,15 +6,43 @@ import torch
 from omegaconf import OmegaConf
 
 from dlcourse.streams import stream
-from dlcourse.tasks import Blobs, BreastCancer, Circles, Digits, Iris, Moons, Parity, Spirals, Task, Wine, ZigZag
+from dlcourse.tasks import (
+    MNIST,
+    Blobs,
+    BreastCancer,
+    Circles,
+    Digits,
+    Iris,
+    Moons,
+    Parity,
+    Smooth,
+    Spirals,
+    Task,
+    Wine,
+    ZigZag,
+)
 from dlcourse.tasks.task import lines_between, one_hot_accuracy
 
-TASKS: list[type[Task]] = [ZigZag, Parity, Spirals, Moons, Circles, Blobs, Digits, Iris, Wine, BreastCancer]
+TASKS: list[type[Task]] = [
+    ZigZag,
+    Smooth,
+    Parity,
+    Spirals,
+    Moons,
+    Circles,
+    Blobs,
+    Digits,
+    Iris,
+    Wine,
+    BreastCancer,
+    MNIST,
+]
 
 
 def test_names_are_distinct() -> None:
     assert [task.name for task in TASKS] == [
         "zigzag",
+        "smooth",
         "parity",
         "spirals",
         "moons",
@@ -24,6 +52,7 @@ def test_names_are_distinct() -> None:
         "iris",
         "wine",
         "breast_cancer",
+        "mnist",
     ]
 
 
@@ -45,7 +74,7 @@ def test_data_fit_the_task(task_class: type[Task]) -> None:
             assert tensor.isfinite().all()
     assert task.loss(data.test_targets, data.test_targets).shape == (len(data.test_targets),)
     starts, ends = task.lines(seed=3)
-    assert starts.shape == ends.shape == (1 if task.name == "zigzag" else 20, task.in_features)
+    assert starts.shape == ends.shape == (1 if task.in_features == 1 else 20, task.in_features)
     assert (starts != ends).any(-1).all()
 
 
@@ -81,7 +110,7 @@ def test_draws_are_functions_of_the_generator(task_class: type[Task]) -> None:
     assert first[1].shape == (50, task.out_features)
 
 
-@pytest.mark.parametrize("task_class", [Digits, Iris, Wine, BreastCancer])
+@pytest.mark.parametrize("task_class", [Digits, Iris, Wine, BreastCancer, MNIST])
 def test_fixed_stock_has_no_fresh_items(task_class: type[Task]) -> None:
     assert not task_class().fresh
     with pytest.raises(NotImplementedError, match=task_class.name):

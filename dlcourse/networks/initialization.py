@@ -12,12 +12,15 @@ class Initialization(StrEnum):
 
     - `torch`: weights and biases uniform in +-1/sqrt(n_in), what `nn.Linear` does;
     - `he`: weights N(0, 2/n_in), biases 0 (He et al. 2015, eq. 10: keeps the variance through ReLU layers);
-    - `xavier`: weights uniform in +-sqrt(6/(n_in + n_out)), biases 0 (Glorot & Bengio 2010, eq. 16).
+    - `xavier`: weights uniform in +-sqrt(6/(n_in + n_out)), biases 0 (Glorot & Bengio 2010, eq. 16);
+    - `truncated`: weights N(0, 1/n_in) cut off at two standard deviations, biases 0 (as in Shalev-Shwartz, Shamir &
+      Shammah 2017).
     """
 
     torch = "torch"
     he = "he"
     xavier = "xavier"
+    truncated = "truncated"
 
     @classmethod
     def _missing_(cls, value: object) -> None:
@@ -54,6 +57,11 @@ def initialize_(
                     nn.init.normal_(layer.weight, 0, math.sqrt(2 / layer.in_features), generator=generator)
                 case Initialization.xavier:
                     nn.init.xavier_uniform_(layer.weight, generator=generator)
+                case Initialization.truncated:
+                    deviation = 1 / math.sqrt(layer.in_features)
+                    nn.init.trunc_normal_(
+                        layer.weight, 0, deviation, -2 * deviation, 2 * deviation, generator=generator
+                    )
             if layer.bias is not None and scheme is not Initialization.torch:
                 nn.init.zeros_(layer.bias)
     return network

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse import pieces
-from dlcourse.tasks import Planar, Task, ZigZag
+from dlcourse.tasks import Curve, Planar, Task
 
 
 def picture(
     task: Task, network: nn.Module, *, seed: int, title: str, metrics: Mapping[str, float], count_pieces: bool
 ) -> tuple[str, bytes] | None:
-    """The fit with its breakpoints (zig-zag), or the decision regions (classes in the plane).
+    """The fit with its breakpoints (regression of a curve), or the decision regions (classes in the plane).
 
     Args:
         task: What was to be learnt.
@@ -25,7 +25,7 @@ def picture(
     Returns:
         The picture's tag and PNG, or None for a task without a picture.
     """
-    if not isinstance(task, ZigZag | Planar):
+    if not isinstance(task, Curve | Planar):
         return None
     # matplotlib takes half a second to import, which runs without a picture need not pay
     from dlcourse.recording import figures
@@ -37,7 +37,7 @@ def picture(
         with torch.no_grad():
             return network(inputs.to(dtype))  # type: ignore[no-any-return]
 
-    if isinstance(task, ZigZag):
+    if isinstance(task, Curve):
         found = pieces.on_line(network, task.low, task.high) if count_pieces else None
         figure = figures.fit(
             values,
