@@ -59,6 +59,7 @@ def test_a_run(dlcourse: Command, tmp_path: Path) -> None:
 
 
 MISTAKES = [
+    (["task=smooth", "task.function=cosine"], ["task.function", "cosine", "sine"]),
     (["modle.depth=3"], ["modle", "allowed here: task, model, optimizer, num_steps"]),
     (["model.dept=3"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
     (["-m", "model.dept=3,4"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
