@@ -112,7 +112,7 @@ class OnLines:
     num_settled: Int64[np.ndarray, "members num_lines"]
 
 
-def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
+def on_line(network: nn.Module, start: Point, end: Point, *, max_regions: int = 10_000_000) -> OnLine:
     """Counts the activation regions and the linear pieces of a ReLU network on a segment of its input space, exactly.
 
     *Activation regions* are the longest open intervals on which every hidden unit's pre-activation keeps its sign: -, 0
@@ -140,6 +140,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
             network that takes anything but vectors a point in the shape that it takes, such as `[channels, height,
             width]`, without the batch's dimension.
         end: Another point.
+        max_regions: More regions than that are refused before they are made.
 
     Returns:
         The counts and, worked out on request, breakpoints and affine maps.
@@ -147,7 +148,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     Raises:
         TypeError: If a layer of the network is not understood.
         ValueError: If a parameter or a coordinate is not finite, a point has the wrong number of coordinates, start and
-            end are equal, or values on the segment overflow float64.
+            end are equal, values on the segment overflow float64, or there are more than `max_regions` regions.
 
     Source: slide "Depth and piecewise linear functions".
     """
@@ -155,7 +156,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
         raise TypeError("on_line counts for one network, got a Stack: use on_lines")
     first, last = _array(start), _array(end)
     layers = read(network, first.shape)
-    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)))
+    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)), max_regions)
     counts = subdivision.counts()
     return OnLine(
         num_regions=int(counts.num_regions[0, 0]),
@@ -168,7 +169,12 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
 
 
 def on_lines(
-    network: nn.Module | Stack, starts: Points, ends: Points, *, input_shape: Sequence[int] | None = None
+    network: nn.Module | Stack,
+    starts: Points,
+    ends: Points,
+    *,
+    input_shape: Sequence[int] | None = None,
+    max_regions: int = 10_000_000,
 ) -> OnLines:
     """Counts on several segments, and for all members of a stack, in one pass: the counts of `on_line`, but faster.
 
@@ -179,6 +185,7 @@ def on_lines(
         ends: Where they end, likewise.
         input_shape: For a network that takes anything but vectors the shape of one input, such as `(1, 28, 28)`; starts
             and ends have it in place of in_features.
+        max_regions: More regions than that, on all segments together, are refused before they are made.
 
     Returns:
         The counts, `[members, num_lines]`; a network is a stack of one.
@@ -199,7 +206,7 @@ def on_lines(
                 f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
             )
         flat.append(points.reshape(*shape, -1))
-    return _Subdivision(layers, *_segments(layers, *flat)).counts()
+    return _Subdivision(layers, *_segments(layers, *flat), max_regions).counts()
 
 
 def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -298,6 +305,7 @@ class _Subdivision:
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that exact arithmetic decided.
+        max_regions: More intervals than that are refused.
     """
 
     def __init__(
@@ -305,8 +313,11 @@ class _Subdivision:
         layers: list[Layer],
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
+        max_regions: int,
     ) -> None:
-        self.layers = layers
+        if max_regions < 1:
+            raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+        self.layers, self.max_regions = layers, max_regions
         self.exact = ExactNetwork(layers)
         self.members, self.lines_per_member, in_features = starts.shape
         num_lines = self.members * self.lines_per_member
@@ -406,6 +417,8 @@ class _Subdivision:
         crosses = signs[:, :-1] * signs[:, 1:] < 0
         crosses[:, self.last[:-1]] = False
         crossings = self._crossings(*np.nonzero(crosses))
+        if len(crossings.number):
+            self._guard(index, int(crossings.number[-1]) + 1)
         if not keep_values:
             self.rows, self.error = self.rows[1:], self.error[1:]
             self.quantum = None if self.quantum is None else self.quantum[1:]
@@ -428,6 +441,15 @@ class _Subdivision:
         if keep_values:
             self.nonzero = positive if layer.relu else self._nonzero_after(layer, signs)
             self.since = []
+
+    def _guard(self, index: int, num_points: int) -> None:
+        """Refuses to make too many intervals: the points cut just as many in two."""
+        num_regions = int(self.last[-1]) + 1 - len(self.last)
+        if num_regions + num_points > self.max_regions:
+            raise ValueError(
+                f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
+                f"{len(self.layers)} cuts {num_regions} regions into {num_regions + num_points}"
+            )
 
     def _tilt(self, slope: Float[np.ndarray, "units _"], on: list[Bool[np.ndarray, "units vertices"]]) -> None:
         """Multiplies the units that are not on by their slopes, with the bounds."""
