@@ -350,6 +350,10 @@ def regions_met(counted: pieces.OnPlane, start: np.ndarray, end: np.ndarray) -> 
     for region in range(counted.num_regions):
         corners = counted.polygon(region)
         sides = np.roll(corners, -1, axis=0) - corners
+        clear = np.abs(sides).max(axis=1) > 1e-9  # of roundings; other sides have no direction
+        if clear.sum() < 3:
+            continue
+        corners, sides = corners[clear], sides[clear]
         distance = [sides[:, 0] * (p - corners)[:, 1] - sides[:, 1] * (p - corners)[:, 0] for p in (start, end)]
         first, last = 0.0, 1.0
         for a, b in zip(*distance, strict=True):
@@ -363,7 +367,7 @@ def regions_met(counted: pieces.OnPlane, start: np.ndarray, end: np.ndarray) -> 
     return num_met
 
 
-CLEAR = 1e-7  # a part of a segment that is clear of all roundings
+CLEAR = 1e-6  # parts of a segment that are not to be mistaken for a rounding
 
 
 @settings(max_examples=100, deadline=None)
