@@ -250,11 +250,6 @@ def _segments(
     return starts, ends
 
 
-def _spread(per_member: Float[np.ndarray, " members"], edges: list[int]) -> Float[np.ndarray, " vertices_or_1"]:
-    """One number for every vertex; vertices edges[m] to edges[m + 1] are of member m."""
-    return per_member if len(per_member) == 1 else np.repeat(per_member, np.diff(edges))
-
-
 def _support(
     weight: Float[np.ndarray, "members out_features in_features"],
     nonzero: Bool[np.ndarray, "in_features columns"],
@@ -290,6 +285,7 @@ class _Subdivision:
 
     Attributes:
         last: The last vertex of each line, lines numbered through all members.
+        member: The member of each vertex; not kept up if there is but one.
         position: t of each vertex, rounded.
         born: The layer and the unit that made each vertex; (-1, 0) for a line's start and (-1, 1) for its end.
         rows: The current layer's values at the vertices, `rows[0]`, and their slopes on the intervals, `rows[-1]`; from
@@ -324,6 +320,7 @@ class _Subdivision:
         self.starts, self.ends = starts.reshape(num_lines, in_features), ends.reshape(num_lines, in_features)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.last = np.arange(1, 2 * num_lines, 2)
+        self.member = np.repeat(np.arange(self.members), 2 * self.lines_per_member)
         self.position = np.array([0.0, 1.0] * num_lines)
         self.born = np.array([[-1, -1] * num_lines, [0, 1] * num_lines])
         self.active: list[Bool[np.ndarray, "units intervals"]] = []
@@ -374,36 +371,36 @@ class _Subdivision:
         """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
-        edges = self._edges()
         self.since.append(layer)
 
         # The sizes of the terms that each sum has at most.
         largest = np.abs(self.rows).max(axis=1)
         sizes = np.abs(layer.weight).sum(axis=2)
-        size = largest * _spread(sizes.max(axis=1), edges)
+        size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
-            size[0] += _spread(np.abs(layer.bias).max(axis=1), edges)
+            size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
         if not np.isfinite(size).all():
             raise ValueError("the network's values on the line must be finite in float64, but they overflow")
         nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-        stretched = self.error * _spread(norm(layer.weight, num_vertices), edges)
+        stretched = self.error * self._at_vertices(norm(layer.weight, num_vertices))
         by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
-        rounded = largest * _spread(by_weights, edges)
+        rounded = largest * self._at_vertices(by_weights)
         if has_values:
-            rounded[0] += _spread(by_biases, edges)
+            rounded[0] += self._at_vertices(by_biases)
         self.error = (SLACK * (stretched + rounded) + TINY) * nonzero
         if self.quantum is not None:
             numbers = np.concatenate([layer.weight, layer.bias[:, :, None]], axis=2)
-            self.quantum = np.minimum(self.quantum, 1) * _spread(quantum(numbers.reshape(self.members, -1).T), edges)
+            shared = quantum(numbers.reshape(self.members, -1).T)
+            self.quantum = np.minimum(self.quantum, 1) * self._at_vertices(shared)
             exact = size < EXACT * self.quantum
             self.error[exact] = 0
             self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
 
         rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
-        for member, (a, b) in enumerate(pairwise(edges)):
-            np.matmul(layer.weight[member], self.rows[:, :, a:b], out=rows[:, :, a:b])
-            if has_values:
-                rows[0, :, a:b] += layer.bias[member][:, None]
+        for weight, (a, b) in zip(layer.weight, pairwise(self._edges()), strict=True):
+            np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        if has_values:
+            rows[0] += self._at_vertices(layer.bias)
         self.rows = rows
 
     def _edges(self) -> list[int]:
@@ -516,9 +513,11 @@ class _Subdivision:
             nonzero = np.where(slope == 1, passed, nonzero)
         return nonzero
 
-    def _at_vertices(self, of_units: Shaped[np.ndarray, "members units"]) -> Shaped[np.ndarray, "units vertices_or_1"]:
-        """Each unit's number at every vertex, which differs from member to member."""
-        return of_units.T if len(of_units) == 1 else np.repeat(of_units.T, np.diff(self._edges()), axis=1)
+    def _at_vertices(
+        self, of_members: Shaped[np.ndarray, "members *units"]
+    ) -> Shaped[np.ndarray, "*units vertices_or_1"]:
+        """What is of a member for every vertex; one for all if there is but one member."""
+        return of_members.T if self.members == 1 else of_members.T.take(self.member, axis=-1)
 
     def _insert(
         self,
@@ -551,6 +550,8 @@ class _Subdivision:
 
         self.parents.append(parent)
         self.last = np.cumsum(num_pieces)[self.last] - 1
+        if self.members > 1:
+            self.member = self.member.take(parent)
         self.born = self.born.take(parent, axis=1)
         self.born[0, new], self.born[1, new] = index, unit
         new_position = self.position[left] + t * (self.position[left + 1] - self.position[left])
