@@ -76,7 +76,8 @@ def sample(
 
     Args:
         network: A network or a stack of networks that `on_line` can count; all members meet the same segments.
-        low: The box's lowest corner, in the shape of an input, or one number for all inputs.
+        low: The box's lowest corner, in the shape of an input; or one number for all inputs, if the network begins with
+            an affine layer or the other corner has the shape.
         high: The highest one.
         points: In place of a box, points of the input space, `[num_points, *input_shape]`, for instance data. Those
             that occur more than once are taken once.
