@@ -1,6 +1,7 @@
 """Counts on lines against hand-worked networks, published formulas and an oracle in exact fractions."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 from itertools import pairwise
 
@@ -385,3 +386,32 @@ def test_smooth_networks_are_refused(activation: Activation) -> None:
 def test_overflow_is_an_error() -> None:
     with pytest.raises(ValueError, match="overflow"):
         pieces.on_line(relu_network([([[1e200]], [0.0]), ([[1e200]], [0.0])]), 0.0, 1.0)
+
+
+def test_too_many_regions_say_how_far_it_got() -> None:
+    network = nested_tents(10, ON_0_1)
+    with pytest.raises(ValueError, match=r"got 600, but layer 10 of 11 cuts 512 regions into 1024"):
+        pieces.on_line(network, 0.0, 1.0, max_regions=600)
+    assert pieces.on_line(network, 0.0, 1.0, max_regions=1024).num_regions == 1024
+    # Three segments, one of which is outside of the tents: 1 + 256 + 256 regions.
+    starts, ends = np.array([[1.0], [0.0], [0.0]]), np.array([[2.0], [0.25], [0.25]])
+    with pytest.raises(ValueError, match=r"got 512, but layer 10 of 11 cuts 257 regions into 513"):
+        pieces.on_lines(network, starts, ends, max_regions=512)
+    assert pieces.on_lines(network, starts, ends, max_regions=513).num_regions.tolist() == [[1, 256, 256]]
+    with pytest.raises(ValueError, match="max_regions must be at least 1, got 0"):
+        pieces.on_line(network, 0.0, 1.0, max_regions=0)
+
+
+def test_units_that_cross_together_count_once_for_the_guard() -> None:
+    network = relu_network([([[1.0]] * 50, [-0.5] * 50), ([[1.0] * 50], [0.0])])
+    assert pieces.on_line(network, 0.0, 1.0, max_regions=2).num_regions == 2
+
+
+def test_a_hundred_million_regions_ahead_take_no_memory() -> None:
+    network = nested_tents(27, ON_0_1)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"got 50000, but layer 16 of 28 cuts 32768 regions into 65536"):
+        pieces.on_line(network, 0.0, 1.0, max_regions=50_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000 * 2 * 200  # bytes: at most 200 for each region that is allowed and each of the two units

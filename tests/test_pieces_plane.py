@@ -1,5 +1,6 @@
 """Counts on planes against hand-worked networks, published formulas and an oracle in exact fractions."""
 
+import inspect
 import math
 from fractions import Fraction
 from itertools import combinations, pairwise
@@ -8,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from dlcourse import pieces
+from dlcourse.networks import MLP, stack
 from dlcourse.pieces import plane
 from dlcourse.pieces.layer import Layer
 
@@ -144,7 +146,7 @@ SQUARE = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
 @st.composite
 def degenerate_networks(draw: st.DrawFn, in_features: int = 2) -> Numbers:
     """Small integer weights; units that are copies, opposites or multiples of others, or always 0; rescaled units."""
-    depth = draw(st.integers(1, 4))
+    depth = draw(st.integers(1, 5))
     sizes = [in_features, *draw(st.lists(st.integers(1, 6), min_size=depth, max_size=depth))]
     sizes.append(draw(st.sampled_from([1, 1, 2])))
     with_bias = draw(st.booleans())
@@ -340,6 +342,56 @@ def test_lines_meet_as_many_regions_as_on_line_counts(seed: int) -> None:
     )
     along = pieces.on_line(network, *(np.array(rows) @ [*point, 1.0] for point in (start, end)))
     assert counted.num_regions == along.num_regions > 5
+
+
+def regions_met(counted: pieces.OnPlane, start: np.ndarray, end: np.ndarray) -> int:
+    """How many regions' polygons a segment runs through: inside is what is to the left of all sides."""
+    num_met = 0
+    for region in range(counted.num_regions):
+        corners = counted.polygon(region)
+        sides = np.roll(corners, -1, axis=0) - corners
+        clear = np.abs(sides).max(axis=1) > 1e-9  # of roundings; other sides have no direction
+        if clear.sum() < 3:
+            continue
+        corners, sides = corners[clear], sides[clear]
+        distance = [sides[:, 0] * (p - corners)[:, 1] - sides[:, 1] * (p - corners)[:, 0] for p in (start, end)]
+        first, last = 0.0, 1.0
+        for a, b in zip(*distance, strict=True):
+            if a < 0 and b < 0:
+                last = 0.0
+            elif a < 0:
+                first = max(first, a / (a - b))
+            elif b < 0:
+                last = min(last, a / (a - b))
+        num_met += last - first > CLEAR / 2
+    return num_met
+
+
+CLEAR = 1e-6  # parts of a segment that are not to be mistaken for a rounding
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    layers=degenerate_networks(),
+    start=st.sampled_from([(-1.0, -0.5), (-1.0, -1.0), (-1.0, 0.3), (-0.9, 1.0), (0.0, -1.0)]),
+    end=st.sampled_from([(1.0, 0.5), (1.0, -0.37), (1.0, 1.0), (0.6, -0.7), (1.0, 1 / 3)]),
+)
+def test_a_line_through_the_subdivision_meets_the_regions_that_on_line_counts(
+    layers: Numbers, start: tuple[float, float], end: tuple[float, float]
+) -> None:
+    network = relu_network(layers)
+    counted = pieces.on_plane(network, -1.0, 1.0)
+    a, b = np.array(start), np.array(end)
+    offset = counted.vertices - a
+    on_segment = np.abs((b - a)[0] * offset[:, 1] - (b - a)[1] * offset[:, 0]) <= 1e-9
+    assume(not on_segment[counted.edges].all(axis=1).any())  # along an edge it would meet the regions of both sides
+    along = pieces.on_line(network, a, b)
+    borders = np.concatenate([[0.0], along.region_breakpoints, [1.0]])
+    assume(np.diff(borders).min() > CLEAR)
+    assert along.num_regions == regions_met(counted, a, b)
+    located = counted.locate(along.points((borders[1:] + borders[:-1]) / 2)).tolist()
+    assert len(set(located)) == along.num_regions  # these are the regions that it meets, one after the other
+    assert all(after in counted.neighbours(before) for before, after in pairwise(located)) or on_segment.any()
 
 
 def test_regioncam_agrees() -> None:
@@ -554,3 +606,9 @@ def test_too_many_regions_say_how_far_it_got() -> None:
     with pytest.raises(ValueError, match=r"got 6667, but layer 3 of 4 cuts 2943 regions into 6668"):
         pieces.on_plane(network, -1.0, 1.0, max_regions=6667)
     assert pieces.on_plane(network, -1.0, 1.0, max_regions=6668).num_regions == 6668
+
+
+def test_stacks_are_refused() -> None:
+    members = stack([MLP(2, 1, width=3, depth=1) for _ in range(2)])
+    with pytest.raises(TypeError, match=r"got a Stack: use on_plane for each member of unstack\(stack\)"):
+        inspect.unwrap(pieces.on_plane)(members, 0.0, 1.0)  # without the checks of types, which only the tests have

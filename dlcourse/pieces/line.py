@@ -112,7 +112,7 @@ class OnLines:
     num_settled: Int64[np.ndarray, "members num_lines"]
 
 
-def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
+def on_line(network: nn.Module, start: Point, end: Point, *, max_regions: int = 10_000_000) -> OnLine:
     """Counts the activation regions and the linear pieces of a ReLU network on a segment of its input space, exactly.
 
     *Activation regions* are the longest open intervals on which every hidden unit's pre-activation keeps its sign: -, 0
@@ -140,6 +140,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
             network that takes anything but vectors a point in the shape that it takes, such as `[channels, height,
             width]`, without the batch's dimension.
         end: Another point.
+        max_regions: More regions than that are refused before they are made.
 
     Returns:
         The counts and, worked out on request, breakpoints and affine maps.
@@ -147,7 +148,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
     Raises:
         TypeError: If a layer of the network is not understood.
         ValueError: If a parameter or a coordinate is not finite, a point has the wrong number of coordinates, start and
-            end are equal, or values on the segment overflow float64.
+            end are equal, values on the segment overflow float64, or there are more than `max_regions` regions.
 
     Source: slide "Depth and piecewise linear functions".
     """
@@ -155,7 +156,7 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
         raise TypeError("on_line counts for one network, got a Stack: use on_lines")
     first, last = _array(start), _array(end)
     layers = read(network, first.shape)
-    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)))
+    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)), max_regions)
     counts = subdivision.counts()
     return OnLine(
         num_regions=int(counts.num_regions[0, 0]),
@@ -168,7 +169,12 @@ def on_line(network: nn.Module, start: Point, end: Point) -> OnLine:
 
 
 def on_lines(
-    network: nn.Module | Stack, starts: Points, ends: Points, *, input_shape: Sequence[int] | None = None
+    network: nn.Module | Stack,
+    starts: Points,
+    ends: Points,
+    *,
+    input_shape: Sequence[int] | None = None,
+    max_regions: int = 10_000_000,
 ) -> OnLines:
     """Counts on several segments, and for all members of a stack, in one pass: the counts of `on_line`, but faster.
 
@@ -179,6 +185,7 @@ def on_lines(
         ends: Where they end, likewise.
         input_shape: For a network that takes anything but vectors the shape of one input, such as `(1, 28, 28)`; starts
             and ends have it in place of in_features.
+        max_regions: More regions than that, on all segments together, are refused before they are made.
 
     Returns:
         The counts, `[members, num_lines]`; a network is a stack of one.
@@ -199,7 +206,7 @@ def on_lines(
                 f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
             )
         flat.append(points.reshape(*shape, -1))
-    return _Subdivision(layers, *_segments(layers, *flat)).counts()
+    return _Subdivision(layers, *_segments(layers, *flat), max_regions).counts()
 
 
 def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
@@ -243,11 +250,6 @@ def _segments(
     return starts, ends
 
 
-def _spread(per_member: Float[np.ndarray, " members"], edges: list[int]) -> Float[np.ndarray, " vertices_or_1"]:
-    """One number for every vertex; vertices edges[m] to edges[m + 1] are of member m."""
-    return per_member if len(per_member) == 1 else np.repeat(per_member, np.diff(edges))
-
-
 def _support(
     weight: Float[np.ndarray, "members out_features in_features"],
     nonzero: Bool[np.ndarray, "in_features columns"],
@@ -283,6 +285,7 @@ class _Subdivision:
 
     Attributes:
         last: The last vertex of each line, lines numbered through all members.
+        member: The member of each vertex; not kept up if there is but one.
         position: t of each vertex, rounded.
         born: The layer and the unit that made each vertex; (-1, 0) for a line's start and (-1, 1) for its end.
         rows: The current layer's values at the vertices, `rows[0]`, and their slopes on the intervals, `rows[-1]`; from
@@ -298,6 +301,7 @@ class _Subdivision:
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that exact arithmetic decided.
+        max_regions: More intervals than that are refused.
     """
 
     def __init__(
@@ -305,14 +309,18 @@ class _Subdivision:
         layers: list[Layer],
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
+        max_regions: int,
     ) -> None:
-        self.layers = layers
+        if max_regions < 1:
+            raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+        self.layers, self.max_regions = layers, max_regions
         self.exact = ExactNetwork(layers)
         self.members, self.lines_per_member, in_features = starts.shape
         num_lines = self.members * self.lines_per_member
         self.starts, self.ends = starts.reshape(num_lines, in_features), ends.reshape(num_lines, in_features)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.last = np.arange(1, 2 * num_lines, 2)
+        self.member = np.repeat(np.arange(self.members), 2 * self.lines_per_member)
         self.position = np.array([0.0, 1.0] * num_lines)
         self.born = np.array([[-1, -1] * num_lines, [0, 1] * num_lines])
         self.active: list[Bool[np.ndarray, "units intervals"]] = []
@@ -363,36 +371,36 @@ class _Subdivision:
         """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
-        edges = self._edges()
         self.since.append(layer)
 
         # The sizes of the terms that each sum has at most.
         largest = np.abs(self.rows).max(axis=1)
         sizes = np.abs(layer.weight).sum(axis=2)
-        size = largest * _spread(sizes.max(axis=1), edges)
+        size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
-            size[0] += _spread(np.abs(layer.bias).max(axis=1), edges)
+            size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
         if not np.isfinite(size).all():
             raise ValueError("the network's values on the line must be finite in float64, but they overflow")
         nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-        stretched = self.error * _spread(norm(layer.weight, num_vertices), edges)
+        stretched = self.error * self._at_vertices(norm(layer.weight, num_vertices))
         by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
-        rounded = largest * _spread(by_weights, edges)
+        rounded = largest * self._at_vertices(by_weights)
         if has_values:
-            rounded[0] += _spread(by_biases, edges)
+            rounded[0] += self._at_vertices(by_biases)
         self.error = (SLACK * (stretched + rounded) + TINY) * nonzero
         if self.quantum is not None:
             numbers = np.concatenate([layer.weight, layer.bias[:, :, None]], axis=2)
-            self.quantum = np.minimum(self.quantum, 1) * _spread(quantum(numbers.reshape(self.members, -1).T), edges)
+            shared = quantum(numbers.reshape(self.members, -1).T)
+            self.quantum = np.minimum(self.quantum, 1) * self._at_vertices(shared)
             exact = size < EXACT * self.quantum
             self.error[exact] = 0
             self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
 
         rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
-        for member, (a, b) in enumerate(pairwise(edges)):
-            np.matmul(layer.weight[member], self.rows[:, :, a:b], out=rows[:, :, a:b])
-            if has_values:
-                rows[0, :, a:b] += layer.bias[member][:, None]
+        for weight, (a, b) in zip(layer.weight, pairwise(self._edges()), strict=True):
+            np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        if has_values:
+            rows[0] += self._at_vertices(layer.bias)
         self.rows = rows
 
     def _edges(self) -> list[int]:
@@ -406,6 +414,8 @@ class _Subdivision:
         crosses = signs[:, :-1] * signs[:, 1:] < 0
         crosses[:, self.last[:-1]] = False
         crossings = self._crossings(*np.nonzero(crosses))
+        if len(crossings.number):
+            self._guard(index, int(crossings.number[-1]) + 1)
         if not keep_values:
             self.rows, self.error = self.rows[1:], self.error[1:]
             self.quantum = None if self.quantum is None else self.quantum[1:]
@@ -428,6 +438,15 @@ class _Subdivision:
         if keep_values:
             self.nonzero = positive if layer.relu else self._nonzero_after(layer, signs)
             self.since = []
+
+    def _guard(self, index: int, num_points: int) -> None:
+        """Refuses to make too many intervals: the points cut just as many in two."""
+        num_regions = int(self.last[-1]) + 1 - len(self.last)
+        if num_regions + num_points > self.max_regions:
+            raise ValueError(
+                f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
+                f"{len(self.layers)} cuts {num_regions} regions into {num_regions + num_points}"
+            )
 
     def _tilt(self, slope: Float[np.ndarray, "units _"], on: list[Bool[np.ndarray, "units vertices"]]) -> None:
         """Multiplies the units that are not on by their slopes, with the bounds."""
@@ -494,9 +513,11 @@ class _Subdivision:
             nonzero = np.where(slope == 1, passed, nonzero)
         return nonzero
 
-    def _at_vertices(self, of_units: Shaped[np.ndarray, "members units"]) -> Shaped[np.ndarray, "units vertices_or_1"]:
-        """Each unit's number at every vertex, which differs from member to member."""
-        return of_units.T if len(of_units) == 1 else np.repeat(of_units.T, np.diff(self._edges()), axis=1)
+    def _at_vertices(
+        self, of_members: Shaped[np.ndarray, "members *units"]
+    ) -> Shaped[np.ndarray, "*units vertices_or_1"]:
+        """What is of a member for every vertex; one for all if there is but one member."""
+        return of_members.T if self.members == 1 else of_members.T.take(self.member, axis=-1)
 
     def _insert(
         self,
@@ -529,6 +550,8 @@ class _Subdivision:
 
         self.parents.append(parent)
         self.last = np.cumsum(num_pieces)[self.last] - 1
+        if self.members > 1:
+            self.member = self.member.take(parent)
         self.born = self.born.take(parent, axis=1)
         self.born[0, new], self.born[1, new] = index, unit
         new_position = self.position[left] + t * (self.position[left + 1] - self.position[left])

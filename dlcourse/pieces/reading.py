@@ -75,7 +75,7 @@ def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear 
                 raise ValueError(f"activation must be relu to count pieces, got {activation} in {layer}")
             for i, affine_name in enumerate(affine_names):
                 if i > 0:
-                    yield nn.ReLU()
+                    yield _RELU
                 affine = module.get_submodule(affine_name)
                 assert isinstance(affine, nn.Linear)
                 yield affine
@@ -94,6 +94,8 @@ def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear 
         case _:
             yield None
 
+
+_RELU = nn.ReLU()
 
 _UNDERSTOOD = [
     kind.forward
