@@ -11,3 +11,5 @@ from dlcourse.pieces.plane import OnPlane as OnPlane
 from dlcourse.pieces.plane import on_plane as on_plane
 from dlcourse.pieces.sample import Sample as Sample
 from dlcourse.pieces.sample import sample as sample
+from dlcourse.pieces.whole_line import OnWholeLine as OnWholeLine
+from dlcourse.pieces.whole_line import on_whole_line as on_whole_line

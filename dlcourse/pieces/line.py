@@ -154,16 +154,22 @@ def on_line(network: nn.Module, start: Point, end: Point, *, max_regions: int = 
     """
     if isinstance(network, Stack):
         raise TypeError("on_line counts for one network, got a Stack: use on_lines")
-    first, last = _array(start), _array(end)
-    layers = read(network, first.shape)
-    subdivision = _Subdivision(layers, *_segments(layers, first.reshape(1, -1), last.reshape(1, -1)), max_regions)
+    first, last = point(start), point(end)
+    return count_on_line(read(network, first.shape), first, last, max_regions)
+
+
+def count_on_line(
+    layers: list[Layer], start: Float[np.ndarray, "*input_shape"], end: Float[np.ndarray, "..."], max_regions: int
+) -> OnLine:
+    """What `on_line` does once it has read the network."""
+    subdivision = _Subdivision(layers, *_segments(layers, start.reshape(1, -1), end.reshape(1, -1)), max_regions)
     counts = subdivision.counts()
     return OnLine(
         num_regions=int(counts.num_regions[0, 0]),
         num_pieces=int(counts.num_pieces[0, 0]),
         num_settled=int(counts.num_settled[0, 0]),
-        start=first,
-        end=last.reshape(first.shape),
+        start=start,
+        end=end.reshape(start.shape),
         _subdivision=subdivision,
     )
 
@@ -194,7 +200,7 @@ def on_lines(
         TypeError: As `on_line`.
         ValueError: As `on_line`; or if there are not as many ends as starts, or none.
     """
-    first, last = _array(starts), _array(ends)
+    first, last = point(starts), point(ends)
     if input_shape is None:
         input_shape = first.shape[-1:]
     layers = read(network, input_shape)
@@ -217,11 +223,11 @@ def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarra
     return parameters
 
 
-def _array(points: Point) -> Float[np.ndarray, "..."]:
+def point(coordinates: Point) -> Float[np.ndarray, "..."]:
     """Coordinates in float64; a lone number has one coordinate."""
-    if isinstance(points, Tensor):
-        points = points.detach().to("cpu", torch.float64).numpy()
-    return np.array(points, dtype=np.float64, ndmin=1)
+    if isinstance(coordinates, Tensor):
+        coordinates = coordinates.detach().to("cpu", torch.float64).numpy()
+    return np.array(coordinates, dtype=np.float64, ndmin=1)
 
 
 def _segments(
