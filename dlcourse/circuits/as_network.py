@@ -40,7 +40,8 @@ def to_threshold_network(circuit: Circuit, num_bits: int, *, dtype: torch.dtype 
     modules: list[nn.Module] = []
     for layer in _layers(circuit, num_bits):
         linear = nn.Linear(layer.weight.shape[1], layer.weight.shape[0], dtype=dtype)
-        modules += [_set_(linear, layer), Threshold()]
+        _set_(linear, layer)
+        modules += [linear, Threshold()]
     return nn.Sequential(*modules[:-1])  # the output is affine
 
 
@@ -118,12 +119,12 @@ class _Layer:
     bias: Float64[Tensor, " out"]
 
 
-def _set_(linear: nn.Module, layer: _Layer) -> nn.Module:
+def _set_(linear: nn.Module, layer: _Layer) -> None:
     """Writes a layer's numbers into a module."""
+    assert isinstance(linear, nn.Linear)
     with torch.no_grad():
         linear.weight.copy_(layer.weight)
         linear.bias.copy_(layer.bias)
-    return linear
 
 
 def _layers(circuit: Circuit, num_bits: int) -> list[_Layer]:

@@ -96,7 +96,7 @@ def best_blocks(num_bits: int, depth: int) -> Block:
 
 def num_block_gates(block: Block) -> int:
     """The number of AND and OR gates, without building the circuit."""
-    own = 2 ** len(block.parts) if block.merged else 2 ** (len(block.parts) - 1) + 1
+    own = _num_own_gates(len(block.parts), block.merged)
     return own + sum(num_block_gates(part) for part in block.parts if isinstance(part, Block))
 
 
@@ -137,6 +137,11 @@ def block_parity(block: Block) -> Circuit:
     return or_(*layer(block, 1, Kind.or_))
 
 
+def _num_own_gates(num_parts: int, merged: bool) -> int:
+    """The gates of a block without those of the blocks in it."""
+    return int(2**num_parts if merged else 2 ** (num_parts - 1) + 1)
+
+
 def _factorisations(number: int, num_factors: int) -> Iterator[list[int]]:
     """All ways to write a number as a product of so many factors of at least 2, in any order."""
     if num_factors == 0:
@@ -167,7 +172,7 @@ def _cheapest(num_bits: int, level: int, merged: bool | None = None) -> _Plan:
     below = level - (1 if merged else 2)
     best: _Plan | None = None
     for num_parts in range(2, num_bits + 1):
-        own = 2**num_parts if merged else 2 ** (num_parts - 1) + 1
+        own = _num_own_gates(num_parts, merged)
         if best is not None and own >= best.num_gates:
             break
         if below or num_parts == num_bits:  # with no level below, each part is one bit

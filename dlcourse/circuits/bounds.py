@@ -17,7 +17,7 @@ def depth_2_gates(num_bits: int) -> int:
     Source: slide "Lower Bound (Hastad, 1986)"; for the proof see `parity.parity_dnf`.
     """
     _check_at_least("num_bits", num_bits, 2)
-    return 2 ** (num_bits - 1) + 1
+    return int(2 ** (num_bits - 1) + 1)
 
 
 def fan_in_2_gates(num_bits: int, *, count_nots: bool) -> int:
@@ -27,8 +27,8 @@ def fan_in_2_gates(num_bits: int, *, count_nots: bool) -> int:
         num_bits: Number d of inputs.
         count_nots: Whether NOTs count. `parity.without_xor(..., one_not=True)` attains both numbers.
 
-    Source: Schnorr 1974, Zwei lineare untere Schranken für die Komplexität Boolescher Funktionen; Red'kin 1973, Proof of
-    minimality of circuits consisting of functional elements.
+    Source: Schnorr 1974, Zwei lineare untere Schranken für die Komplexität Boolescher Funktionen; Red'kin 1973, Proof
+    of minimality of circuits consisting of functional elements.
     """
     _check_at_least("num_bits", num_bits, 1)
     return (4 if count_nots else 3) * (num_bits - 1)
@@ -69,7 +69,7 @@ def hastad_exponent(num_bits: int, depth: int) -> float:
     _check_at_least("num_bits", num_bits, 2)
     _check_at_least("depth", depth, 2)
     power = (math.log2(num_bits) - depth * math.log2(10)) / (depth - 1)
-    return 2.0**power
+    return math.exp2(power)
 
 
 def hastad_is_vacuous(num_bits: int, depth: int) -> bool:
@@ -124,7 +124,7 @@ def upper_bound(num_bits: int, depth: int) -> int:
 
 
 def necessary_depth(num_bits: int, num_gates: int) -> int:
-    """The smallest depth at which Håstad's bound does not exclude so many gates: a lower bound of the lecture's k_min(d).
+    """The smallest depth at which Håstad's bound does not exclude so many gates: k_min(d) is at least that.
 
     Subject to the same condition on d as `hastad_exponent`; 2, which says nothing, for any d within reach of a machine.
 
@@ -142,7 +142,7 @@ def necessary_depth(num_bits: int, num_gates: int) -> int:
 
 
 def sufficient_depth(num_bits: int, num_gates: int) -> int:
-    """The smallest depth at which `upper_bound` comes to so many gates: an upper bound of the lecture's k_min(d).
+    """The smallest depth at which `upper_bound` comes to so many gates: k_min(d) is at most that.
 
     Args:
         num_bits: Number d of inputs, at least 2.
@@ -158,9 +158,8 @@ def sufficient_depth(num_bits: int, num_gates: int) -> int:
     for depth in range(2, deepest + 1):
         if _block_size(num_bits, depth) <= num_gates.bit_length() and upper_bound(num_bits, depth) <= num_gates:
             return depth
-    raise ValueError(
-        f"num_gates must be at least {upper_bound(num_bits, deepest)} for {num_bits} bits, got {num_gates}"
-    )
+    fewest = upper_bound(num_bits, deepest)
+    raise ValueError(f"num_gates must be at least {fewest} for {num_bits} bits, got {num_gates}")
 
 
 def threshold_depth(num_bits: int, constant: float = 0.0) -> float:

@@ -11,14 +11,12 @@ from jaxtyping import Bool, Integer, UInt64
 from dlcourse.circuits.circuit import Circuit, Kind, input_indices, sub_circuits, xor
 
 MAX_BITS = 32
-"""More inputs than this have too many rows to go through: 2^32 rows are 2^26 words a gate, minutes for a small circuit."""
+"""More inputs than this have too many rows to go through: 2^32 rows are 2^26 words a gate, minutes for a circuit."""
 
 MAX_BYTES = 2**24
 """Memory for the values of a circuit's gates; beyond it the rows are gone through in chunks."""
 
 OPERATIONS = {Kind.not_: np.invert, Kind.and_: np.bitwise_and, Kind.or_: np.bitwise_or, Kind.xor: np.bitwise_xor}
-CONSTANTS = {Kind.or_: [np.bitwise_xor], Kind.and_: [np.bitwise_xor, np.invert]}
-"""An OR of nothing is 0: whatever was there, XOR itself; an AND of nothing is 1, the negation of that."""
 ALL_ONES = np.uint64(2**64 - 1)
 # Bit r of word p is bit p of the number r: the six inputs that change within a word.
 WITHIN_A_WORD = np.array([sum(1 << row for row in range(64) if row >> p & 1) for p in range(6)], dtype=np.uint64)
@@ -153,9 +151,9 @@ class _Program:
             if gate.parts:
                 steps.append((OPERATIONS[gate.kind], tuple(sources), target))
             else:
-                steps.extend(
-                    (operation, (target, target)[: operation.nin], target) for operation in CONSTANTS[gate.kind]
-                )
+                steps.append((np.bitwise_xor, (target, target), target))  # 0, whatever was there
+                if gate.kind is Kind.and_:
+                    steps.append((np.invert, (target,), target))
             begun[gate] += len(needed)
             if begun[gate] == len(gate.parts):
                 waiting.pop()
