@@ -38,7 +38,7 @@ def fewest_gates_by_brute_force(num_bits: int, most: int) -> int:
         return [value for f in functions for value in (f, everything ^ f)]
 
     reached = {frozenset(min(f, everything ^ f) for f in inputs)}
-    for num_gates in range(1, most + 1):
+    for num_ands in range(1, most + 1):
         for functions in reached:
             for target in (parity, everything ^ parity):
                 implied = everything  # the smallest function that an AND of some of these can be above the target
@@ -46,7 +46,7 @@ def fewest_gates_by_brute_force(num_bits: int, most: int) -> int:
                     if target & ~literal == 0:
                         implied &= literal
                 if implied == target:
-                    return num_gates
+                    return num_ands
         larger = set()
         for functions in reached:
             products = {everything}
@@ -135,7 +135,7 @@ class TestThreshold:
         # d - 1 = 2^4, 2^8, 2^16: 4/2, 8/3, 16/4; with the constant 2: 4/(2 + 2)
         assert threshold_depth(17) == 2 and threshold_depth(65_537) == 4
         assert threshold_depth(257) == pytest.approx(8 / 3, rel=1e-15)
-        assert threshold_depth(17, constant=2) == 1
+        assert threshold_depth(17, constant=2.0) == 1
         assert threshold_depth(4) > threshold_depth(16)  # it means nothing for few bits
 
     @pytest.mark.parametrize("num_bits", [16, 10**3, 10**6, 10**12, 10**30, 10**100])
@@ -165,4 +165,4 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="num_bits must be at least 4, got 3"):
         threshold_depth(3)
     with pytest.raises(ValueError, match=r"constant must be above -2 for 17 bits, got -2"):
-        threshold_depth(17, constant=-2)
+        threshold_depth(17, constant=-2.0)

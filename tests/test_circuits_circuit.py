@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_circuits import circuits, value
+from random_circuits import Plan, plans, value
 
 from dlcourse.circuits import (
     Circuit,
@@ -117,7 +117,7 @@ def test_deeper_than_python() -> None:
 
 @given(st.data())
 def test_formula_and_circuit_agree(data: st.DataObject) -> None:
-    circuit = data.draw(circuits(4))
+    circuit = data.draw(plans(4)).build()
     text = formula(circuit)
     # hypothesis likes small circuits; a shared one can have a formula too long to be worth the time
     if len(text) < 2000:
@@ -125,8 +125,9 @@ def test_formula_and_circuit_agree(data: st.DataObject) -> None:
         assert num_leaves(circuit) == text.count("x")
 
 
-@given(circuits(5, max_gates=20))
-def test_parts_come_before_what_they_feed(circuit: Circuit) -> None:
+@given(plans(5, max_gates=20))
+def test_parts_come_before_what_they_feed(plan: Plan) -> None:
+    circuit = plan.build()
     order = list(sub_circuits(circuit))
     assert order[-1] is circuit and len(set(order)) == len(order)
     for place, each in enumerate(order):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, PathPatch
-from random_circuits import circuits
+from random_circuits import Plan, plans
 
 from dlcourse.circuits import (
     Circuit,
@@ -53,8 +53,9 @@ def bodies(axes: Axes) -> list[tuple[float, float, float, float]]:
 
 
 @settings(max_examples=30)
-@given(circuits(4))
-def test_any_circuit(circuit: Circuit) -> None:
+@given(plans(4))
+def test_any_circuit(plan: Plan) -> None:
+    circuit = plan.build()
     axes = draw(circuit, Figure().add_subplot())
     gates = Counter(each.kind for each in sub_circuits(circuit) if each.parts and each.kind is not Kind.not_)
     assert all(texts(axes)[str(kind)] == gates[kind] for kind in FILLS)

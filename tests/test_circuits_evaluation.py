@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_circuits import circuits, value
+from random_circuits import Plan, plans, value
 
 from dlcourse.circuits import (
-    Circuit,
     and_,
     counterexample,
     equivalent,
@@ -52,7 +51,7 @@ def test_constants() -> None:
 @given(st.data())
 def test_every_input_at_once_as_one_by_one(data: st.DataObject) -> None:
     num_bits = data.draw(st.integers(1, 8))
-    circuit = data.draw(circuits(num_bits, max_gates=15))
+    circuit = data.draw(plans(num_bits, max_gates=15)).build()
     rows = list(product([0, 1], repeat=num_bits))
     expected = [value(circuit, row) for row in rows]
     assert truth_table(circuit, range(1, num_bits + 1)).tolist() == expected
@@ -61,7 +60,7 @@ def test_every_input_at_once_as_one_by_one(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_in_chunks(data: st.DataObject) -> None:
-    circuit = data.draw(circuits(10))
+    circuit = data.draw(plans(10)).build()
     indices = range(1, 11)
     whole = truth_table(circuit, indices)
     with pytest.MonkeyPatch.context() as patch:
@@ -69,8 +68,9 @@ def test_in_chunks(data: st.DataObject) -> None:
         assert np.array_equal(truth_table(circuit, indices), whole)
 
 
-@given(circuits(8), circuits(8))
-def test_counterexample(one: Circuit, other: Circuit) -> None:
+@given(plans(8), plans(8))
+def test_counterexample(first: Plan, second: Plan) -> None:
+    one, other = first.build(), second.build()
     indices = sorted({*input_indices(one), *input_indices(other)})
     found = counterexample(one, other)
     for row in product([0, 1], repeat=len(indices)):

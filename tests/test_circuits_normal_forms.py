@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_circuits import circuits, value
+from random_circuits import Plan, plans, value
 
 from dlcourse.circuits import (
     Circuit,
@@ -40,7 +40,7 @@ def is_normal_form(circuit: Circuit, outer: Kind, inner: Kind) -> bool:
 @given(st.data())
 def test_any_circuit_in_depth_2(data: st.DataObject) -> None:
     num_bits = data.draw(st.integers(1, 6))
-    circuit = data.draw(circuits(num_bits))
+    circuit = data.draw(plans(num_bits)).build()
     for minimised in (False, True):
         dnf, cnf = to_dnf(circuit, minimised=minimised), to_cnf(circuit, minimised=minimised)
         assert is_normal_form(dnf, Kind.or_, Kind.and_) and is_normal_form(cnf, Kind.and_, Kind.or_)
@@ -111,8 +111,9 @@ def test_all_functions_of_three_bits_against_brute_force() -> None:
 
 
 @settings(max_examples=20)
-@given(circuits(4))
-def test_no_term_and_no_literal_can_be_left_out(circuit: Circuit) -> None:
+@given(plans(4))
+def test_no_term_and_no_literal_can_be_left_out(plan: Plan) -> None:
+    circuit = plan.build()
     terms = minimise(circuit).terms
     rows = list(product([0, 1], repeat=4))
 
