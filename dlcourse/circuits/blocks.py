@@ -68,6 +68,8 @@ def best_sizes(num_bits: int, depth: int) -> list[int]:
 def best_blocks(num_bits: int, depth: int) -> Block:
     """The blocks with the fewest gates among all: of any sizes, equal or not, merged or not (dynamic programming).
 
+    Among circuits of equally few gates, one of the least depth.
+
     Args:
         num_bits: Number d of inputs, at least 2.
         depth: The most that the circuit may have, NOTs not counted, at least 2.
@@ -91,7 +93,10 @@ def best_blocks(num_bits: int, depth: int) -> Block:
             first += size
         return Block(tuple(parts), plan.merged)
 
-    return laid_out(_cheapest(num_bits, depth, merged=False), depth, 1)
+    plan = _cheapest(num_bits, depth, merged=False)
+    while depth > 2 and _cheapest(num_bits, depth - 1, merged=False).num_gates == plan.num_gates:
+        depth, plan = depth - 1, _cheapest(num_bits, depth - 1, merged=False)
+    return laid_out(plan, depth, 1)
 
 
 def num_block_gates(block: Block) -> int:

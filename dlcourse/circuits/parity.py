@@ -40,7 +40,7 @@ def without_xor(circuit: Circuit, *, one_not: bool = False) -> Circuit:
         one_not: a ⊕ b = (a ∨ b) ∧ ¬(a ∧ b) instead, with one NOT in place of two.
 
     Of gates with two inputs, 3 (d - 1) are the fewest for parity if NOTs are free (Schnorr 1974), and 4 (d - 1) if they
-    count (Red'kin 1973); `one_not` attains both. Gates of more inputs need fewer: see `bounds.fewest_gates`.
+    count (Red'kin 1973); `one_not` attains both. Gates of more inputs need fewer: see `bounds.any_depth_lower_bound`.
 
     Source: slide "Parity Circuits", "An implementation of the same parity circuit using AND, OR and NOT".
     """
