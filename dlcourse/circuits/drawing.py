@@ -17,7 +17,8 @@ from dlcourse.circuits.circuit import Circuit, Kind, sub_circuits
 INK, FILLS = "#222222", {Kind.and_: "#dbe9f6", Kind.or_: "#fdebd0", Kind.xor: "#e3f1e0"}
 GATE_WIDTH, BUBBLE, BACK = 0.9, 0.075, 0.14
 """Sizes in units of the distance of two inputs: a gate, a NOT's radius, how far an OR's back bends in."""
-PIN_DISTANCE, TRACK_DISTANCE = 0.22, 0.22
+PIN_DISTANCE, TRACK_DISTANCE, PASSING = 0.22, 0.22, 0.35
+"""How far apart a gate's inputs lie, and upright wires, and wires that pass a column of gates."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +95,20 @@ def _heights(columns: dict[Circuit, int], wires: dict[Circuit, list[_Wire]]) -> 
         for number in range(max(columns.values()) + 1)
     ]
     members[0].sort(key=lambda value: value.index)
-    sizes = [
-        [_size(wires[v]) if columns[v] == number else 0.35 for v in column] for number, column in enumerate(members)
-    ]
-    tallest = max(sum(column) for column in sizes)
+
+    def room(value: Circuit, number: int) -> float:
+        """What a gate, an input or a wire that passes takes in a column."""
+        return _size(wires[value]) if columns[value] == number else PASSING
+
+    tallest = max(sum(room(value, number) for value in column) for number, column in enumerate(members))
     heights = [{v: -tallest * (i + 0.5) / len(members[0]) for i, v in enumerate(members[0])}]
     for number in range(1, len(members)):
-        before = heights[-1]
-        wanted = {
-            v: float(np.mean([before[w.source] for w in wires[v]] or [-tallest / 2]))
-            if columns[v] == number
-            else before[v]
-            for v in members[number]
-        }
+        before, wanted = heights[-1], dict[Circuit, float]()
+        for value in members[number]:
+            sources = [wire.source for wire in wires[value]] if columns[value] == number else [value]
+            wanted[value] = float(np.mean([before[each] for each in sources] or [-tallest / 2]))
         order = sorted(members[number], key=lambda v: -wanted[v])
-        size = [_size(wires[v]) if columns[v] == number else 0.35 for v in order]
-        placed = _apart([-wanted[v] for v in order], size)
+        placed = _apart([-wanted[v] for v in order], [room(v, number) for v in order])
         heights.append({v: -y for v, y in zip(order, placed, strict=True)})
     return heights
 
@@ -149,7 +148,6 @@ def _draw_wires(
         value: [ahead[value]] for value in here if value in ahead and value not in gates
     }
     for gate, its_wires in gates.items():
-        # Sources that lie higher come in higher, so that wires cross less.
         for wire, y in zip(its_wires, _pins(its_wires, ahead[gate]), strict=True):
             ends.setdefault(wire.source, []).append(y)
     tracks: list[list[tuple[float, float]]] = []  # the stretches that are taken on each
