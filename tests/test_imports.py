@@ -14,7 +14,7 @@ PACKAGE = Path(dlcourse.__file__).parent
 # From the ground up; what stands on one line may import each other only within a room.
 FLOORS = [
     ["streams", "flat", "losses", "networks"],
-    ["layerwise", "tasks"],
+    ["layerwise", "tasks", "circuits"],
     ["training", "pieces"],
     ["recording"],
     ["config", "checkpoints", "run_stack", "runs", "results"],

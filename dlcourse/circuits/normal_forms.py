@@ -1,0 +1,219 @@
+"""Any circuit as a shallow one of depth 2: an OR of ANDs, or an AND of ORs, of inputs and their negations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from dlcourse.circuits.circuit import Circuit, Kind, and_, input_indices, not_, or_
+from dlcourse.circuits.evaluation import truth_table
+
+MAX_BITS = 20
+"""A normal form can have 2^d terms; these many are a million."""
+
+MAX_MINIMISED_BITS = 10
+"""There are 3^d products of literals to go through, and far more ways to choose among them."""
+
+MAX_STEPS = 20_000
+"""Choices that the search for the smallest cover makes before it gives up and keeps the best found."""
+
+Term = dict[int, int]
+"""A product of literals: the bit that it wants of each input x_i, by its index i."""
+
+
+@dataclass(frozen=True)
+class Minimised:
+    """The terms of a minimised normal form.
+
+    Attributes:
+        terms: Products whose OR is the function; none can be left out, and no literal of any.
+        is_smallest: Whether it is proved that no fewer terms do, and no fewer literals in as many terms.
+    """
+
+    terms: list[Term]
+    is_smallest: bool
+
+
+def to_dnf(circuit: Circuit, *, minimised: bool = False) -> Circuit:
+    """The disjunctive normal form: an OR of ANDs of the inputs and their negations, of depth at most 2.
+
+    Args:
+        circuit: Any circuit.
+        minimised: Few terms of few literals, see `minimise`, instead of one term of all d literals for each input on
+            which the circuit is 1. The 2^(d-1) terms of parity cannot be fewer.
+
+    Raises:
+        ValueError: If more than `MAX_BITS` inputs occur, or `MAX_MINIMISED_BITS` if minimised.
+
+    Source: slide "Parity Circuits", "Any logical formula can be expressed as an OR of ANDs of the inputs and their
+    negations" and "Any logical circuit can be re-implemented in shallow mode (i.e. with depth 2)".
+    """
+    terms = minimise(circuit).terms if minimised else all_terms(circuit)
+    return or_(*(and_(*(_literal(index, bit) for index, bit in term.items())) for term in terms))
+
+
+def to_cnf(circuit: Circuit, *, minimised: bool = False) -> Circuit:
+    """The conjunctive normal form: an AND of ORs of the inputs and their negations, of depth at most 2.
+
+    It is the negation of the disjunctive normal form of the negation.
+
+    Args:
+        circuit: Any circuit.
+        minimised: As in `to_dnf`.
+
+    Raises:
+        ValueError: As in `to_dnf`.
+    """
+    opposite = not_(circuit)
+    terms = minimise(opposite).terms if minimised else all_terms(opposite)
+    return and_(*(or_(*(_literal(index, 1 - bit) for index, bit in term.items())) for term in terms))
+
+
+def all_terms(circuit: Circuit) -> list[Term]:
+    """One term of all literals for each input on which the circuit is 1, counting up in binary.
+
+    Raises:
+        ValueError: If more than `MAX_BITS` inputs occur.
+    """
+    indices = _indices(circuit, MAX_BITS)
+    rows = np.flatnonzero(truth_table(circuit, indices))
+    bits = rows[:, None] >> np.arange(len(indices))[::-1] & 1
+    return [dict(zip(indices, row, strict=True)) for row in bits.tolist()]
+
+
+def minimise(circuit: Circuit) -> Minimised:
+    """The fewest terms, and among these the fewest literals, whose OR is the circuit's function.
+
+    First all prime implicants (Quine and McCluskey), then a smallest choice of them that covers every 1 of the truth
+    table. Exact where the search for it ends within `MAX_STEPS`; `is_smallest` says so.
+
+    Raises:
+        ValueError: If more than `MAX_MINIMISED_BITS` inputs occur.
+
+    Source: Quine 1952, The Problem of Simplifying Truth Functions; McCluskey 1956.
+    Cost: 3^d for the prime implicants; the cover is a search whose cost cannot be told in advance, hence its end.
+    """
+    indices = _indices(circuit, MAX_MINIMISED_BITS)
+    table = truth_table(circuit, indices)
+    primes = np.argwhere(prime_implicants(table))
+    rows = np.flatnonzero(table)
+    bits = rows[:, None] >> np.arange(len(indices))[::-1] & 1
+    covers = ((primes[:, None] == bits) | (primes[:, None] == 2)).all(-1)
+    num_literals = (primes != 2).sum(-1)
+    chosen, is_smallest = smallest_cover(covers, num_literals.tolist())
+    terms = [{i: bit for i, bit in zip(indices, primes[p].tolist(), strict=True) if bit != 2} for p in chosen]
+    return Minimised(terms, is_smallest)
+
+
+def prime_implicants(table: Bool[np.ndarray, " rows"]) -> Bool[np.ndarray, "..."]:
+    """Which products of literals imply the function, while no shorter part of them does.
+
+    Args:
+        table: The function's values, as from `truth_table`.
+
+    Returns:
+        An array of d axes of length 3: along each, the input is wanted 0, wanted 1, or does not occur.
+    """
+    num_bits = len(table).bit_length() - 1
+    implies = table.reshape((2,) * num_bits)
+    for axis in range(num_bits):  # without this input, the product has to imply the function for both its values
+        implies = np.concatenate([implies, implies.all(axis, keepdims=True)], axis)
+    prime = implies.copy()
+    for axis in range(num_bits):
+        wanted = np.moveaxis(prime, axis, 0)[:2]
+        wanted &= ~np.moveaxis(implies, axis, 0)[2]
+    return prime
+
+
+def smallest_cover(
+    covers: Bool[np.ndarray, "sets items"], costs: list[int], max_steps: int = MAX_STEPS
+) -> tuple[list[int], bool]:
+    """The fewest sets, and among these choices the cheapest, that together have every item (branch and bound).
+
+    Args:
+        covers: Which set has which item; every item must be in one.
+        costs: What each set adds, at least 0, where as many sets do.
+        max_steps: After so many choices the best cover found so far has to do.
+
+    Returns:
+        The sets, rising, and whether it is proved that there is no better choice. None of them can be left out.
+    """
+    num_sets, num_items = covers.shape
+    weights = [1 + num_items * max(costs, default=0) + cost for cost in costs]  # one set less outweighs all costs
+    items_of = [_mask(row) for row in covers]
+    sets_of = [_mask(column) for column in covers.T]
+    order = sorted(range(num_items), key=lambda item: sets_of[item].bit_count())
+    best = _greedy_cover(items_of, weights, (1 << num_items) - 1)
+    best_weight = sum(weights[each] for each in best)
+    steps = 0
+
+    def search(chosen: list[int], weight: int, uncovered: int, banned: int) -> None:
+        """All covers that have the chosen sets and none that is banned, unless they cannot be better than the best."""
+        nonlocal best, best_weight, steps
+        if not uncovered:
+            if weight < best_weight:
+                best, best_weight = chosen, weight
+            return
+        # Items of which no set has two need a set each.
+        bound, apart, narrowest, fewest = weight, 0, 0, num_sets + 1
+        for item in order:
+            if uncovered >> item & 1:
+                able = sets_of[item] & ~banned
+                if not able:
+                    return
+                if able.bit_count() < fewest:
+                    narrowest, fewest = able, able.bit_count()
+                if not able & apart:
+                    apart |= able
+                    bound += min(weights[each] for each in _members(able))
+        if bound >= best_weight:
+            return
+        by_gain = sorted(_members(narrowest), key=lambda each: -(items_of[each] & uncovered).bit_count())
+        for each in by_gain:
+            steps += 1
+            if steps > max_steps:
+                return
+            search([*chosen, each], weight + weights[each], uncovered & ~items_of[each], banned)
+            banned |= 1 << each
+
+    search([], 0, (1 << num_items) - 1, 0)
+    return sorted(best), steps <= max_steps
+
+
+def _greedy_cover(items_of: list[int], weights: list[int], uncovered: int) -> list[int]:
+    """A cover that takes the set with the most items to come, then leaves out what turned out superfluous."""
+    chosen: list[int] = []
+    while uncovered:
+        chosen.append(max(range(len(items_of)), key=lambda i: ((items_of[i] & uncovered).bit_count(), -weights[i])))
+        uncovered &= ~items_of[chosen[-1]]
+    for each in list(chosen):
+        others = 0
+        for other in chosen:
+            others |= items_of[other] if other != each else 0
+        if not items_of[each] & ~others:
+            chosen.remove(each)
+    return chosen
+
+
+def _mask(members: Bool[np.ndarray, " n"]) -> int:
+    """A set as the bits of an integer."""
+    return int.from_bytes(np.packbits(members, bitorder="little").tobytes(), "little")
+
+
+def _members(mask: int) -> list[int]:
+    """The set of which this is the mask."""
+    return [i for i in range(mask.bit_length()) if mask >> i & 1]
+
+
+def _indices(circuit: Circuit, most: int) -> list[int]:
+    """The inputs of a circuit that may have only so many."""
+    indices = input_indices(circuit)
+    if len(indices) > most:
+        raise ValueError(f"circuit must have at most {most} inputs, got {len(indices)}")
+    return indices
+
+
+def _literal(index: int, bit: int) -> Circuit:
+    """x_i for 1, its negation for 0."""
+    x = Circuit(Kind.input, (), index)
+    return x if bit else not_(x)

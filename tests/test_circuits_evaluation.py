@@ -1,0 +1,122 @@
+import tracemalloc
+from functools import reduce
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_circuits import Plan, plans, value
+
+from dlcourse.circuits import (
+    and_,
+    counterexample,
+    equivalent,
+    evaluate,
+    evaluation,
+    input_indices,
+    inputs,
+    or_,
+    truth_table,
+    xor,
+)
+
+
+def test_xor_table_of_the_slide() -> None:
+    x1, x2 = inputs(2)
+    assert truth_table(x1 ^ x2).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("bits", "y"), [([0, 1, 1, 0], 0), ([1, 1, 0, 1], 1)])
+def test_examples_of_the_slide(bits: list[int], y: int) -> None:
+    x1, x2, x3, x4 = inputs(4)
+    assert evaluate((x1 ^ x2) ^ (x3 ^ x4), np.array([bits])).tolist() == [y]
+
+
+def test_rows_count_up_with_the_first_bit_highest() -> None:
+    for num_bits in (1, 2, 6, 7, 9):
+        rows = list(product([False, True], repeat=num_bits))
+        for place, x in enumerate(inputs(num_bits)):
+            assert truth_table(x, range(1, num_bits + 1)).tolist() == [row[place] for row in rows]
+    x1, x2 = inputs(2)
+    assert truth_table(x1 & ~x2, [2, 1]).tolist() == [False, True, False, False]
+
+
+def test_constants() -> None:
+    assert truth_table(and_()).tolist() == [True] and truth_table(or_()).tolist() == [False]
+    assert truth_table(~or_(), [1, 2]).tolist() == [True] * 4
+    assert equivalent(xor(), or_()) and counterexample(and_(), or_()) == {}
+
+
+@given(st.data())
+def test_every_input_at_once_as_one_by_one(data: st.DataObject) -> None:
+    num_bits = data.draw(st.integers(1, 8))
+    circuit = data.draw(plans(num_bits, max_gates=15)).build()
+    rows = list(product([0, 1], repeat=num_bits))
+    expected = [value(circuit, row) for row in rows]
+    assert truth_table(circuit, range(1, num_bits + 1)).tolist() == expected
+    assert evaluate(circuit, np.array(rows)).tolist() == expected
+
+
+@given(st.data())
+def test_in_chunks(data: st.DataObject) -> None:
+    circuit = data.draw(plans(10)).build()
+    indices = range(1, 11)
+    whole = truth_table(circuit, indices)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "MAX_BYTES", data.draw(st.integers(1, 1500)))
+        assert np.array_equal(truth_table(circuit, indices), whole)
+
+
+@given(plans(8), plans(8))
+def test_counterexample(first: Plan, second: Plan) -> None:
+    one, other = first.build(), second.build()
+    indices = sorted({*input_indices(one), *input_indices(other)})
+    found = counterexample(one, other)
+    for row in product([0, 1], repeat=len(indices)):
+        bits = [0] * 8
+        for index, bit in zip(indices, row, strict=True):
+            bits[index - 1] = bit
+        if value(one, tuple(bits)) != value(other, tuple(bits)):
+            assert found == dict(zip(indices, row, strict=True))  # the first one
+            assert not equivalent(one, other)
+            return
+    assert found is None and equivalent(one, other)
+
+
+def test_a_single_difference_among_two_to_the_20() -> None:
+    x = inputs(20)
+    only = and_(*(each if place in (0, 3, 13, 19) else ~each for place, each in enumerate(x)))
+    assert counterexample(xor(*x), xor(*x) ^ only) == {i: int(i in (1, 4, 14, 20)) for i in range(1, 21)}
+
+
+def test_sixteen_million_rows_in_bounded_memory() -> None:
+    x = inputs(24)
+    chain = reduce(lambda a, b: (a & ~b) | (~a & b), x)
+    tracemalloc.start()
+    assert equivalent(chain, xor(*reversed(x)))
+    assert not equivalent(chain, xor(*x[1:]))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * evaluation.MAX_BYTES  # the 93 values of a chain for all rows at once: 195 MB
+
+
+def test_values_are_dropped_after_their_last_use() -> None:
+    x = inputs(9)
+    terms = [and_(*(each if row >> i & 1 else ~each for i, each in enumerate(x))) for row in range(2**9)]
+    bits = np.ones((2**14, 9), dtype=bool)
+    tracemalloc.start()
+    evaluate(or_(*terms), bits)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**21  # the terms' values alone would take 2^9 times 2^14 bytes
+
+
+def test_errors() -> None:
+    x = inputs(40)
+    with pytest.raises(ValueError, match=r"indices must include \[2\], which the circuit uses, got \[1\]"):
+        truth_table(x[0] & x[1], [1])
+    with pytest.raises(ValueError, match="indices must be at most 32 inputs to go through all their values, got 40"):
+        equivalent(xor(*x), or_(*x))
+    with pytest.raises(ValueError, match="bits must be 0 or 1, got 2"):
+        evaluate(x[0], np.array([[0], [2]]))
