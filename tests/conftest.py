@@ -12,6 +12,7 @@ from jaxtyping import install_import_hook
 # dlcourse.networks, because a checked `forward` can no longer be compiled, exported or traced.
 install_import_hook(
     [
+        "dlcourse.circuits",
         "dlcourse.layerwise",
         "dlcourse.losses",
         "dlcourse.pieces",
