@@ -82,6 +82,22 @@ def test_composition_is_hydras_own(hydra: Any, base: list[str]) -> None:
     assert {type(each[0]) for each in expected} == {dict, type}  # configurations and errors
 
 
+def test_composition_of_the_application_is_hydras_own_without_hydra(hydra: Any) -> None:
+    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    for overrides in [*SWEEPS, *SWEEPS]:
+        try:
+            expected = hydra.config_loader.load_sweep_config(master, list(overrides))
+        except HydraException as error:
+            with pytest.raises(type(error)):
+                fast.load_application_config(master, overrides)
+            continue
+        found = fast.load_application_config(master, overrides)
+        without_hydra = {key: value for key, value in OmegaConf.to_container(expected).items() if key != "hydra"}
+        assert OmegaConf.to_container(found) == without_hydra, overrides
+        assert OmegaConf.get_type(found.task) is OmegaConf.get_type(expected.task)
+
+
 def test_jobs_do_not_see_each_other(hydra: Any) -> None:
     master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -51,6 +51,7 @@ class StackLauncher(Launcher):
         """Runs all jobs and returns each one's headline metric."""
         from dlcourse import cli  # not above: Hydra imports this module in every application there is
 
+        setup_globals()
         workers = cli.to_workers(*self._options)
         jobs = [self._job(list(overrides)) for overrides in job_overrides]
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # sweepers write there afterwards
@@ -67,19 +68,7 @@ class StackLauncher(Launcher):
         from dlcourse import cli
 
         try:
-            return cli.to_run_config(_without_hydra(self._config_loader.load_sweep_config(self._config, overrides)))
+            return cli.to_run_config(self._config_loader.load_application_config(self._config, overrides))
         except cli.RefusedError as error:
             error.command = shlex.join(["dlcourse", *overrides])
             return error
-
-
-def _without_hydra(config: DictConfig) -> DictConfig:
-    """The application's part of a job's configuration."""
-    from hydra.core.utils import setup_globals
-    from omegaconf import OmegaConf, open_dict, read_write
-
-    setup_globals()
-    with read_write(config), open_dict(config):
-        del config["hydra"]
-    assert OmegaConf.is_dict(config)
-    return config

@@ -12,7 +12,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 
 class SweepConfigLoader(ConfigLoaderImpl):
@@ -21,17 +21,15 @@ class SweepConfigLoader(ConfigLoaderImpl):
     def __init__(self, search_path: ConfigSearchPath) -> None:
         super().__init__(search_path)
         self._parser = OverridesParser.create(config_loader=self)
+        self._parsed: dict[str, Override] = {}
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._without_hydra: dict[int, DictConfig] = {}  # by the identity of what was composed
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The configuration of one job: see `hydra.core.config_loader.ConfigLoader`."""
-        overrides = self._parser.parse_overrides(sweep_overrides)
-        self.validate_sweep_overrides_legal(overrides=overrides, run_mode=RunMode.RUN, from_shell=True)
-        of_values = [override for override in overrides if self._sets_a_value(override)]
-        choices = tuple(str(override.input_line) for override in overrides if override not in of_values)
-        if choices not in self._composed:
-            self._composed[choices] = super().load_sweep_config(master_config, list(choices))
-        config = copy.deepcopy(self._composed[choices])
+        overrides = self._parse(sweep_overrides)
+        composed, of_values = self._compose(master_config, overrides)
+        config = copy.deepcopy(composed)
         self._apply_overrides_to_config(of_values, config)
         of_application = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in of_application]
@@ -44,6 +42,35 @@ class SweepConfigLoader(ConfigLoaderImpl):
         )
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
+
+    def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """The same without `hydra`, which is most of a configuration, and takes most of the time."""
+        composed, of_values = self._compose(master_config, self._parse(sweep_overrides))
+        if id(composed) not in self._without_hydra:
+            application = copy.deepcopy(composed)
+            with read_write(application), open_dict(application):
+                del application["hydra"]
+            self._without_hydra[id(composed)] = application
+        config = copy.deepcopy(self._without_hydra[id(composed)])
+        self._apply_overrides_to_config(of_values, config)
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)
+        return config
+
+    def _parse(self, lines: list[str]) -> list[Override]:
+        """The overrides, checked; each text is parsed once (a grid of 300 jobs has some 20 of them)."""
+        new = [line for line in lines if line not in self._parsed]
+        self._parsed.update(zip(new, self._parser.parse_overrides(new), strict=True))
+        overrides = [self._parsed[line] for line in lines]
+        self.validate_sweep_overrides_legal(overrides=overrides, run_mode=RunMode.RUN, from_shell=True)
+        return overrides
+
+    def _compose(self, master_config: DictConfig, overrides: list[Override]) -> tuple[DictConfig, list[Override]]:
+        """What Hydra composes of the files that are chosen (not to be changed), and the overrides of values in it."""
+        of_values = [override for override in overrides if self._sets_a_value(override)]
+        choices = tuple(str(override.input_line) for override in overrides if override not in of_values)
+        if choices not in self._composed:
+            self._composed[choices] = super().load_sweep_config(master_config, list(choices))
+        return self._composed[choices], of_values
 
     def _sets_a_value(self, override: Override) -> bool:
         """Whether an override changes a value in the composed configuration, and not what it is composed of."""
