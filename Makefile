@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run tensorboard test lint format typecheck clean
+.PHONY: help run experiments tensorboard test lint format typecheck clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -13,6 +13,12 @@ help: ## show this list
 
 run: $(INSTALLED) ## the main job: depth against width on the zig-zag
 	$(BIN)/dlcourse -m experiment=depth_vs_width_zigzag
+
+# A sweep of which some runs failed (exit code 1) has said so, and has its results.
+experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figures (a quarter of an hour on two cores)
+	for settings in configs/experiment/*.yaml; do \
+		$(BIN)/dlcourse -m experiment=$$(basename $$settings .yaml) || [ $$? -eq 1 ] || exit 1; done
+	for report in experiments/*/report.py; do $(BIN)/python $$report || exit 1; done
 
 tensorboard: $(INSTALLED) ## look at everything in outputs/
 	$(BIN)/tensorboard --logdir outputs

@@ -1,5 +1,6 @@
 """What the pages in docs/ say, done as they say."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -26,3 +27,33 @@ def test_counting_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+def test_every_slide_has_code_that_exists_and_an_experiment() -> None:
+    rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$", (DOCS / "lecture.md").read_text(), re.MULTILINE)[1:]
+    assert len(rows) > 30
+    for slide, code, experiment in rows:
+        names = re.findall(r"`([\w.]+)`", code)
+        assert names, slide
+        for name in names:
+            if "=" not in name:
+                module, _, attribute = f"dlcourse.{name}".rpartition(".")
+                assert hasattr(importlib.import_module(module), attribute), name
+        assert re.search(r"\]\(\.\./experiments/\w+/README\.md\)", experiment), slide
+
+
+def test_every_experiment_has_its_page_and_is_in_the_table() -> None:
+    table = (DOCS / "lecture.md").read_text()
+    folders = [path.parent for path in (CONFIGS.parent / "experiments").glob("*/README.md")]
+    assert len(folders) > 10
+    for folder in folders:
+        if folder.name != "gallery":  # pictures only
+            assert f"experiments/{folder.name}/README.md" in table, folder.name
+        page = (folder / "README.md").read_text()
+        for word in ("Question", "Command", "Answer"):
+            assert f"**{word}" in page, (folder.name, word)
+        assert re.search(r"[Cc]ommit [0-9a-f]{7}", page), folder.name
+        for link in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert (folder / link).exists(), (folder.name, link)
+        for file in folder.iterdir():
+            assert file.suffix not in (".png", ".svg") or file.stat().st_size <= 200_000, file
