@@ -56,9 +56,8 @@ def slide_shallow_upper(in_features: int, width: int) -> int:
 def slide_deep_upper(depth: int) -> int:
     """The slide's 2^k for k hidden layers, of which it says p_max = O(2^k).
 
-    The slide slips: 5 layers of 10 units with one input make 161,051 > 32 pieces, and for any number of layers the
-    slide's own `slide_deep_lower` is above it by a factor that grows without bound. Right is `all_patterns`, 2^N with
-    N = k h units.
+    The slide slips: 5 layers of 10 units with one input make 161,051 > 32 pieces, and wherever (h / d)^d > 2 the slide's
+    own lower bound, `slide_deep_lower`, grows faster with k. Right is `all_patterns`, 2^N with N = k h units.
 
     Args:
         depth: k.
@@ -151,7 +150,7 @@ def most_on_line(widths: Sequence[int]) -> int:
 def serra_upper(in_features: int, widths: Sequence[int]) -> int:
     """sum over (j_1 ... j_k) of prod_l C(n_l, j_l), 0 <= j_l <= min{d, n_1 - j_1, ..., n_{l-1} - j_{l-1}, n_l}.
 
-    Where j_l units of a layer are off, its output has at most n_l - j_l dimensions, and later layers can cut no more.
+    Where units of a layer are off, its output has no more dimensions than the others, and later layers cut no more.
 
     Args:
         in_features: d.
@@ -187,7 +186,7 @@ def montufar_upper(in_features: int, widths: Sequence[int]) -> int:
     Raises:
         ValueError: If a size is below 1.
 
-    Source: Montufar 2017, Notes on the number of linear regions of deep neural networks, Proposition 3.
+    Source: Montufar 2017, Notes on the number of linear regions of deep neural networks.
     """
     _check(in_features, widths)
     return math.prod(
@@ -241,8 +240,7 @@ def hanin_rolnick(in_features: int, widths: Sequence[int]) -> float:
     Raises:
         ValueError: If a size is below 1.
 
-    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns, Theorem 5 and figures;
-    for lines Complexity of linear regions in deep networks, of the same year.
+    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns; for lines Complexity of linear regions in deep networks, of the same year.
     """
     _check(in_features, widths)
     return sum(widths) ** in_features / math.factorial(in_features)
