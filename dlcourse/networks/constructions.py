@@ -164,8 +164,8 @@ def arrangement(in_features: int, width: int, *, dtype: torch.dtype | None = Non
     Unit i bends where the polynomial p(t) = sum_j (-1)^j C(d, j) x_j t^(d - j), with x_0 = 1, has the root
     t_i = (2 i + 1) / 2^q. A polynomial of degree d is given by d roots and has no more: so any d of the hyperplanes
     meet in one point, no d + 1 do, and as x_j is the mean product of j roots, that point is inside of the cube.
-    The outputs' weights are +-2^-i and the numerators of t_i are odd: where some unit is on, no partial derivative is 0.
-    The units face to alternating sides, so that with more than d of them there is one on everywhere.
+    The units face to alternating sides, so that with more than d of them one at least is on, wherever one looks; and as
+    the outputs' weights are 2^-i and the numerators of t_i odd, no partial derivative is 0 where some unit is on.
 
     Regions: sum_{j <= d} C(width, j) in (0, 1)^d, as in the whole space, and as many linear pieces.
 
@@ -303,7 +303,7 @@ def alternating_points(num_points: int, *, dtype: torch.dtype | None = None) -> 
 
 
 def _saw(num_parts: int) -> MLP:
-    """[0, 1] folded into parts of one length, each mapped onto [0, 1], by as many units, all but the first in [0, 1]."""
+    """[0, 1] folded into parts of one length, each mapped onto [0, 1], by as many units; the first is on throughout."""
     shifts = [1.0, *(-float(i) for i in range(1, num_parts))]
     changes = [1.0, *(2.0 * (-1) ** i for i in range(1, num_parts))]
     return _network([([[float(num_parts)]] * num_parts, shifts), ([changes], [-1.0])], torch.float64)

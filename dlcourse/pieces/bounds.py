@@ -1,6 +1,7 @@
-"""How many linear regions a ReLU network can have, and does have at random: the formulas of the lecture and its sources.
+"""How many linear regions a ReLU network can have, and has at random: formulas of the lecture and of its sources.
 
-d is `in_features`, the dimension of the input; n_1 ... n_k are `widths`, the units of the hidden layers; N is their sum.
+d is `in_features`, the dimension of the input; n_1 ... n_k are `widths`, the units of the k hidden layers; N is their
+sum.
 The bounds are exact integers, for regions of the whole input space. Upper bounds are for activation regions, of which
 linear pieces are unions, and hold in any convex part of the space; a lower bound is a number that some network reaches.
 
@@ -50,14 +51,15 @@ def slide_shallow_upper(in_features: int, width: int) -> int:
     Source: slide "Depth and piecewise linear functions", one hidden layer.
     """
     _check(in_features, [width])
-    return width**in_features
+    bound: int = width**in_features
+    return bound
 
 
 def slide_deep_upper(depth: int) -> int:
     """The slide's 2^k for k hidden layers, of which it says p_max = O(2^k).
 
-    The slide slips: 5 layers of 10 units with one input make 161,051 > 32 pieces, and wherever (h / d)^d > 2 the slide's
-    own lower bound, `slide_deep_lower`, grows faster with k. Right is `all_patterns`, 2^N with N = k h units.
+    The slide slips: 5 layers of 10 units with one input make 161,051 > 32 pieces, and wherever (h / d)^d > 2 the
+    slide's own lower bound, `slide_deep_lower`, grows faster with k. Right is `all_patterns`, 2^N with N = k h units.
 
     Args:
         depth: k.
@@ -69,7 +71,8 @@ def slide_deep_upper(depth: int) -> int:
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}")
-    return 2**depth
+    bound: int = 2**depth
+    return bound
 
 
 def slide_deep_lower(in_features: int, width: int, depth: int) -> Fraction:
@@ -90,7 +93,8 @@ def slide_deep_lower(in_features: int, width: int, depth: int) -> Fraction:
     asymptotic form of the lower bound for rectifier networks.
     """
     _check(in_features, [width] * depth)
-    return Fraction(width, in_features) ** ((depth - 1) * in_features) * width**in_features
+    growth: Fraction = Fraction(width, in_features) ** ((depth - 1) * in_features) * width**in_features
+    return growth
 
 
 def montufar_lower(in_features: int, widths: Sequence[int]) -> int:
@@ -107,7 +111,7 @@ def montufar_lower(in_features: int, widths: Sequence[int]) -> int:
     bound for rectifier networks (there n_k >= d, too).
     """
     _check(in_features, widths, in_features)
-    folds = math.prod((width // in_features) ** in_features for width in widths[:-1])
+    folds: int = math.prod((width // in_features) ** in_features for width in widths[:-1])
     return folds * _hyperplanes(in_features, widths[-1])
 
 
@@ -125,7 +129,7 @@ def serra_lower(in_features: int, widths: Sequence[int]) -> int:
     lower bound (there n_k >= 3 d, too).
     """
     _check(in_features, widths, 3 * in_features)
-    folds = math.prod((width // in_features + 1) ** in_features for width in widths[:-1])
+    folds: int = math.prod((width // in_features + 1) ** in_features for width in widths[:-1])
     return folds * _hyperplanes(in_features, widths[-1])
 
 
@@ -189,9 +193,7 @@ def montufar_upper(in_features: int, widths: Sequence[int]) -> int:
     Source: Montufar 2017, Notes on the number of linear regions of deep neural networks.
     """
     _check(in_features, widths)
-    return math.prod(
-        _hyperplanes(min([in_features, *widths[:layer]]), width) for layer, width in enumerate(widths)
-    )
+    return math.prod(_hyperplanes(min([in_features, *widths[:layer]]), width) for layer, width in enumerate(widths))
 
 
 def raghu_upper(in_features: int, widths: Sequence[int]) -> int:
@@ -223,7 +225,8 @@ def all_patterns(widths: Sequence[int]) -> int:
     Source: what the slide "Depth and piecewise linear functions" must mean by O(2^k); see `slide_deep_upper`.
     """
     _check(1, widths)
-    return 2 ** sum(widths)
+    patterns: int = 2 ** sum(widths)
+    return patterns
 
 
 def hanin_rolnick(in_features: int, widths: Sequence[int]) -> float:
@@ -240,14 +243,16 @@ def hanin_rolnick(in_features: int, widths: Sequence[int]) -> float:
     Raises:
         ValueError: If a size is below 1.
 
-    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns; for lines Complexity of linear regions in deep networks, of the same year.
+    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns; for lines
+    Complexity of linear regions in deep networks, of the same year.
     """
     _check(in_features, widths)
-    return sum(widths) ** in_features / math.factorial(in_features)
+    num_regions: float = sum(widths) ** in_features / math.factorial(in_features)
+    return num_regions
 
 
 def alternating_points_error(num_points: int, width: int, depth: int) -> Fraction:
-    """The least share of Telgarsky's points that a network of h units a layer gets wrong: (n - 4 (2 h)^k) / (3 n), or 0.
+    """(n - 4 (2 h)^k) / (3 n), or 0: the least share of Telgarsky's points that k layers of h units get wrong.
 
     A point counts as 1 where the network is at least 1/2. A function of t pieces crosses 1/2 at most 2 t times, and
     between two crossings at least a third of three or more alternating points are wrong: (n - 4 t) / (3 n); a network
