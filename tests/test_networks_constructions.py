@@ -305,6 +305,8 @@ def test_what_float32_cannot_hold_is_refused() -> None:
         (lambda: nested_zigzags([3, 2]), r"widths must be at least 3 in layer 2, got \[3, 2\]"),
         (lambda: arrangement(0, 3), "in_features must be at least 1, got 0"),
         (lambda: arrangement(2, 0), r"widths must be at least 1 in layer 1, got \[0\]"),
+        (lambda: arrangement(10, 50), "floats cannot hold the weights of 50 hyperplanes in 10 dimensions exactly"),
+        (lambda: zigzag(3, 0.1), "dtype must hold every weight exactly, got torch.float32"),
         (lambda: montufar(3, [4, 2, 5]), r"widths must be at least 3 in layer 2, got \[4, 2, 5\]"),
         (lambda: serra(2, [5, 5]), r"widths must be at least 6 in layer 1, got \[5, 5\]"),
         (lambda: square(0), "depth must be at least 1, got 0"),

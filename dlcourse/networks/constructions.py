@@ -1,11 +1,12 @@
 """Networks with weights set by hand, whose linear pieces are known: tents, zig-zags, folded arrangements, x^2.
 
-Each is an ordinary `MLP`. The weights are sums of a few powers of two, so that floats hold them exactly and the stated
+Each is an ordinary `MLP`. Weights are fractions with powers of two below, which floats hold exactly, so that the stated
 numbers of pieces are those of the stored networks; the docstrings say where that ends.
 """
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -118,12 +119,12 @@ def zigzag(width: int, height: float = 1.0, *, dtype: torch.dtype | None = None)
     Pieces: width + 1, on the domain and on the whole line alike.
 
     Args:
-        width: Number of units, at least 3. (No two units make three pieces that can be nested.)
+        width: Number of units, at least 3: two units do not make three pieces of full height.
         height: Of the peaks.
         dtype: Of the parameters.
 
     Raises:
-        ValueError: If width is below 3.
+        ValueError: If width is below 3, or dtype cannot hold multiples of height / 2.
 
     Source: the bound that it reaches is prod (n_l + 1), Montufar 2017, Notes on the number of linear regions of deep
     neural networks, with one input.
@@ -175,20 +176,21 @@ def arrangement(in_features: int, width: int, *, dtype: torch.dtype | None = Non
         dtype: Of the parameters; float32 is enough for (2 width)^d up to 2^24.
 
     Raises:
-        ValueError: If a size is below 1, or dtype cannot hold the weights.
+        ValueError: If a size is below 1, or dtype (or any float) cannot hold the weights.
 
     Source: Zaslavsky 1975, as in Pascanu, Montufar, Bengio 2013, Proposition 6.
     """
     _check(in_features, [width], 1, 1)
     d = in_features
     denominator = 2 ** (width - 1).bit_length() * 2
-    roots = [(2 * i + 1) / denominator for i in range(width)]
-    sides = [(-1) ** (d - i) for i in range(width)]
-    weight = [
-        [side * (-1) ** j * math.comb(d, j) * t ** (d - j) for j in range(1, d + 1)]
-        for side, t in zip(sides, roots, strict=True)
+    exact = [
+        [(-1) ** (d + i + j) * math.comb(d, j) * Fraction(2 * i + 1, denominator) ** (d - j) for j in range(d + 1)]
+        for i in range(width)
     ]
-    bias = [side * t**d for side, t in zip(sides, roots, strict=True)]
+    rows = [[float(number) for number in row] for row in exact]
+    if rows != exact:
+        raise ValueError(f"floats cannot hold the weights of {width} hyperplanes in {d} dimensions exactly")
+    weight, bias = [row[1:] for row in rows], [row[0] for row in rows]
     return _network([(weight, bias), ([[2.0**-i for i in range(width)]], [0.0])], dtype)
 
 
@@ -238,6 +240,7 @@ def serra(in_features: int, widths: Sequence[int], *, dtype: torch.dtype | None 
     """
     _check(in_features, widths, 3 * in_features, 1)
     *folding, last = widths
+    # Each layer makes what the next one's domain is, and the last fold the unit cube.
     heights = [*(2.0 * (n // in_features) + 1 for n in folding[1:]), 1.0]
     zigzags = [zigzag(n // in_features, height) for n, height in zip(folding, heights, strict=False)]
     folds = [_each_coordinate(fold, in_features, n) for fold, n in zip(zigzags, folding, strict=True)]

@@ -1,8 +1,8 @@
 """Counts the pieces of random networks on lines and planes: python experiments/random_networks/report.py
 
-Weights are N(0, 2 / n_in), biases N(0, 1e-3^2), and what is counted is [-1, 1] or [-1, 1]^2. A network with biases c b at
-c x is c times the network with biases b at x: the smaller the biases, the more of the whole line or plane is seen. Here
-it is a thousand times the size of the biases, and all but some pieces in a thousand.
+Weights are N(0, 2 / n_in), biases N(0, 1e-3^2), and what is counted is [-1, 1] or [-1, 1]^2. A network with biases c b
+at c x is c times the network with biases b at x: the smaller the biases, the more of the whole line or plane is seen.
+Here it is a thousand times the size of the biases, and all but some pieces in a thousand.
 """
 
 import csv
