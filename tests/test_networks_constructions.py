@@ -18,6 +18,7 @@ from dlcourse.networks.constructions import (
     montufar,
     nest,
     nested_tents,
+    nested_valleys,
     nested_zigzags,
     serra,
     square,
@@ -91,6 +92,17 @@ def test_tents_on_any_interval(low: float, length: float, num_tents: int, dtype:
     network = nested_tents(num_tents, low, low + length, dtype=dtype)
     counted = pieces.on_line(network, low + half_a_piece, low + length - half_a_piece)
     assert counted.num_pieces == counted.num_regions == 2**num_tents
+
+
+@pytest.mark.parametrize(("num_valleys", "num_pieces"), [(1, 3), (2, 7), (3, 15), (4, 31), (5, 63), (12, 8191)])
+def test_nested_valleys_have_more_pieces_than_tents(num_valleys: int, num_pieces: int) -> None:
+    network = nested_valleys(num_valleys)
+    inside = pieces.on_line(network, 0, 3)
+    assert inside.num_pieces == inside.num_regions == num_pieces
+    assert pieces.on_line(network, -FAR, FAR).num_pieces == num_pieces
+    # By hand for two of them: u(0) = u(3) = 3, u(1/2) = u(5/2) = 3/2, u(1) = u(2) = 0.
+    points = [Fraction(i, 2) for i in range(7)]
+    assert outputs(nested_valleys(2), points) == [3, 0, 3, 3, 3, 0, 3]
 
 
 # Zig-zags
@@ -267,6 +279,7 @@ def test_nesting_rounds_to_the_first_ones_dtype() -> None:
 BUILDS: list[Callable[..., MLP]] = [
     lambda **kwargs: tent(-1.0, 3.0, **kwargs),
     lambda **kwargs: nested_tents(4, **kwargs),
+    lambda **kwargs: nested_valleys(20, **kwargs),
     lambda **kwargs: zigzag(5, **kwargs),
     lambda **kwargs: nested_zigzags([4, 100, 20], **kwargs),
     lambda **kwargs: arrangement(2, 40, **kwargs),
@@ -300,6 +313,7 @@ def test_what_float32_cannot_hold_is_refused() -> None:
         (lambda: tent(1, 1), "low must be less than high, and both finite, got 1 and 1"),
         (lambda: tent(0, math.inf), "got 0 and inf"),
         (lambda: nested_tents(0), "num_tents must be at least 1, got 0"),
+        (lambda: nested_valleys(0), "num_valleys must be at least 1, got 0"),
         (lambda: zigzag(2), "width must be at least 3, got 2"),
         (lambda: nested_zigzags([]), "widths must have at least one layer, got none"),
         (lambda: nested_zigzags([3, 2]), r"widths must be at least 3 in layer 2, got \[3, 2\]"),

@@ -104,6 +104,35 @@ def nested_tents(num_tents: int, low: float = 0.0, high: float = 2.0, *, dtype: 
     return nest(tent(low, high, dtype=dtype), *[tent(0, 1, dtype=dtype)] * (num_tents - 1))
 
 
+def nested_valleys(num_valleys: int, *, dtype: torch.dtype | None = None) -> MLP:
+    """Layers of two units that make almost twice as many pieces as tents: u( ... u(x)), u a valley with a flat floor.
+
+        u(x) = 3 max(0, 1 - x) + 3 max(0, x - 2)
+
+    maps [0, 3] onto [0, 3], and takes every value but 0 twice. So k of them take each value twice as often as k - 1,
+    and where it is 1 or 2, the next one has a kink: 2 * 2^k new pieces.
+
+    Pieces: 2^(num_valleys + 1) - 1, on [0, 3] and on the whole line alike; nested tents make 2^num_valleys + 2. For one
+    and two layers it is the most there can be (3 and 7).
+
+    Args:
+        num_valleys: How many, at least 1.
+        dtype: Of the parameters.
+
+    Returns:
+        A network of depth num_valleys and width 2.
+
+    Raises:
+        ValueError: If num_valleys is below 1.
+
+    Source: what the search of experiments/reached_pieces found, put into whole numbers.
+    """
+    if num_valleys < 1:
+        raise ValueError(f"num_valleys must be at least 1, got {num_valleys}")
+    valley = _network([([[-1.0], [1.0]], [1.0, -2.0]), ([[3.0, 3.0]], [0.0])], dtype)
+    return nest(*[valley] * num_valleys)
+
+
 def zigzag(width: int, height: float = 1.0, *, dtype: torch.dtype | None = None) -> MLP:
     """width + 1 pieces from width units, each going all the way from 0 to `height` or back, on [0, 2 width + 1].
 

@@ -13,7 +13,7 @@ import torch
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, Stack, num_parameters, stack, unstack
-from dlcourse.networks.constructions import montufar, nested_tents, nested_zigzags, serra
+from dlcourse.networks.constructions import montufar, nested_tents, nested_valleys, nested_zigzags, serra
 from dlcourse.pieces.bounds import montufar_lower, most_on_line, serra_lower, serra_upper
 from dlcourse.streams import stream
 from dlcourse.tasks import ZigZag
@@ -29,6 +29,7 @@ NUM_AT_ONCE = 1_000
 FOLDS = (3, 6)  # trained on zig-zags of 8 and of 64 pieces
 NUM_SEEDS = 16
 TRAINING_STEPS = 3_000
+SOLVED = 0.001  # mean squared error; the targets' variance is 4/3
 MOST_COUNTED = 200_000  # larger constructions are not counted here; tests count up to 161,051
 
 FOLDER = Path(__file__).parent
@@ -102,7 +103,7 @@ def search(in_features: int, widths: list[int]) -> dict[str, np.ndarray]:
 
 
 def training(widths: list[int]) -> dict[str, np.ndarray]:
-    """Adam on zig-zags of [-2, 2]."""
+    """Adam on zig-zags of [-2, 2]: pieces of the trained networks, and which of them solve the task."""
     counts = {}
     for num_folds in FOLDS:
         task = ZigZag(num_folds=num_folds, centred=True)
@@ -115,6 +116,9 @@ def training(widths: list[int]) -> dict[str, np.ndarray]:
         for snapshot in train(stack(networks), batches, loss=task.loss, optimizer=optimizer, num_steps=TRAINING_STEPS):
             trained = snapshot.members
         counts[f"trained on {2**num_folds} pieces"] = count(trained)
+        in_float32 = replace(data[0], test_inputs=data[0].test_inputs.float())
+        errors = task.metrics(trained, in_float32)["mean_squared_error"].numpy()
+        counts[f"solved {2**num_folds} pieces"] = errors < SOLVED
     return counts
 
 
@@ -131,6 +135,7 @@ def constructions(in_features: int, widths: list[int]) -> dict[str, int]:
         counted["montufar"] = pieces.on_line(montufar(1, widths), 0, 1).num_pieces
     if widths[0] == 2:
         counted["tents"] = pieces.on_line(nested_tents(len(widths)), -FAR, FAR).num_pieces
+        counted["valleys"] = pieces.on_line(nested_valleys(len(widths)), -FAR, FAR).num_pieces
     elif most_on_line(widths) <= MOST_COUNTED:
         counted["zigzags"] = pieces.on_line(nested_zigzags(widths), -FAR, FAR).num_pieces
     return counted
@@ -148,7 +153,9 @@ def row(in_features: int, widths: list[int], results: dict[str, np.ndarray]) -> 
         "serra_lower": serra_lower(in_features, widths) if widths[0] >= 3 * in_features else "",
     }
     counted = constructions(in_features, widths)
-    columns |= {f"{name}_counted": counted.get(name, "") for name in ("montufar", "serra", "zigzags", "tents")}
+    columns |= {
+        f"{name}_counted": counted.get(name, "") for name in ("montufar", "serra", "zigzags", "tents", "valleys")
+    }
     for name in (
         "random torch",
         "random he",
@@ -157,6 +164,8 @@ def row(in_features: int, widths: list[int], results: dict[str, np.ndarray]) -> 
     ):
         for statistic, compute in STATISTICS.items():
             columns[f"{name}: {statistic}"] = int(compute(results[name])) if name in results else ""
+    for num_folds in FOLDS if in_features == 1 else ():
+        columns[f"solved {2**num_folds} pieces"] = int(results[f"solved {2**num_folds} pieces"].sum())
     return columns
 
 
