@@ -1,9 +1,8 @@
 """How many linear regions a ReLU network can have, and has at random: formulas of the lecture and of its sources.
 
 d is `in_features`, the dimension of the input; n_1 ... n_k are `widths`, the units of the k hidden layers; N is their
-sum.
-The bounds are exact integers, for regions of the whole input space. Upper bounds are for activation regions, of which
-linear pieces are unions, and hold in any convex part of the space; a lower bound is a number that some network reaches.
+sum. The bounds are exact integers, for regions of the whole input space. Upper bounds are for activation regions, of
+which linear pieces are unions, and hold in any convex part of the space; a lower bound is what some network reaches.
 
     montufar_lower <= serra_lower <= serra_upper <= montufar_upper <= raghu_upper <= all_patterns
 
