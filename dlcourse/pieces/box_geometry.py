@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -175,25 +175,27 @@ class BoxGeometry:
         rows = [np.bitwise_or.reduceat(words[vertices], starts[:-1]) for words in self.subdivision.positive]
         return np.array(rows, dtype=np.uint64).reshape(-1, self.num_regions)
 
-    def patterns(
-        self, layer: int, regions: Int[np.ndarray, " some"] | slice
-    ) -> Bool[np.ndarray, "units some"]:
+    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions; those without a kink count as positive."""
         first, after = self.subdivision.first_word[layer : layer + 2]
         positive = bits.unpack(self.words[first:after, regions].T, self.layers[layer].bias.shape[1]).T
-        return positive | (self.layers[layer].slope[0] == 1)[:, None]
+        positive |= (self.layers[layer].slope[0] == 1)[:, None]
+        return positive
 
     @cached_property
-    def maps(self) -> tuple[Float[np.ndarray, "regions outputs d"], Float[np.ndarray, "regions outputs"]]:
-        """Weight and bias of each region's affine map."""
-        weights = np.empty((self.num_regions, self.layers[-1].bias.shape[1], self.d))
-        biases = np.empty(weights.shape[:2])
+    def maps(
+        self,
+    ) -> tuple[
+        Float[np.ndarray, "regions outputs d"], Float[np.ndarray, "regions outputs"], Float[np.ndarray, " regions"]
+    ]:
+        """Weight and bias of each region's affine map, and bounds for their errors, together, in the Frobenius norm."""
+        whole = np.empty((self.num_regions, self.layers[-1].bias.shape[1], self.d + 1))
+        error = np.empty(self.num_regions)
         for first in range(0, self.num_regions, _PART):
-            part = slice(first, min(first + _PART, self.num_regions))
-            for maps, _ in affine_maps(self.layers, lambda layer, part=part: self.patterns(layer, part)):
-                last = maps.transpose(1, 0, 2)
-            weights[part], biases[part] = last[:, :, :-1], last[:, :, -1]
-        return weights, biases
+            part = np.arange(first, min(first + _PART, self.num_regions))
+            *_, (maps, map_error) = affine_maps(self.layers, partial(self.patterns, regions=part))
+            whole[part], error[part] = maps.transpose(1, 0, 2), map_error
+        return whole[:, :, :-1], whole[:, :, -1], error
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " facets"]:
@@ -250,7 +252,7 @@ class BoxGeometry:
                 np.minimum.at(label, end, low)
             label = label[label]
             if np.array_equal(label, before):
-                return np.unique(label, return_inverse=True)[1]
+                return np.asarray(np.unique(label, return_inverse=True)[1])
 
     # Where points are
 
@@ -307,18 +309,19 @@ class BoxGeometry:
         domain = float(np.prod(self.high - self.low))
         if not math.isclose(float(self.volumes.sum()), domain, rel_tol=1e-9):
             raise SubdivisionError(f"volumes must sum to {domain}, got {self.volumes.sum()}")
-        (weights, biases), (points, error) = self.maps, self._located
+        (weights, biases, map_error), (points, misplaced) = self.maps, self._located
         region = np.repeat(np.arange(self.num_regions), np.diff(self.regions.starts))
-        vertex = self.regions.vertices
-        order = np.argsort(vertex, kind="stable")
-        region, vertex = region[order], vertex[order]
+        order = np.argsort(self.regions.vertices, kind="stable")
+        region, vertex = region[order], self.regions.vertices[order]
         starts = np.flatnonzero(np.diff(vertex, prepend=-1))
         outputs = np.einsum("coi,ci->co", weights[region], points[vertex]) + biases[region]
         apart = np.maximum.reduceat(outputs, starts, axis=0) - np.minimum.reduceat(outputs, starts, axis=0)
-        steep = np.abs(weights).sum(axis=(1, 2)).max()
-        scale = steep * max(np.abs(self.low).max(), np.abs(self.high).max()) + np.abs(biases).max()
-        if (apart.max(axis=1) > 1e-9 * scale + 2 * steep * error).any():
-            raise SubdivisionError(f"affine maps must agree at shared vertices, they differ by {apart.max()}")
+        size = np.sqrt(np.einsum("vi,vi->v", points, points) + 1)
+        steep = np.sqrt(np.einsum("roi,roi->r", weights, weights) + np.einsum("ro,ro->r", biases, biases))
+        bound = (map_error + (self.d + 2) * EPS * steep)[region] * size[vertex]
+        bound += (steep + map_error)[region] * misplaced[vertex]
+        if (apart > 2 * SLACK * np.maximum.reduceat(bound, starts)[:, None] + TINY).any():
+            raise SubdivisionError(f"affine maps must agree at shared vertices, they differ by up to {apart.max()}")
 
 
 def _size(numbers: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -23,10 +23,10 @@ class EdgeSubdivision:
     """The vertices and edges of the box, cut by one unit after another.
 
     Walls are numbered: side 2 i is x[i] >= low[i], side 2 i + 1 is x[i] <= high[i], then come all units, layer by
-    layer. In general position a vertex lies on d walls, and it has d edges for each region's worth of sides: an edge
-    leaves one wall of its vertex to one side and stays on the others. It has a sign with respect to every wall that it
-    does not lie on; the sum of the random numbers of these walls and signs is its hash. The floats have a bound for
-    their error: |values[:, v] - exact|_2 <= error[v]. Their signs are proven before they are used.
+    layer. In general position a vertex lies on d walls; each edge at it leaves one of them, to one of its sides, and
+    stays on the others. A vertex, edge, ..., region is to one side of every wall that it does not lie on: its hash is
+    the sum of the random numbers of these sides. The floats have a bound for their error,
+    |values[:, v] - exact|_2 <= error[v], and signs are proven before they are used.
 
     While it cuts, all arrays have room for more than there is, so that adding to them takes no copy.
 
@@ -39,7 +39,7 @@ class EdgeSubdivision:
         ends: The two vertices of each edge, `[2, edges]`.
         leaves: Which wall the edge leaves at its first end: twice the wall's place in `on`, plus 1 for its positive
             side.
-        values: The current layer's pre-activations at the vertices, `[units, vertices]`, as long as there is a next unit.
+        values: The current layer's pre-activations at the vertices, `[units, vertices]`; none when all is cut.
         error: Their bounds.
     """
 
@@ -233,7 +233,7 @@ class EdgeSubdivision:
         slope = frobenius(maps)
         error = (map_error + (self.d + 2) * EPS * slope) * size + (slope + map_error) * distance
         error = SLACK * error + TINY
-        place, which = np.nonzero((self.on[:, vertices] >= self.first_wall[index]))
+        place, which = np.nonzero(self.on[:, vertices] >= self.first_wall[index])
         values[self.on[place, vertices[which]] - self.first_wall[index], which] = 0
         better = error < self.error[vertices]
         self.values[:, vertices[better]] = values[:, better]
@@ -286,7 +286,7 @@ class EdgeSubdivision:
         return points, np.where(defect < 0.5, distance, np.inf), maps, map_error
 
     def _settle(self, vertex: int, index: int, unit: int) -> None:
-        """Works out a vertex's pre-activations exactly, rounded only once, since the sign of one could not be proven."""
+        """Works out a vertex's pre-activations exactly, rounded once, since the sign of one could not be proven."""
         self.num_settled += 1
         walls = self.on[:, vertex].tolist()
         before = [self.unpacked(layer, np.array([vertex]))[:, 0] for layer in range(index)]
@@ -321,7 +321,7 @@ def _added(
     """An array with more columns after the first num; a longer one if there is no room."""
     end = num + more.shape[-1]
     if end > array.shape[-1]:
-        longer = np.empty((*array.shape[:-1], end + end // 2), dtype=array.dtype)
+        longer = np.empty((*array.shape[:-1], 2 * end), dtype=array.dtype)
         longer[..., :num] = array[..., :num]
         array = longer
     array[..., num:end] = more

@@ -30,7 +30,7 @@ class ExactBox:
     _converted: dict[int, tuple[Integers, int, Integers, int]] = field(default_factory=dict)
 
     def at_vertex(
-        self, walls: list[int], positive: list[Bool[np.ndarray, " units"]]
+        self, walls: list[int], positive: list[Bool[np.ndarray, " _"]]
     ) -> tuple[list[Fraction], Integers, int]:
         """The point on d walls, and a layer's pre-activations there as integers over one denominator.
 

@@ -1,4 +1,4 @@
-"""The affine functions that a network's layers are where the signs of all units are known, with bounds for the errors."""
+"""The affine functions that layers are where the signs of all units are known, with bounds for their errors."""
 
 from collections.abc import Callable, Iterator
 
