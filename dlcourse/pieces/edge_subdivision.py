@@ -138,8 +138,8 @@ class EdgeSubdivision:
         left = self.on[place, a]
         on = self.on[self.other_places[place].T, a]
         hashes = self.hashes[a] + self.numbers[2 * left + side]
-        self._count(index, on, hashes)
-        first, second, leaves = self._faces(on, hashes)
+        pairs, leaves = self._faces(on, hashes)
+        self._count(index, on, hashes, pairs, leaves)
         words = self.positive[:, a] | self.positive[:, b]
         self._interpolate(unit, a, b)
         self.hashes[:num] += np.where(positive, above, below)
@@ -151,11 +151,11 @@ class EdgeSubdivision:
         from_new = (2 * (self.d - 1) + positive[b]).astype(np.int8)
         self.ends[1, cut] = new
         halves = np.stack([new, b])
-        between = np.stack([new[first], new[second]])
+        between = new[pairs]
         self.ends = _added(self.ends, self.num_edges, np.concatenate([halves, between], axis=1))
-        self.leaves = _added(self.leaves, self.num_edges, np.concatenate([from_new, leaves]))
+        self.leaves = _added(self.leaves, self.num_edges, np.concatenate([from_new, leaves[0].astype(np.int8)]))
         self.num_vertices += len(cut)
-        self.num_edges += len(cut) + len(leaves)
+        self.num_edges += len(cut) + pairs.shape[1]
 
     def _interpolate(self, unit: int, a: Int[np.ndarray, " new"], b: Int[np.ndarray, " new"]) -> None:
         """Adds the values where the unit is zero on each edge from a to b."""
@@ -176,26 +176,10 @@ class EdgeSubdivision:
         self.values = _added(self.values, num, change)
         self.error = _added(self.error, num, SLACK * (error + rounded) + TINY)
 
-    def _count(self, index: int, on: Int[np.ndarray, "walls cut"], hashes: UInt64[np.ndarray, " cut"]) -> None:
-        """Adds the regions that a unit cuts in two: those around the edges that it cuts."""
-        around = hashes[None]
-        for walls in on:
-            negative = self.numbers[2 * walls]
-            positive = self.numbers[2 * walls + 1]
-            around = np.concatenate([around + negative, around + positive])
-        around = np.sort(around, axis=None)
-        num_regions = self.num_regions + 1 + int(np.count_nonzero(around[1:] != around[:-1]))
-        if num_regions > self.max_regions:
-            raise ValueError(
-                f"there are more than max_regions = {self.max_regions} regions: {num_regions} when layer {index + 1} "
-                f"of {len(self.layers)} was reached"
-            )
-        self.num_regions = num_regions
-
     def _faces(
         self, on: Int[np.ndarray, "walls cut"], hashes: UInt64[np.ndarray, " cut"]
-    ) -> tuple[Int[np.ndarray, " faces"], Int[np.ndarray, " faces"], Int[np.ndarray, " faces"]]:
-        """The two-dimensional faces that are cut: which two of the edges are theirs; what the first one leaves."""
+    ) -> tuple[Int[np.ndarray, "2 faces"], Int[np.ndarray, "2 faces"]]:
+        """The two-dimensional faces that are cut: which two of the edges are theirs; what these leave to get there."""
         # An edge borders on a face for each side of each wall that it lies on, except outside of the box.
         num_cut = len(hashes)
         sides = np.stack([2 * on, 2 * on + 1], axis=1).reshape(-1, num_cut)
@@ -206,7 +190,39 @@ class EdgeSubdivision:
         if len(keys) % 2 or (keys[::2] != keys[1::2]).any() or (keys[2::2] == keys[1:-1:2]).any():
             raise AssertionError("a unit must cut two edges of each face that it cuts")
         leaves, edges = np.divmod(inside[order], num_cut)
-        return edges[::2], edges[1::2], leaves[::2].astype(np.int8)
+        return edges.reshape(-1, 2).T, leaves.reshape(-1, 2).T
+
+    def _count(
+        self,
+        index: int,
+        on: Int[np.ndarray, "walls cut"],
+        hashes: UInt64[np.ndarray, " cut"],
+        pairs: Int[np.ndarray, "2 faces"],
+        leaves: Int[np.ndarray, "2 faces"],
+    ) -> None:
+        """Adds the regions that a unit cuts in two.
+
+        In each of them, the cut has the new vertices for its corners. A region is looked up at those of them from which
+        all of the cut's edges lead to vertices of higher numbers: there is at least one, and there are few.
+        """
+        higher = np.zeros((2 * len(on), len(hashes)), dtype=bool)
+        higher[leaves, pairs] = pairs < pairs[::-1]
+        corner, regions = np.arange(len(hashes)), hashes
+        for place, walls in enumerate(on):
+            parts = []
+            for side in (0, 1):
+                some = np.flatnonzero(higher[2 * place + side, corner])
+                parts.append((corner[some], regions[some] + self.numbers[2 * walls[corner[some]] + side]))
+            corner, regions = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        regions = np.sort(regions)
+        num_regions = self.num_regions + 1 + int(np.count_nonzero(regions[1:] != regions[:-1]))
+        num_vertices = self.num_vertices + len(hashes)
+        if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
+            raise ValueError(
+                f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
+                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached"
+            )
+        self.num_regions = num_regions
 
     # Proofs
 
@@ -310,6 +326,7 @@ class EdgeSubdivision:
 
 
 _INACCURATE = 2.0**-20  # of the largest value: more is improved on occasion
+_MOST_VERTICES = 8  # for each region that is allowed: in many dimensions, few regions can have many
 _PART = 1024  # vertices that are worked out anew at once: memory stays small
 
 
