@@ -401,6 +401,14 @@ def test_too_many_regions_are_refused() -> None:
         in_box(default_network([3, 32, 32, 1], 0), [-1] * 3, [1] * 3, max_regions=500)
 
 
+def test_values_that_overflow_are_refused() -> None:
+    net = default_network([2, 3, 3, 1], 0)
+    for layer in (net[0], net[2]):
+        layer.weight.data *= 1e200
+    with pytest.raises(ValueError, match="must be finite in float64, but they overflow"):
+        in_box(net, [-1, -1], [1, 1])
+
+
 def test_a_box_with_too_many_corners_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a box of 30 dimensions has 2\^30 corners, .* got 1000000"):
         in_box(default_network([30, 4, 1], 0), [-1] * 30, [1] * 30)

@@ -270,7 +270,7 @@ class BoxGeometry:
     ) -> tuple[UInt64[np.ndarray, " points"], Bool[np.ndarray, " points"]]:
         """The hashes of the signs at points, and whether floats prove them."""
         numbers, first_wall = self.subdivision.numbers, self.subdivision.first_wall
-        hashes = np.full(len(points), numbers[: 4 * self.d : 2].sum())
+        hashes = np.full(len(points), numbers[1 : 4 * self.d : 2].sum())
         values, error = points, np.zeros(len(points))
         proven = np.ones(len(points), dtype=bool)
         for index, layer in enumerate(self.layers[:-1]):

@@ -59,14 +59,14 @@ class EdgeSubdivision:
         self.exact = ExactBox(layers, self.first_wall, self.bounds)
         # Two numbers for each wall, one for its negative side and one for the positive one.
         self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
-        self.numbers[0 : 4 * d : 2] = self.numbers[1 : 4 * d : 2]  # all of the box is on one side of its sides
         self.other_places = np.array([[j for j in range(d) if j != i] for i in range(d)], dtype=np.int64)
 
         corners = np.array(list(itertools.product((0, 1), repeat=d)))
         self.num_vertices, self.num_regions, self.num_settled = 2**d, 1, 0
         self.on = np.ascontiguousarray((2 * np.arange(d) + corners).T)
         self.positive = np.zeros((self.first_word[-1], 2**d), dtype=np.uint64)
-        self.hashes = self.numbers[: 4 * d : 2].sum() - self.numbers[2 * self.on].sum(axis=0)
+        inner = self.numbers[1 : 4 * d : 2]  # all of the box is on the positive side of its sides
+        self.hashes = inner.sum() - inner[self.on].sum(axis=0)
         start, axis = np.nonzero(corners == 0)
         self.num_edges = len(start)
         self.ends = np.stack([start, start + 2 ** (d - 1 - axis)])
@@ -100,9 +100,10 @@ class EdgeSubdivision:
         rounded = by_weights[0] * np.abs(values).max(axis=0) + by_biases[0]
         self.error = SLACK * (norm(layer.weight, self.num_vertices)[0] * error + rounded) + TINY
         self.values = layer.weight[0] @ values + layer.bias[0][:, None]
-        if not np.isfinite(self.values).all():
+        largest = float(np.abs(self.values).max())
+        if not largest < 1e300:  # nor NaN
             raise ValueError("the network's values in the box must be finite in float64, but they overflow")
-        self.inaccurate = _INACCURATE * float(np.abs(self.values).max())
+        self.inaccurate = _INACCURATE * largest
         self.num_improved = 0
 
     def _bend(self, index: int) -> None:
@@ -120,7 +121,7 @@ class EdgeSubdivision:
         num = self.num_vertices
         wall = int(self.first_wall[index]) + unit
         value = self.values[unit, :num]
-        if (np.abs(value) <= self.error[:num]).any():
+        if not (np.abs(value) > self.error[:num]).all():
             self._prove(index, unit)
         positive = value > 0
         start, end = self.ends[:, : self.num_edges]
@@ -229,7 +230,7 @@ class EdgeSubdivision:
     def _prove(self, index: int, unit: int) -> None:
         """Makes the signs of a unit certain."""
         value, error = self.values[unit], self.error
-        undecided = np.abs(value[: self.num_vertices]) <= error[: self.num_vertices]
+        undecided = ~(np.abs(value[: self.num_vertices]) > error[: self.num_vertices])
         worth = undecided.copy()
         worth[self.num_improved :] |= error[self.num_improved : self.num_vertices] > self.inaccurate
         self.num_improved = self.num_vertices
@@ -237,7 +238,7 @@ class EdgeSubdivision:
         for first in range(0, len(vertices), _PART):
             self._improve(vertices[first : first + _PART], index)
         for vertex in np.flatnonzero(undecided).tolist():
-            if abs(value[vertex]) <= error[vertex]:
+            if not abs(value[vertex]) > error[vertex]:
                 self._settle(vertex, index, unit)
 
     def _improve(self, vertices: Int[np.ndarray, " some"], index: int) -> None:
