@@ -51,10 +51,10 @@ class BoxGeometry:
     # Faces
 
     def _around(
-        self, places: tuple[int, ...], vertices: slice
+        self, places: tuple[int, ...]
     ) -> Iterator[tuple[Int[np.ndarray, " some"], UInt64[np.ndarray, " some"]]]:
         """The faces that leave the walls at some places of vertices, to all sides: the vertices, and the hashes."""
-        on, hashes = self.subdivision.on[:, vertices], self.subdivision.hashes[vertices]
+        on, hashes = self.subdivision.on, self.subdivision.hashes
         for sides in itertools.product((0, 1), repeat=len(places)):
             inside = np.ones(len(hashes), dtype=bool)
             around = hashes.copy()
@@ -62,15 +62,11 @@ class BoxGeometry:
                 inside &= (on[place] >= 2 * self.d) | (side == 1)
                 around += self.subdivision.numbers[2 * on[place] + side]
             some = np.flatnonzero(inside)
-            yield some + (vertices.start or 0), around[some]
+            yield some, around[some]
 
     def faces(self, dimension: int) -> Faces:
         """All faces of a dimension: 0 for the vertices, d for the regions."""
-        parts = [
-            part
-            for places in itertools.combinations(range(self.d), dimension)
-            for part in self._around(places, slice(None))
-        ]
+        parts = [part for places in itertools.combinations(range(self.d), dimension) for part in self._around(places)]
         vertices, hashes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         order = np.argsort(hashes, kind="stable")
         hashes = hashes[order]
@@ -88,7 +84,7 @@ class BoxGeometry:
         all_walls, all_hashes = [], []
         for place in range(self.d):
             others = tuple(other for other in range(self.d) if other != place)
-            for vertices, hashes in self._around(others, slice(None)):
+            for vertices, hashes in self._around(others):
                 walls = self.subdivision.on[place, vertices]
                 inner = walls >= 2 * self.d
                 all_walls.append(walls[inner])
