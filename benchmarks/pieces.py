@@ -1,6 +1,6 @@
-"""How fast regions of ReLU networks on planes are counted, against regioncam, on one thread.
+"""How fast regions of ReLU networks on planes and lines are counted, against regioncam, on one thread.
 
-    python benchmarks/pieces.py
+    python benchmarks/pieces.py [--lines]
 
 Every network is counted in turn by both programs, several times; the table has medians and their ratio. regioncam
 (0.5.2, Rust, float32) always builds vertices, edges and faces. dlcourse (float64, exact) is timed for the count alone,
@@ -76,6 +76,46 @@ def theirs(network: nn.Sequential) -> int:
 OURS = [count, geometry, geometry_and_maps]
 
 
+def tents(num_tents: int) -> nn.Sequential:
+    """The lecture's tents on [0, 1], nested: 2^num_tents regions there, and one more on [-1, 0]."""
+    modules = [module for _ in range(num_tents) for module in (nn.Linear(2, 2), nn.ReLU())]
+    modules[0] = nn.Linear(1, 2)
+    network = nn.Sequential(*modules, nn.Linear(2, 1)).double()
+    for layer in network[::2]:
+        layer.weight.data = torch.tensor([[2.0, -2.0], [4.0, -4.0]], dtype=torch.float64)
+        layer.bias.data = torch.tensor([0.0, -2.0], dtype=torch.float64)
+    network[0].weight.data = torch.tensor([[2.0], [4.0]], dtype=torch.float64)
+    network[-1].weight.data, network[-1].bias.data = torch.tensor([[1.0, -1.0]]).double(), torch.zeros(1).double()
+    return network
+
+
+def count_on_line(network: nn.Sequential) -> int:
+    return pieces.on_line(network, -1.0, 1.0).num_regions
+
+
+def theirs_on_line(network: nn.Sequential) -> int:
+    line = regioncam.Regioncam1D(2.0)  # the length: from -1 to 1
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            line.linear(layer.weight.T.float().detach().numpy(), layer.bias.float().detach().numpy())
+        else:
+            line.relu()
+    return int(line.num_edges)
+
+
+def lines() -> None:
+    """Networks of one input, on [-1, 1]."""
+    networks = {f"{sizes} seed 0": default_network(sizes, 0) for sizes in ([1, 64, 64, 64, 1], [1, 256, 256, 256, 1])}
+    networks |= {f"{num_tents} tents": tents(num_tents) for num_tents in (8, 12, 16, 20)}
+    print("| network | regions | regioncam | on_line | ratio | MB |\n|---|---|---|---|---|---|")
+    for name, network in networks.items():
+        (their_seconds, our_seconds), (theirs, ours) = medians([theirs_on_line, count_on_line], network)
+        note = "" if theirs == ours else f" (regioncam: {theirs:,})"
+        cells = [name, f"{ours:,}{note}", f"{their_seconds * 1e3:.2f}", f"{our_seconds * 1e3:.2f}"]
+        cells += [f"{their_seconds / our_seconds:.1f}", f"{peak_memory(count_on_line, network):.0f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def medians(functions: list[Callable[[nn.Sequential], int]], network: nn.Sequential) -> tuple[list[float], list[int]]:
     """Seconds of each function, called in turn, and what they return."""
     results = [function(network) for function in functions]
@@ -96,7 +136,7 @@ def peak_memory(function: Callable[[nn.Sequential], int], network: nn.Sequential
 
 
 def _peak_memory(function: Callable[[nn.Sequential], int], network: nn.Sequential) -> float:
-    function(default_network([2, 8, 8, 1], 0))
+    function(default_network([network[0].in_features, 8, 8, 1], 0))
     before = _high_water()
     function(network)
     return _high_water() - before
@@ -112,9 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=2, help="networks of each size")
     parser.add_argument("--memory", action="store_true", help="also measure the peak memory of each call")
+    parser.add_argument("--lines", action="store_true", help="count on lines instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"regioncam {importlib.metadata.version('regioncam')}, torch {torch.__version__}, milliseconds, medians\n")
+    if arguments.lines:
+        lines()
+        return
     print("| network | regions | regioncam | count | ratio | MB | geometry | ratio | MB | with maps | ratio | MB |")
     print(f"{'|---' * 12}|")
     for sizes in SIZES:
