@@ -200,16 +200,17 @@ def _text(equation: Equation) -> str:
     """The equation in plain text: a matrix of several rows stands below its formula."""
     value = equation.value
     if value.ndim == 0:
-        return f"{equation.formula} = {_number(value)}"
+        return f"{equation.formula} = {_number(value.item())}"
     if value.ndim == 1:
-        return f"{equation.formula} = ({', '.join(map(_number, value))})"
-    rows = [[_number(number) for number in row] for row in value]
+        return f"{equation.formula} = ({', '.join(map(_number, value.tolist()))})"
+    rows = [list(map(_number, row)) for row in value.tolist()]
     sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    bars = [" |" if column in accumulate(equation.groups) else "" for column in range(len(sizes))]
-    lines = [
-        "[" + "".join(f"{bar}  {number:>{size}}" for bar, number, size in zip(bars, row, sizes, strict=True)) + "  ]"
-        for row in rows
-    ]
+    firsts = set(accumulate(equation.groups))
+    bars = [" |" if column in firsts else "" for column in range(len(sizes))]
+    lines = []
+    for row in rows:
+        entries = [f"{bar}  {number:>{size}}" for bar, number, size in zip(bars, row, sizes, strict=True)]
+        lines.append(f"[{''.join(entries)}  ]")
     return f"{equation.formula} = {lines[0]}" if len(lines) == 1 else "\n      ".join([f"{equation.formula} =", *lines])
 
 
@@ -218,21 +219,21 @@ def _latex(equation: Equation) -> str:
     value = equation.value
     left, *right = map(_formula_in_latex, equation.formula.split(" = "))
     if value.ndim == 0:
-        right.append(_number_in_latex(value))
+        right.append(_number_in_latex(value.item()))
     else:
-        rows = [[number] for number in value] if value.ndim == 1 else list(value)
+        rows = (value[:, None] if value.ndim == 1 else value).tolist()
         columns = "|".join("r" * size for size in equation.groups or [len(rows[0])])
         entries = r" \\ ".join(" & ".join(map(_number_in_latex, row)) for row in rows)
         right.append(rf"\left[\begin{{array}}{{{columns}}}{entries}\end{{array}}\right]")
     return f"{left} &= {' = '.join(right)}"
 
 
-def _number(value: Tensor) -> str:
+def _number(value: float) -> str:
     """Four significant digits; no number is -0."""
-    return f"{value.item() + 0.0:.4g}"
+    return f"{value + 0.0:.4g}"
 
 
-def _number_in_latex(value: Tensor) -> str:
+def _number_in_latex(value: float) -> str:
     """1.2e-05 as 1.2 times a power of ten."""
     return re.sub(r"e([+-]\d+)", lambda match: rf" \cdot 10^{{{int(match[1])}}}", _number(value))
 
