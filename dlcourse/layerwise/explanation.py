@@ -257,12 +257,13 @@ def _formula_in_latex(formula: str) -> str:
         of, by = map(_formula_in_latex, fraction.groups())
         before, after = formula[: fraction.start()], formula[fraction.end() :]
         return rf"{_formula_in_latex(before)}\frac{{\partial {of}}}{{\partial {by}}}{_formula_in_latex(after)}"
+    return _SYMBOL.sub(_symbol_in_latex, formula)
 
-    def symbol(match: re.Match[str]) -> str:
-        name, index, transposed = match.groups()
-        if name is None:
-            return _IN_LATEX[match[0]]
-        superscript = f"[{_formula_in_latex(index)}]" + (r"\mathsf{T}" if transposed else "")
-        return f"{_IN_LATEX[name]}^{{{superscript}}}"
 
-    return _SYMBOL.sub(symbol, formula)
+def _symbol_in_latex(symbol: re.Match[str]) -> str:
+    """A symbol in LaTeX, with its index and the T of a transposed vector in one superscript: TeX refuses two."""
+    name, index, transposed = symbol.groups()
+    if name is None:
+        return _IN_LATEX[symbol[0]]
+    superscript = f"[{_formula_in_latex(index)}]" + (r"\mathsf{T}" if transposed else "")
+    return f"{_IN_LATEX[name]}^{{{superscript}}}"
