@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dlcourse.layerwise.layer import Layer, layer_names, layers, upwards
-from dlcourse.layerwise.softmax import LogSoftmax, with_log_softmax
+from dlcourse.layerwise.softmax import LogSoftmax
 from dlcourse.losses import SquaredError, cross_entropy
 from dlcourse.networks import Activation, SoftmaxClassifier
 
@@ -106,7 +106,7 @@ def explain(network: nn.Module, x: Float[Tensor, " in_features"], y: Float[Tenso
             raise ValueError(f"{name} must have {size} entries for this network, got {len(vector)}")
     functions: Sequence[Layer | LogSoftmax] = affine
     if isinstance(network, SoftmaxClassifier):
-        functions = with_log_softmax(network)
+        functions = [*affine[:-1], LogSoftmax(affine[-1])]
     last = functions[-1]
     indices = [*map(str, range(1, len(affine))), "S" if isinstance(last, LogSoftmax) else "y~"]
     titles = [f"Layer {index}" for index in indices[:-1]]

@@ -80,16 +80,6 @@ class LogSoftmax:
         return SoftmaxGradient(torch.outer(difference, h), difference, difference @ self.logits.weight)
 
 
-def with_log_softmax(classifier: SoftmaxClassifier) -> list[Layer | LogSoftmax]:
-    """The classifier's layers up to log p.
-
-    Raises:
-        TypeError: If the classifier's body is not hidden layers.
-    """
-    *hidden, logits = layers(classifier)
-    return [*hidden, LogSoftmax(logits)]
-
-
 def log_probability_jacobians(
     classifier: SoftmaxClassifier, x: Float[Tensor, " in_features"]
 ) -> list[Float[Tensor, "num_classes _"]]:
@@ -107,7 +97,8 @@ def log_probability_jacobians(
 
     Source: slide "Gradient of Softmax (layerwise)", "This is a matrix" (whose d counts parameters, not inputs).
     """
-    *_, (_, derivatives) = upwards(with_log_softmax(classifier), x)
+    *hidden, logits = layers(classifier)
+    *_, (_, derivatives) = upwards([*hidden, LogSoftmax(logits)], x)
     return derivatives
 
 

@@ -96,7 +96,8 @@ def save(figure: Figure, path: Path) -> None:
     """As a PNG of 256 colours, a third of the size."""
     content = io.BytesIO()
     figure.savefig(content, dpi=80)
-    Image.open(content).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = Image.open(content).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def main() -> None:
