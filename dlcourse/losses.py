@@ -31,6 +31,23 @@ class SquaredError:
         return (outputs - targets) * 2
 
 
+def cross_entropy(
+    q: Float[Tensor, "*items classes"], log_p: Float[Tensor, "*items classes"]
+) -> Float[Tensor, "*items"]:
+    """H(Q, P) = -sum_j Q(y = j) log P(y~ = j) in nats, of any two distributions on the same classes.
+
+    For a 'one hot' Q it is -log P of its class; H(Q, Q) is the entropy of Q, below which no H(Q, P) lies.
+
+    Args:
+        q: Probabilities.
+        log_p: Log-probabilities: where P is a softmax they stay finite, although P itself may round to 0.
+
+    Source: slide "Cross-entropy in general".
+    """
+    # A class with Q = 0 adds nothing even where its log-probability is -inf.
+    return -torch.where(q == 0, 0, q * log_p).sum(-1)
+
+
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """L(h, y) = -y . log p with p = softmax(logits): the cross-entropy H(Q, P) of the target distribution y and p.
@@ -44,8 +61,7 @@ class SoftmaxCrossEntropy:
         self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
     ) -> Float[Tensor, "*items"]:
         """The loss of each item; `outputs` are logits, `targets` rows of probabilities ('one hot' as a rule)."""
-        # A class with target 0 adds nothing even where its log-probability is -inf.
-        return -torch.where(targets == 0, 0, targets * outputs.log_softmax(-1)).sum(-1)
+        return cross_entropy(targets, outputs.log_softmax(-1))
 
     def derivative(
         self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]

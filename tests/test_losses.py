@@ -1,13 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import entr, rel_entr
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
+from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, cross_entropy
 
 LOSSES: list[Loss] = [SquaredError(), SoftmaxCrossEntropy(), Hinge()]
 TOLERANCE = 1e-12  # of a tensor's norm, in float64
@@ -92,6 +94,39 @@ class TestAgainstTorch:
         zeros = torch.zeros(shape).double()
         each = F.margin_ranking_loss(outputs, zeros, targets, margin=1, reduction="none")
         assert_equal(Hinge()(outputs, targets), each.sum(-1))
+
+
+class TestCrossEntropy:
+    def test_hand_worked(self) -> None:
+        q, p = rows([1 / 2, 1 / 4, 1 / 4]), rows([1 / 4, 1 / 2, 1 / 4])
+        # in bits: 1/2 * 2 + 1/4 * 1 + 1/4 * 2 = 7/4 of one from the other; 1/2 * 1 + 1/4 * 2 + 1/4 * 2 = 3/2 of itself
+        assert_equal(cross_entropy(q, p.log()), torch.tensor([7 / 4 * math.log(2)], dtype=torch.float64))
+        assert_equal(cross_entropy(q, q.log()), torch.tensor([3 / 2 * math.log(2)], dtype=torch.float64))
+        one_hot = rows([0, 1, 0])
+        assert_equal(
+            cross_entropy(one_hot, p.log()), torch.tensor([math.log(2)], dtype=torch.float64)
+        )  # -log P of its class
+        assert cross_entropy(one_hot, one_hot.log()).tolist() == [0]  # 0 log 0 adds nothing
+        assert cross_entropy(q, one_hot.log()).tolist() == [math.inf]  # Q does what P rules out
+
+    @given(shapes, scales)
+    def test_against_scipy(self, shape: tuple[int, ...], scale: float) -> None:
+        q = (scale * torch.randn(shape).double()).softmax(-1)
+        log_p = (scale * torch.randn(shape).double()).log_softmax(-1)
+        expected = torch.from_numpy(np.asarray((entr(q.numpy()) + rel_entr(q.numpy(), log_p.exp().numpy())).sum(-1)))
+        torch.testing.assert_close(cross_entropy(q, log_p), expected, rtol=1e-12, atol=1e-12)
+
+    @given(st.integers(2, 6))
+    def test_least_where_both_are_the_same(self, num_classes: int) -> None:
+        q, log_p = torch.randn(num_classes).double().softmax(0), torch.randn(num_classes).double().log_softmax(0)
+        assert cross_entropy(q, log_p) >= cross_entropy(q, q.log()) - TOLERANCE
+
+
+@given(st.integers(2, 8), st.floats(0, 1e4))
+def test_large_logits_against_torch(num_classes: int, size: float) -> None:
+    logits = size * (2 * torch.rand(num_classes, num_classes).double() - 1)  # every class once
+    actual = SoftmaxCrossEntropy()(logits, torch.eye(num_classes).double())
+    assert_equal(actual, F.cross_entropy(logits, torch.arange(num_classes), reduction="none"))
 
 
 @given(st.sampled_from(LOSSES), shapes, scales)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcourse.networks import SoftmaxClassifier
@@ -81,6 +83,17 @@ class TestHandWorked:
         expected = [-half, -1e4 - half, -half] if size > 0 else [-1e4, 0, -1e4]
         expected_logs = torch.tensor(expected, dtype=torch.float64)
         torch.testing.assert_close(classifier.log_probabilities(ONE), expected_logs, rtol=1e-15, atol=0)
+
+    @given(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=6))
+    def test_log_probabilities_agree_with_probabilities(self, logits: list[float]) -> None:
+        classifier = with_logits(*logits)
+        p, log_p = classifier.probabilities(ONE), classifier.log_probabilities(ONE)
+        # log p = -10^4 is rounded to 10^4 eps, which p has as a relative error
+        torch.testing.assert_close(log_p.exp(), p, rtol=1e-11, atol=0)
+        assert abs(p.sum().item() - 1) <= 1e-15 * len(logits)
+        lowest = math.log(torch.finfo(torch.float64).tiny)  # below, p is 0 or has lost digits
+        normal = log_p > lowest
+        torch.testing.assert_close(p[normal].log(), log_p[normal], rtol=1e-11, atol=1e-15)
 
     def test_of_equal_classes_the_first_is_predicted(self) -> None:
         assert with_logits(1, 3, 3).predict(ONE) == 1

@@ -1,120 +1,16 @@
-"""Layerwise differentiation: each layer needs to know just two derivatives, by its parameters and by its input.
-
-Two forms of the same idea. `jacobians` writes it out as the slides do, with explicit matrices, for one small network
-and one input: it is there to be read. `Sweep` multiplies from the loss downwards, so that only vectors are ever kept,
-for a batch of inputs and a whole stack of networks at once, in memory laid out beforehand: it is what training uses.
-Neither uses autograd; the tests use it as their judge.
-"""
+"""The form that training uses: multiplied from the loss downwards, a batch and a stack of networks at once."""
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlcourse.flat import Flat, zeros
+from dlcourse.layerwise.layer import is_layered, layer_names
 from dlcourse.losses import Loss
-from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack
-
-
-def layer_names(network: nn.Module) -> tuple[list[str], Activation]:
-    """The affine layers of an `MLP` or of a `SoftmaxClassifier` on hidden layers, first to last, and their activation.
-
-    Returns:
-        The layers' names in the `state_dict` (`name + ".weight"`, `name + ".bias"`), and the function g between them.
-
-    Raises:
-        TypeError: If the network is neither, or a layer is no plain `nn.Linear`.
-    """
-    names: list[str] = []
-    match network:  # subclasses may compute something else
-        case MLP() if type(network) is MLP:
-            names = [*(f"hidden.layers.{i}" for i in range(len(network.hidden.layers))), "output"]
-            activation = network.hidden.activation
-        case SoftmaxClassifier(body=HiddenLayers() as body) if type(network) is SoftmaxClassifier:
-            if type(body) is HiddenLayers:
-                names = [*(f"body.layers.{i}" for i in range(len(body.layers))), "softmax"]
-                activation = body.activation
-    if not names or any(type(network.get_submodule(name)) is not nn.Linear for name in names):
-        raise TypeError(
-            "layers can be told apart only in an MLP or a SoftmaxClassifier on hidden layers of nn.Linear, "
-            f"got {type(network).__name__}"
-        )
-    return names, activation
-
-
-@dataclass(frozen=True)
-class Layer:
-    """h[i] = g(W h[i-1] + b), with theta[i] = (W row by row, then b) and g the identity for the last layer.
-
-    Attributes:
-        weight: W, `[n_out, n_in]`.
-        bias: b, `[n_out]`.
-        activation: g, or None for the identity.
-    """
-
-    weight: Float[Tensor, "n_out n_in"]
-    bias: Float[Tensor, " n_out"]
-    activation: Activation | None
-
-    def output(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, " n_out"]:
-        """h[i] from h[i-1]."""
-        affine = self.weight @ h + self.bias
-        return affine if self.activation is None else self.activation(affine)
-
-    def by_input(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, "n_out n_in"]:
-        """dh[i]/dh[i-1] = diag(g') W."""
-        return self._slope(h)[:, None] * self.weight
-
-    def by_parameters(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, "n_out num_parameters"]:
-        """dh[i]/dtheta[i] = diag(g') (I (x) h[i-1]^T, I)."""
-        identity = torch.eye(len(self.bias), dtype=h.dtype, device=h.device)
-        return self._slope(h)[:, None] * torch.cat([torch.kron(identity, h[None, :]), identity], dim=1)
-
-    def _slope(self, h: Tensor) -> Tensor:
-        """g'(W h + b), one number a unit."""
-        output = self.output(h)
-        return torch.ones_like(output) if self.activation is None else self.activation.derivative(output)
-
-
-def layers(network: nn.Module) -> list[Layer]:
-    """The network as the slides see it: one function after another.
-
-    Raises:
-        TypeError: If the network is neither an MLP nor a SoftmaxClassifier on hidden layers.
-    """
-    names, activation = layer_names(network)
-    values = {name: value.detach() for name, value in network.state_dict().items()}
-    return [
-        Layer(values[f"{name}.weight"], values[f"{name}.bias"], None if name == names[-1] else activation)
-        for name in names
-    ]
-
-
-def jacobians(network: nn.Module, x: Float[Tensor, " in_features"]) -> list[Float[Tensor, "out_features _"]]:
-    """dy/dtheta[j] for every layer j, by the lecture's recursion upwards.
-
-    dh[i]/dtheta[j] = dh[i]/dh[i-1] dh[i-1]/dtheta[j] for j < i, and the layer's own derivative for j = i.
-
-    Args:
-        network: An MLP or a SoftmaxClassifier on hidden layers (y are then the logits).
-        x: One input.
-
-    Returns:
-        One matrix a layer, first to last; its columns are the entries of W row by row, then those of b.
-
-    Source: slide "Computing gradient (layerwise)". Cost: one product of full matrices for every pair of layers.
-    """
-    derivatives: list[Tensor] = []
-    h = x
-    for layer in layers(network):
-        by_input = layer.by_input(h)
-        derivatives = [by_input @ derivative for derivative in derivatives]
-        derivatives.append(layer.by_parameters(h))
-        h = layer.output(h)
-    return derivatives
+from dlcourse.networks import Activation, Stack
 
 
 class Sweep:
@@ -263,15 +159,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def is_layered(network: nn.Module) -> bool:
-    """Whether a network can be differentiated layer by layer."""
-    try:
-        layer_names(network)
-    except TypeError:
-        return False
-    return True
 
 
 def beside_itself(members: Stack) -> Stack:

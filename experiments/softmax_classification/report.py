@@ -1,0 +1,121 @@
+"""Depth against width on digits and spirals, and two spiral networks' regions. See README.md beside this file."""
+
+import csv
+import io
+import statistics
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from dlcourse import pieces
+from dlcourse.networks import SoftmaxClassifier
+from dlcourse.pieces.plotting import CLASS_COLOURS
+from dlcourse.recording import Result, read_results
+from dlcourse.recording.over_seeds import cells
+from dlcourse.tasks import Spirals
+
+matplotlib.use("Agg")
+
+FOLDER, OUTPUTS = Path(__file__).parent, Path("outputs")
+SWEEPS = ("softmax_spirals", "digits")
+# Pairs of (depth, width) with about the same number of parameters: 195 and 195, 387 and 371.
+PAIRS = (((1, 32), (3, 8)), ((1, 64), (2, 16)))
+LOW, HIGH = -1.2, 1.2  # the square around the spirals on which regions are counted and drawn
+
+
+def network(result: Result) -> SoftmaxClassifier:
+    """The trained network of a spiral run."""
+    config = result.config
+    classifier = SoftmaxClassifier(
+        2, config["task.num_classes"], width=config["model.width"], depth=config["model.depth"]
+    )
+    classifier.load_state_dict(torch.load(OUTPUTS / "softmax_spirals" / result.run / "model.pt", weights_only=True))
+    return classifier
+
+
+def table(name: str, results: list[Result]) -> list[dict[str, object]]:
+    """One row an architecture: accuracy over the seeds, and for the spirals the regions of the square."""
+    rows = []
+    for cell in cells(results):
+        accuracies = [float(result.metrics["accuracy"]) for result in cell.results]
+        row: dict[str, object] = {
+            "data": name,
+            "depth": cell.depth,
+            "width": cell.width,
+            "parameters": cell.results[0].metrics["num_parameters"],
+            "seeds": len(accuracies),
+            "median accuracy": f"{statistics.median(accuracies):.4f}",
+            "lowest": f"{min(accuracies):.4f}",
+            "highest": f"{max(accuracies):.4f}",
+            "mean": f"{statistics.mean(accuracies):.4f}",
+            "standard deviation": f"{statistics.stdev(accuracies):.4f}",
+            "median regions": "",
+            "median pieces": "",
+        }
+        if name == "softmax_spirals":
+            planes = [pieces.on_plane(network(result), LOW, HIGH) for result in cell.results]
+            row["median regions"] = statistics.median(plane.num_regions for plane in planes)
+            row["median pieces"] = statistics.median(plane.num_pieces for plane in planes)
+        rows.append(row)
+    return rows
+
+
+def median_run(results: list[Result], depth: int, width: int) -> Result:
+    """The run of median accuracy (the lower seed where two have it)."""
+    runs = [each for each in results if (each.config["model.depth"], each.config["model.width"]) == (depth, width)]
+    return sorted(runs, key=lambda run: (run.metrics["accuracy"], run.config["seed"]))[len(runs) // 2]
+
+
+def draw(results: list[Result]) -> Figure:
+    """Each pair: the shallow network on the left, the deep one on the right, regions and decision boundary."""
+    figure = Figure(figsize=(9, 9.6), layout="constrained")
+    panels = figure.subplots(len(PAIRS), 2)
+    for row, pair in zip(panels, PAIRS, strict=True):
+        for axes, (depth, width) in zip(row, pair, strict=True):
+            run = median_run(results, depth, width)
+            plane = pieces.on_plane(network(run), LOW, HIGH)
+            plane.plot(axes)
+            data = Spirals(num_classes=run.config["task.num_classes"]).data(run.config["seed"])
+            colours = [CLASS_COLOURS[index] for index in data.test_targets.argmax(1).tolist()]
+            axes.scatter(*data.test_inputs.T, c=colours, s=7, edgecolors="black", linewidths=0.3)
+            axes.set_title(
+                f"depth {depth}, width {width}: {run.metrics['num_parameters']} parameters, "
+                f"accuracy {run.metrics['accuracy']:.3f}\n{plane.num_regions} regions, {plane.num_pieces} linear "
+                f"pieces, boundary of {len(plane.decision_boundary())} segments",
+                fontsize=9,
+            )
+            axes.set_xticks([])
+            axes.set_yticks([])
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """As a PNG of 256 colours, a third of the size."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=80)
+    few = Image.open(content).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
+
+
+def main() -> None:
+    rows = []
+    for name in SWEEPS:
+        results = read_results(OUTPUTS / name)
+        if not results:
+            raise SystemExit(f"no runs in {OUTPUTS / name}: dlcourse -m experiment={name}")
+        rows += table(name, results)
+        if name == "softmax_spirals":
+            save(draw(results), FOLDER / "regions.png")
+    with open(FOLDER / "accuracy.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(*row.values(), sep="  ")
+
+
+if __name__ == "__main__":
+    main()
