@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dlcourse import cli, config
@@ -164,10 +166,14 @@ def _pictures(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml")))
 def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
-    small = ("num_steps=2", "model.depth=1", "model.width=4", "seed=0,1")
-    code, out, _ = dlcourse("-m", f"experiment={experiment}", *small)
-    assert code == 0
-    assert "medians over 2 seeds" in out
+    settings = yaml.safe_load((cli.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
+    small = ["num_steps=2", "seed=0,1"]
+    for key, choices in settings["hydra"]["sweeper"]["params"].items():
+        (override,) = OverridesParser.create().parse_overrides([f"{key}={choices}"])
+        if key != "seed":  # the first of its choices
+            small.append(f"{key}={next(override.sweep_string_iterator()) if override.is_sweep_override() else choices}")
+    code, _, err = dlcourse("-m", f"experiment={experiment}", *small)
+    assert (code, "Traceback" in err) == (0, False)
     assert len(list((tmp_path / "outputs" / experiment).glob("*/metrics.json"))) == 2
 
 
@@ -175,7 +181,8 @@ def test_help_names_everything_there_is(dlcourse: Command) -> None:
     code, out, _ = dlcourse("--help")
     assert code == 0
     for path in cli.CONFIGS.glob("*/*.yaml"):
-        assert re.search(rf"^  +{path.parent.name} .*\b{path.stem}\b", out, re.MULTILINE), path
+        lines = rf"^  +{path.parent.name} [^\n]*(\n {{12,}}[^\n]*)*?\b{path.stem}\b"
+        assert re.search(lines, out, re.MULTILINE), path
     for field in ("num_steps", "batch_size", "seed", "dtype", "device", "log_every", "name", "outputs", "force=true"):
         assert field in out
 
