@@ -171,7 +171,7 @@ class TestErrors:
             (
                 (1, 1),
                 {"width": 3, "depth": 1, "initialization": "zeros"},
-                "initialization must be one of torch, he, xavier, got zeros",
+                "initialization must be one of torch, he, xavier, truncated, got zeros",
             ),
         ],
     )

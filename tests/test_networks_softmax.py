@@ -205,7 +205,7 @@ def test_a_given_body_keeps_its_values(initialization: str) -> None:
         (
             2,
             {"body": nn.Identity(), "body_features": 5, "initialization": "ones"},
-            "initialization must be one of torch, he, xavier, got ones",
+            "initialization must be one of torch, he, xavier, truncated, got ones",
         ),
     ],
 )
