@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.box_geometry import BoxGeometry
 from dlcourse.pieces.edge_subdivision import DegenerateError as DegenerateError
 from dlcourse.pieces.edge_subdivision import EdgeSubdivision
+from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
 
 Corner = float | int | Sequence[float | int] | Tensor | np.ndarray
@@ -112,7 +112,7 @@ class InBox:
         Raises:
             ValueError: If a point is outside of the box.
         """
-        numbers = _array("points", points)
+        numbers = finite("points", points)
         if numbers.ndim == 0 or numbers.shape[-1] != len(self.low):
             raise ValueError(f"points must have shape [..., {len(self.low)}], got {numbers.shape}")
         flat = numbers.reshape(-1, len(self.low))
@@ -129,7 +129,7 @@ class InBox:
         """
         region = self.locate(points)
         outputs: Float[np.ndarray, "*shape out_features"]
-        outputs = np.einsum("...oi,...i->...o", self.weights[region], _array("points", points)) + self.biases[region]
+        outputs = np.einsum("...oi,...i->...o", self.weights[region], finite("points", points)) + self.biases[region]
         return outputs
 
     def check_invariants(self) -> None:
@@ -198,17 +198,7 @@ def in_box(network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 
 
 def _corner(name: str, corner: Corner) -> Float[np.ndarray, " coordinates"]:
     """A corner; a lone number has one coordinate."""
-    coordinates = np.atleast_1d(_array(name, corner))
+    coordinates = np.atleast_1d(finite(name, corner))
     if coordinates.ndim != 1:
         raise ValueError(f"{name} must be one point, got shape {coordinates.shape}")
     return coordinates
-
-
-def _array(name: str, values: Corner | Points) -> Float[np.ndarray, "..."]:
-    """Numbers in float64."""
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    numbers = np.array(values, dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
-    return numbers

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces import bits
 from dlcourse.pieces.edge_subdivision import EdgeSubdivision
 from dlcourse.pieces.exact import integers
+from dlcourse.pieces.geometry import joined
 from dlcourse.pieces.maps import affine_maps
 from dlcourse.pieces.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.subdivision import SubdivisionError, affine
@@ -238,17 +239,7 @@ class BoxGeometry:
     @cached_property
     def pieces(self) -> Int[np.ndarray, " regions"]:
         """The linear piece that each region is part of: 0, 1, ..."""
-        a, b = self.facets.negative[~self.kinks], self.facets.positive[~self.kinks]
-        label = np.arange(self.num_regions)
-        while True:
-            low = np.minimum(label[a], label[b])
-            before = label.copy()
-            for end in (a, b):
-                np.minimum.at(label, label[end], low)
-                np.minimum.at(label, end, low)
-            label = label[label]
-            if np.array_equal(label, before):
-                return np.asarray(np.unique(label, return_inverse=True)[1])
+        return joined(self.num_regions, self.facets.negative[~self.kinks], self.facets.positive[~self.kinks])
 
     # Where points are
 

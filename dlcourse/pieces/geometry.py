@@ -156,17 +156,7 @@ class Geometry:
     def pieces(self) -> Int[np.ndarray, " regions"]:
         """The linear piece that each region is part of: 0, 1, ..."""
         inner = (self.mesh.faces[:, 1] >= 0) & ~self.kinks
-        a, b = self.mesh.faces[inner].T
-        label = np.arange(self.mesh.num_faces)
-        while True:
-            low = np.minimum(label[a], label[b])
-            before = label.copy()
-            for end in (a, b):
-                np.minimum.at(label, label[end], low)
-                np.minimum.at(label, end, low)
-            label = label[label]
-            if np.array_equal(label, before):
-                return np.unique(label, return_inverse=True)[1]
+        return joined(self.mesh.num_faces, *self.mesh.faces[inner].T)
 
     @cached_property
     def polygons(self) -> Polygons:
@@ -322,3 +312,19 @@ class Geometry:
             apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
             if apart.any():
                 raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
+
+
+def joined(
+    num_regions: int, one: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
+) -> Int[np.ndarray, " regions"]:
+    """The connected set, 0, 1, ... as they first occur, that each region is in where these pairs belong together."""
+    label = np.arange(num_regions)
+    while True:
+        low = np.minimum(label[one], label[other])
+        before = label.copy()
+        for end in (one, other):
+            np.minimum.at(label, label[end], low)
+            np.minimum.at(label, end, low)
+        label = label[label]
+        if np.array_equal(label, before):
+            return np.asarray(np.unique(label, return_inverse=True)[1])

@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces import bits
 from dlcourse.pieces.geometry import Geometry
 from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS
 from dlcourse.pieces.subdivision import Subdivision
@@ -121,7 +121,7 @@ class OnPlane:
     def points(self, coordinates: Point | Points) -> Float[np.ndarray, "*shape in_features"]:
         """x(u, v), for instance `plane.points(plane.vertices)`."""
         points: Float[np.ndarray, "*shape in_features"]
-        points = _array("coordinates", coordinates) @ self.directions + self.origin
+        points = finite("coordinates", coordinates) @ self.directions + self.origin
         return points
 
     def locate(self, coordinates: Point | Points) -> Int[np.ndarray, "*shape"]:
@@ -130,7 +130,7 @@ class OnPlane:
         Raises:
             ValueError: If a point is outside of the domain.
         """
-        numbers = _array("coordinates", coordinates)
+        numbers = finite("coordinates", coordinates)
         if numbers.ndim == 0 or numbers.shape[-1] != 2:
             raise ValueError(f"coordinates must have shape [..., 2], got {numbers.shape}")
         flat = numbers.reshape(-1, 2)
@@ -270,7 +270,7 @@ def on_plane(
         raise TypeError("on_plane counts for one network, got a Stack: use on_plane for each member of unstack(stack)")
     if max_regions < 1:
         raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    point = None if origin is None else _array("origin", origin)
+    point = None if origin is None else finite("origin", origin)
     layers = read(network, (2,) if point is None else point.shape)
     frame = _frame(layers[0].weight.shape[2], point, directions)
     return count(layers, frame, _corners(low, high, vertices), max_regions)
@@ -310,7 +310,7 @@ def _frame(
         raise ValueError("origin and directions must be given together, got only one of them")
     if origin.size != in_features:
         raise ValueError(f"origin must have one number for each of {in_features} inputs, got shape {origin.shape}")
-    two = _array("directions", directions)
+    two = finite("directions", directions)
     if two.shape != (2, *origin.shape):
         raise ValueError(f"directions must be two vectors in the shape of origin, {origin.shape}, got {two.shape}")
     two = two.reshape(2, -1)
@@ -335,7 +335,7 @@ def _corners(low: Point | None, high: Point | None, vertices: Points | None) -> 
             raise ValueError("the domain must be given either by low and high or by vertices, got neither")
         bounds = []
         for name, bound in (("low", low), ("high", high)):
-            numbers = _array(name, bound)
+            numbers = finite(name, bound)
             if numbers.shape not in ((), (1,), (2,)):
                 raise ValueError(f"{name} must be one number or two, got shape {numbers.shape}")
             bounds.append(np.broadcast_to(numbers, 2))
@@ -345,7 +345,7 @@ def _corners(low: Point | None, high: Point | None, vertices: Points | None) -> 
         return np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
     if low is not None or high is not None:
         raise ValueError("the domain must be given either by low and high or by vertices, got both")
-    corners = _array("vertices", vertices)
+    corners = finite("vertices", vertices)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise ValueError(f"vertices must have shape [n, 2], n at least 3, got {corners.shape}")
     exact = [(Fraction(x), Fraction(y)) for x, y in corners.tolist()]
@@ -376,13 +376,3 @@ def _inside(
             exact = [(Fraction(x), Fraction(y)) for x, y in (a.tolist(), b.tolist(), points[index].tolist())]
             inside[index] = _turn(*exact) >= 0
     return inside
-
-
-def _array(name: str, values: Point | Points) -> Float[np.ndarray, "..."]:
-    """Numbers in float64."""
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    numbers = np.array(values, dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
-    return numbers

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dlcourse.networks import Stack, unstack
 from dlcourse.pieces.line import on_lines
 from dlcourse.pieces.plane import on_plane
+from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
 
 Corner = float | int | Sequence[Any] | Tensor | np.ndarray
@@ -111,7 +112,7 @@ def sample(
     else:
         if low is not None or high is not None:
             raise ValueError("the domain must be given either by low and high or by points, got both")
-        different = np.unique(_array("points", points), axis=0)
+        different = np.unique(finite("points", points), axis=0)
         if len(different) < num_corners:
             raise ValueError(f"there must be at least {num_corners} different points, got {len(different)}")
         chosen = [torch.randperm(len(different), generator=generator)[:num_corners] for _ in range(num_samples)]
@@ -126,7 +127,7 @@ def _box(
     """The box's lowest and highest corner."""
     if low is None or high is None:
         raise ValueError("the domain must be given either by low and high or by points, got neither")
-    corners = _array("low", low), _array("high", high)
+    corners = finite("low", low), finite("high", high)
     shapes = [corner.shape for corner in corners if corner.ndim > 0] or [(read(network)[0].weight.shape[2],)]
     if len(set(shapes)) > 1:
         raise ValueError(f"low and high must have one shape, got {shapes[0]} and {shapes[1]}")
@@ -179,13 +180,3 @@ def _student(degrees: int) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     ]
     return math.fsum(term / degrees**power for power, term in enumerate(terms))
-
-
-def _array(name: str, values: Corner) -> Float64[np.ndarray, "..."]:
-    """Coordinates in float64."""
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    numbers = np.array(values, dtype=np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
-    return numbers
