@@ -1,0 +1,230 @@
+"""Learning parity: steps until networks know it, from the sweep; and Figure 1 of Shalev-Shwartz et al., trained here.
+
+Run from the root of the repository, after the sweep: python experiments/learning_parity/report.py
+"""
+
+import csv
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlcourse.config import Model, RunConfig
+from dlcourse.recording import Result, quartiles, read_results
+from dlcourse.run_stack import run_folder
+from dlcourse.runs import Workers, run
+from dlcourse.tasks import Parity
+from dlcourse.training import SGD
+
+FOLDER = Path(__file__).parent
+SWEEP = Path("outputs", "learning_parity")
+LEARNT = 0.99  # of all inputs; with a constant rate, all of them is a matter of luck
+WIDTH_COLOURS = {16: "#ffa90e", 32: "#e76300", 64: "#bd1f01"}
+
+# Shalev-Shwartz, Shamir & Shammah 2017, Fig. 1: their steps until accuracy 1, None where there is no learning.
+PUBLISHED = {5: 2110, 10: 19_500, 30: None}
+SUBSETS = {5: (1, 2, 3, 4, 5), 10: (3, 4, 5, 6, 7), 30: (2, 3, 15)}  # how many bits count
+NUM_STEPS = {5: 10_000, 10: 50_000, 30: 50_000}
+NUM_SEEDS = {5: 5, 10: 3, 30: 2}
+BITS_COLOURS = {5: "#3f90da", 10: "#832db6", 30: "#222222"}
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Tables and figures into this folder."""
+    rows = table_of_sweep()
+    write("sweep.csv", rows)
+    figure_of_sweep(rows).savefig(FOLDER / "steps_against_bits.png", dpi=80, metadata={"Software": None})
+    write("first_gradient.csv", first_gradients())
+    curves = reproduced()
+    write("figure_1.csv", table_of_figure_1(curves))
+    figure_1(curves).savefig(FOLDER / "figure_1.png", dpi=80, metadata={"Software": None})
+
+
+def accuracy_curve(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Logged steps, and the accuracy at each."""
+    log = np.genfromtxt(folder / "train.log", names=True, deletechars="")
+    return log["step"], log["metric/accuracy"]
+
+
+def steps_until(accuracy: float, steps: NDArray[Any], accuracies: NDArray[Any]) -> float:
+    """The first logged step with this accuracy; infinite if there is none."""
+    reached = accuracies >= accuracy
+    return float(steps[reached.argmax()]) if reached.any() else math.inf
+
+
+def table_of_sweep() -> list[Row]:
+    """For each number of bits, depth and width: how many seeds learn parity, and after how many steps."""
+    results: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
+    for result in read_results(SWEEP):
+        config = result.config
+        results[config["task.num_bits"], config["model.depth"], config["model.width"]].append(result)
+    rows = []
+    for (num_bits, depth, width), members in sorted(results.items()):
+        curves = [accuracy_curve(SWEEP / each.run) for each in members]
+        learnt = [steps_until(LEARNT, *curve) for curve in curves]
+        final = quartiles([each.metrics["accuracy"] for each in members])
+        spread = quartiles(learnt)
+        rows.append(
+            {
+                "num_bits": num_bits,
+                "depth": depth,
+                "width": width,
+                "parameters": members[0].metrics["num_parameters"],
+                "seeds": len(members),
+                "seeds_learnt": sum(map(math.isfinite, learnt)),
+                "seeds_exact": sum(math.isfinite(steps_until(1.0, *curve)) for curve in curves),
+                "steps_lower_quartile": spread.lower,
+                "steps_median": spread.median,
+                "steps_upper_quartile": spread.upper,
+                "final_accuracy_lowest": min(each.metrics["accuracy"] for each in members),
+                "final_accuracy_median": final.median,
+            }
+        )
+    return rows
+
+
+def figure_of_sweep(rows: list[Row]) -> Figure:
+    """Steps against bits, one panel a depth."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    depths = sorted({row["depth"] for row in rows})
+    bits = sorted({row["num_bits"] for row in rows})
+    for axes, depth in zip(figure.subplots(1, len(depths), sharey=True), depths, strict=True):
+        for width, colour in WIDTH_COLOURS.items():
+            those = [row for row in rows if (row["depth"], row["width"]) == (depth, width)]
+            median, lower, upper = (
+                np.array([row[f"steps_{name}"] for row in those])
+                for name in ("median", "lower_quartile", "upper_quartile")
+            )
+            axes.errorbar(
+                bits, median, [median - lower, upper - median], fmt="o-", ms=4, color=colour, label=f"width {width}"
+            )
+            for row in those:
+                if row["seeds_learnt"] < row["seeds"]:
+                    place = {16: 0, 32: 1, 64: 2}[width]
+                    text = f"{row['seeds_learnt']} of {row['seeds']}"
+                    axes.text(row["num_bits"], 13_000 * 1.25**place, text, color=colour, ha="center", fontsize=8)
+        axes.axhline(11_500, color="grey", lw=0.6)
+        axes.set(yscale="log", xlabel="bits", xticks=bits, ylim=(150, 26_000), xlim=(3, 17.5))
+        axes.set_title(f"{depth} hidden layer{'s' * (depth > 1)}", fontsize=10)
+        axes.grid(color="#dddddd", lw=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("steps until 99% are right\n(on top: seeds that get there, where not all do)")
+    figure.axes[0].legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+def first_gradients(num_bits: int = 10) -> list[Row]:
+    """Before the first step: norms of the gradient of -y y~, which the hinge is while |y~| < 1, over all inputs."""
+    rows = []
+    for subset in range(1, num_bits + 1):
+        config = figure_1_config(num_bits, subset, seed=0)
+        data, network = config.task.data(seed=0), config.network().double()
+        outputs = network(data.test_inputs)
+        (-data.test_targets * outputs).mean().backward()
+        norms = {name: parameter.grad.norm().item() for name, parameter in network.named_parameters()}
+        within = (outputs.abs() < 1).double().mean().item()
+        rows.append({"num_bits": num_bits, "bits_that_count": subset, **norms, "outputs_where_hinge_is_linear": within})
+    return rows
+
+
+def figure_1_config(num_bits: int, subset: int, seed: int) -> RunConfig:
+    """The paper's network and training."""
+    return RunConfig(
+        task=Parity(num_bits=num_bits, subset=subset, encoding="plus_minus", posed_as="hinge", fresh=True),
+        model=Model(depth=1, width=10 * num_bits, initialization="truncated"),
+        optimizer=SGD(rate=0.01),
+        num_steps=NUM_STEPS[num_bits],
+        batch_size=128,
+        seed=seed,
+        log_every=100,
+        count_pieces=False,
+        pictures=False,
+        name="learning_parity_figure_1",
+    )
+
+
+def reproduced() -> dict[tuple[int, int], list[tuple[NDArray[Any], NDArray[Any]]]]:
+    """For each number of bits and of those that count: every seed's curve."""
+    configs = {
+        (num_bits, subset, seed): figure_1_config(num_bits, subset, seed)
+        for num_bits, subsets in SUBSETS.items()
+        for subset in subsets
+        for seed in range(NUM_SEEDS[num_bits])
+    }
+    run(list(configs.values()), workers=Workers(None))
+    curves = defaultdict(list)
+    for (num_bits, subset, _), config in configs.items():
+        curves[num_bits, subset].append(accuracy_curve(run_folder(config)))
+    return curves
+
+
+def table_of_figure_1(curves: dict[tuple[int, int], list[tuple[NDArray[Any], NDArray[Any]]]]) -> list[Row]:
+    """For each number of bits and of those that count: steps until accuracy 1, and the accuracy in the end."""
+    rows = []
+    for (num_bits, subset), of_seeds in curves.items():
+        steps = sorted(steps_until(1.0, *curve) for curve in of_seeds)
+        late = np.concatenate([accuracies[len(accuracies) // 2 :] for _, accuracies in of_seeds])
+        rows.append(
+            {
+                "num_bits": num_bits,
+                "bits_that_count": subset,
+                "seeds": len(of_seeds),
+                "steps_fewest": steps[0],
+                "steps_median": quartiles(steps).median,
+                "steps_most": steps[-1],
+                "published_steps": PUBLISHED[num_bits] or "",
+                "accuracy_mean_of_second_half": float(late.mean()),
+                "accuracy_deviation_of_second_half": float(late.std()),
+            }
+        )
+    return rows
+
+
+def figure_1(curves: dict[tuple[int, int], list[tuple[NDArray[Any], NDArray[Any]]]]) -> Figure:
+    """Accuracy against steps, medians over the seeds, beside the published steps."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for (num_bits, subset), of_seeds in curves.items():
+        steps = of_seeds[0][0]
+        median = np.median([accuracies for _, accuracies in of_seeds], axis=0)
+        colour = BITS_COLOURS[num_bits]
+        axes.plot(steps[1:], median[1:], "--" if subset % 2 == 0 else "-", lw=1.2, color=colour)
+        risen = median > 0.75
+        place = risen.argmax() if risen.any() else -1
+        # 30 bits to the right of their curve, where 5 bits are to the left of theirs
+        beside: dict[str, Any] = (
+            {"ha": "left", "xytext": (5, 8)} if num_bits == 30 else {"ha": "right", "xytext": (-4, 1)}
+        )
+        axes.annotate(str(subset), (steps[place], median[place]), textcoords="offset points", color=colour, **beside)
+    for num_bits, published in PUBLISHED.items():
+        colour = BITS_COLOURS[num_bits]
+        axes.plot([], [], color=colour, label=f"{num_bits} bits")
+        if published:
+            axes.axvline(published, color=colour, lw=5, alpha=0.25)
+    axes.plot([], [], color="grey", lw=5, alpha=0.4, label="published: all right")
+    axes.plot([], [], "-", color="grey", label="an odd number of bits counts")
+    axes.plot([], [], "--", color="grey", label="an even number counts\n(the number stands at the curve)")
+    axes.set(xscale="log", xlabel="steps of 128 fresh inputs", ylabel="fraction of inputs that are right")
+    axes.grid(color="#dddddd", lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    return figure
+
+
+def write(name: str, rows: list[Row]) -> None:
+    """A table as a CSV file."""
+    with (FOLDER / name).open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows
+        )
+
+
+if __name__ == "__main__":
+    main()
