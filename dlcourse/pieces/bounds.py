@@ -1,0 +1,291 @@
+"""How many linear regions a ReLU network can have, and has at random: formulas of the lecture and of its sources.
+
+d is `in_features`, the dimension of the input; n_1 ... n_k are `widths`, the units of the k hidden layers; N is their
+sum.
+The bounds are exact integers, for regions of the whole input space. Upper bounds are for activation regions, of which
+linear pieces are unions, and hold in any convex part of the space; a lower bound is a number that some network reaches.
+
+    montufar_lower <= serra_lower <= serra_upper <= montufar_upper <= raghu_upper <= all_patterns
+
+(`serra_lower` where it is defined), `most_on_line` equals `serra_upper` for one input and layers of 2 units or more.
+"""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+
+
+def zaslavsky(in_features: int, width: int) -> int:
+    """The most regions of one hidden layer, sum_{j <= d} C(h, j): those of h hyperplanes in general position.
+
+    Reached by almost every layer, on the whole space. Three lines make 7.
+
+    Args:
+        in_features: d.
+        width: h.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: slide "Depth and piecewise linear functions", one hidden layer; Zaslavsky 1975, Facing up to arrangements;
+    Pascanu, Montufar, Bengio 2013, Proposition 6.
+    """
+    _check(in_features, [width])
+    return _hyperplanes(in_features, width)
+
+
+def slide_shallow_upper(in_features: int, width: int) -> int:
+    """The slide's h^d for one hidden layer, where it stands as an upper bound of `zaslavsky`.
+
+    The slide slips: with one input, h units make h + 1 > h pieces, and one unit makes 2 > 1 regions whatever the input.
+    Right are <= (h + 1)^d, and O(h^d) for fixed d.
+
+    Args:
+        in_features: d.
+        width: h.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: slide "Depth and piecewise linear functions", one hidden layer.
+    """
+    _check(in_features, [width])
+    bound: int = width**in_features
+    return bound
+
+
+def slide_deep_upper(depth: int) -> int:
+    """The slide's 2^k for k hidden layers, of which it says p_max = O(2^k).
+
+    The slide slips: 5 layers of 10 units with one input make 161,051 > 32 pieces, and wherever (h / d)^d > 2 the
+    slide's own lower bound, `slide_deep_lower`, grows faster with k. Right is `all_patterns`, 2^N with N = k h units.
+
+    Args:
+        depth: k.
+
+    Raises:
+        ValueError: If depth is below 1.
+
+    Source: slide "Depth and piecewise linear functions", k hidden layers.
+    """
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, got {depth}")
+    bound: int = 2**depth
+    return bound
+
+
+def slide_deep_lower(in_features: int, width: int, depth: int) -> Fraction:
+    """The slide's (h/d)^((k - 1) d) h^d, of which it says p_max = Omega( ... ).
+
+    It is how `montufar_lower` grows with h, for fixed d and k, up to a factor; it is no bound as it stands. One layer
+    of 3 units with two inputs makes 7 regions, not 9.
+
+    Args:
+        in_features: d.
+        width: h.
+        depth: k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: slide "Depth and piecewise linear functions", k hidden layers; Montufar, Pascanu, Cho, Bengio 2014, the
+    asymptotic form of the lower bound for rectifier networks.
+    """
+    _check(in_features, [width] * depth)
+    growth: Fraction = Fraction(width, in_features) ** ((depth - 1) * in_features) * width**in_features
+    return growth
+
+
+def montufar_lower(in_features: int, widths: Sequence[int]) -> int:
+    """prod_{l < k} floor(n_l / d)^d * sum_{j <= d} C(n_k, j): reached by `networks.constructions.montufar`.
+
+    Args:
+        in_features: d.
+        widths: n_1 ... n_k, at least d in all layers but the last.
+
+    Raises:
+        ValueError: If a size is below 1, or a width below d.
+
+    Source: Montufar, Pascanu, Cho, Bengio 2014, On the number of linear regions of deep neural networks, the lower
+    bound for rectifier networks (there n_k >= d, too).
+    """
+    _check(in_features, widths, in_features)
+    folds: int = math.prod((width // in_features) ** in_features for width in widths[:-1])
+    return folds * _hyperplanes(in_features, widths[-1])
+
+
+def serra_lower(in_features: int, widths: Sequence[int]) -> int:
+    """prod_{l < k} (floor(n_l / d) + 1)^d * sum_{j <= d} C(n_k, j): reached by `networks.constructions.serra`.
+
+    Args:
+        in_features: d.
+        widths: n_1 ... n_k, at least 3 d in all layers but the last.
+
+    Raises:
+        ValueError: If a size is below 1, or a width below 3 d.
+
+    Source: Serra, Tjandraatmadja, Ramalingam 2018, Bounding and counting linear regions of deep neural networks, the
+    lower bound (there n_k >= 3 d, too).
+    """
+    _check(in_features, widths, 3 * in_features)
+    folds: int = math.prod((width // in_features + 1) ** in_features for width in widths[:-1])
+    return folds * _hyperplanes(in_features, widths[-1])
+
+
+def most_on_line(widths: Sequence[int]) -> int:
+    """prod (n_l + 1): the most linear pieces with one input, or along any line.
+
+    Reached by `networks.constructions.nested_zigzags` if every width is at least 3. Narrower layers may fall short:
+    widths (2, 2) reach 7 and not 9; for (1, 3) `serra_upper` is 5, which is reached, and not 8.
+
+    Args:
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: a layer of n units cuts every interval on which it is affine into at most n + 1; Montufar 2017 with d = 1.
+    """
+    _check(1, widths)
+    return math.prod(width + 1 for width in widths)
+
+
+def serra_upper(in_features: int, widths: Sequence[int]) -> int:
+    """sum over (j_1 ... j_k) of prod_l C(n_l, j_l), 0 <= j_l <= min{d, n_1 - j_1, ..., n_{l-1} - j_{l-1}, n_l}.
+
+    Where units of a layer are off, its output has no more dimensions than the others, and later layers cut no more.
+
+    Args:
+        in_features: d.
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: Serra, Tjandraatmadja, Ramalingam 2018, Theorem 1. Cost: up to k d^2 products.
+    """
+    _check(in_features, widths)
+
+    @cache
+    def regions(layer: int, dimensions: int) -> int:
+        if layer == len(widths):
+            return 1
+        width = widths[layer]
+        return sum(
+            math.comb(width, off) * regions(layer + 1, min(dimensions, width - off))
+            for off in range(min(dimensions, width) + 1)
+        )
+
+    return regions(0, in_features)
+
+
+def montufar_upper(in_features: int, widths: Sequence[int]) -> int:
+    """prod_l sum_{j <= d_l} C(n_l, j) with d_l = min{d, n_1, ..., n_{l-1}}.
+
+    Args:
+        in_features: d.
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: Montufar 2017, Notes on the number of linear regions of deep neural networks.
+    """
+    _check(in_features, widths)
+    return math.prod(_hyperplanes(min([in_features, *widths[:layer]]), width) for layer, width in enumerate(widths))
+
+
+def raghu_upper(in_features: int, widths: Sequence[int]) -> int:
+    """prod_l sum_{j <= d} C(n_l, j), which is O(h^(d k)).
+
+    Args:
+        in_features: d.
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: Raghu, Poole, Kleinberg, Ganguli, Sohl-Dickstein 2017, On the expressive power of deep neural networks,
+    Theorem 1 and its proof.
+    """
+    _check(in_features, widths)
+    return math.prod(_hyperplanes(in_features, width) for width in widths)
+
+
+def all_patterns(widths: Sequence[int]) -> int:
+    """2^N, the number of activation patterns of N units.
+
+    Args:
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: what the slide "Depth and piecewise linear functions" must mean by O(2^k); see `slide_deep_upper`.
+    """
+    _check(1, widths)
+    patterns: int = 2 ** sum(widths)
+    return patterns
+
+
+def hanin_rolnick(in_features: int, widths: Sequence[int]) -> float:
+    """N^d / d!: about as many regions as a network has at random initialisation, whatever its depth.
+
+    No bound, but what is observed in the whole space with weights N(0, 2 / n_in) and any small random biases: N
+    pieces on a line, N^2 / 2 regions on a plane, to some percent if N is large (proven is an upper bound of this form
+    with an unknown constant). With tiny biases that is what any interval or square around 0 holds.
+
+    Args:
+        in_features: d, or the dimension of the line or plane that is looked at.
+        widths: n_1 ... n_k.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns; for lines
+    Complexity of linear regions in deep networks, of the same year.
+    """
+    _check(in_features, widths)
+    num_regions: float = sum(widths) ** in_features / math.factorial(in_features)
+    return num_regions
+
+
+def alternating_points_error(num_points: int, width: int, depth: int) -> Fraction:
+    """(n - 4 (2 h)^k) / (3 n), or 0: the least share of Telgarsky's points that k layers of h units get wrong.
+
+    A point counts as 1 where the network is at least 1/2. A function of t pieces crosses 1/2 at most 2 t times, and
+    between two crossings at least a third of three or more alternating points are wrong: (n - 4 t) / (3 n); a network
+    of ReLUs has t <= (2 h)^k. The points are `networks.constructions.alternating_points`.
+
+    Args:
+        num_points: n.
+        width: h.
+        depth: k.
+
+    Raises:
+        ValueError: If a number is below 1.
+
+    Source: Telgarsky 2015, Representation benefits of deep feedforward networks, on the n-alternating-point problem.
+    """
+    if num_points < 1:
+        raise ValueError(f"num_points must be at least 1, got {num_points}")
+    _check(1, [width] * depth)
+    return max(Fraction(num_points - 4 * (2 * width) ** depth, 3 * num_points), Fraction(0))
+
+
+def _hyperplanes(dimension: int, number: int) -> int:
+    """Regions of hyperplanes in general position."""
+    return sum(math.comb(number, j) for j in range(dimension + 1))
+
+
+def _check(in_features: int, widths: Sequence[int], least: int = 1) -> None:
+    """Refuses sizes that are out of range; the last layer's width only has to be at least 1."""
+    if in_features < 1:
+        raise ValueError(f"in_features must be at least 1, got {in_features}")
+    if not widths:
+        raise ValueError("there must be at least one hidden layer, got none")
+    for layer, width in enumerate(widths, start=1):
+        allowed = 1 if layer == len(widths) else least
+        if width < allowed:
+            raise ValueError(f"width must be at least {allowed} in layer {layer}, got {list(widths)}")

@@ -1,0 +1,277 @@
+"""Bounds against published numbers, brute force and exact counts of random and constructed networks."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dlcourse import pieces
+from dlcourse.networks import MLP, stack
+from dlcourse.networks.constructions import alternating_points, montufar, nested_tents, nested_zigzags, serra
+from dlcourse.pieces.bounds import (
+    all_patterns,
+    alternating_points_error,
+    hanin_rolnick,
+    montufar_lower,
+    montufar_upper,
+    most_on_line,
+    raghu_upper,
+    serra_lower,
+    serra_upper,
+    slide_deep_lower,
+    slide_deep_upper,
+    slide_shallow_upper,
+    zaslavsky,
+)
+
+FAR = 1e6  # beyond nearly all breakpoints of the networks here
+
+Dimensions = st.integers(1, 6)
+Widths = st.lists(st.integers(1, 8), min_size=1, max_size=5)
+
+
+def random_network(in_features: int, widths: list[int], seed: int, bias: float = 1.0) -> MLP:
+    """Weights as He draws them, and normal biases."""
+    generator = torch.Generator().manual_seed(seed)
+    network = MLP(in_features, 1, width=widths, initialization="he", generator=generator, dtype=torch.float64)
+    for layer in network.hidden.layers:
+        nn.init.normal_(layer.bias, 0, bias, generator=generator)
+    return network
+
+
+# Published numbers
+
+
+def test_published_numbers() -> None:
+    assert zaslavsky(2, 3) == 7
+    assert zaslavsky(10, 50) == 13_432_735_556  # Pascanu et al. 2013
+    # d = 2, two layers of 6: Montufar 2014 198, Serra et al. 352 to 484; of 4: 44, 121.
+    assert [montufar_lower(2, [6, 6]), serra_lower(2, [6, 6]), serra_upper(2, [6, 6])] == [198, 352, 484]
+    assert [montufar_lower(2, [4, 4]), serra_upper(2, [4, 4])] == [44, 121]
+    # Prince, Understanding Deep Learning, section 4.5: 5 layers of 10 units with one input; of 50 with ten inputs.
+    assert most_on_line([10] * 5) == 161_051
+    assert serra_lower(10, [50] * 5) > 10**40
+    assert serra_lower(10, [50] * 5) == 6**40 * 13_432_735_556  # beyond what floats hold
+
+
+def test_by_hand() -> None:
+    # One unit, then five: the second layer sees a line, and where the first unit is off, a point.
+    assert raghu_upper(2, [1, 5]) == 2 * (1 + 5 + 10)
+    assert montufar_upper(2, [1, 5]) == 2 * (1 + 5)
+    assert serra_upper(2, [1, 5]) == (1 + 5) + 1
+    assert all_patterns([1, 5]) == 64
+    assert serra_upper(1, [1, 3]) == 5
+    assert most_on_line([2, 2]) == 9  # reached are 7
+    assert hanin_rolnick(2, [30, 30]) == 1800
+    assert slide_deep_lower(2, 3, 2) == Fraction(81, 4)
+
+
+@given(st.integers(2, 12), st.integers(2, 40))
+def test_a_hyperplane_more_cuts_what_it_meets(d: int, width: int) -> None:
+    # The hyperplanes before cut the new one, in d - 1 dimensions, into parts, each of which cuts a region in two.
+    assert zaslavsky(d, width) == zaslavsky(d, width - 1) + zaslavsky(d - 1, width - 1)
+    assert zaslavsky(d, 1) == 2
+    assert zaslavsky(1, width) == width + 1
+
+
+@given(st.integers(1, 4), st.lists(st.integers(1, 5), min_size=1, max_size=4))
+def test_serras_sum_term_by_term(d: int, widths: list[int]) -> None:
+    total = 0
+    for off in product(*(range(n + 1) for n in widths)):
+        left = [d, *(n - j for n, j in zip(widths, off, strict=True))]
+        if all(j <= min(left[: layer + 1]) for layer, j in enumerate(off)):
+            total += math.prod(math.comb(n, j) for n, j in zip(widths, off, strict=True))
+    assert serra_upper(d, widths) == total
+
+
+# Which is above which: theorems for all sizes
+
+
+@given(Dimensions, Widths)
+def test_order(d: int, widths: list[int]) -> None:
+    upper = [serra_upper(d, widths), montufar_upper(d, widths), raghu_upper(d, widths), all_patterns(widths)]
+    assert upper == sorted(upper)
+    if min(widths[:-1], default=d) >= d:
+        assert montufar_lower(d, widths) <= upper[0]
+    if min(widths[:-1], default=3 * d) >= 3 * d:
+        assert montufar_lower(d, widths) <= serra_lower(d, widths) <= upper[0]
+    assert serra_upper(1, widths) <= most_on_line(widths)
+    if min(widths) >= 2:
+        assert serra_upper(1, widths) == most_on_line(widths)
+
+
+@given(Dimensions, st.integers(1, 30))
+def test_one_layer_has_one_bound(d: int, width: int) -> None:
+    bounds = {bound(d, [width]) for bound in (montufar_lower, serra_lower, serra_upper, montufar_upper, raghu_upper)}
+    assert bounds == {zaslavsky(d, width)}
+
+
+# Lower bounds are reached
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 2), st.lists(st.integers(2, 7), min_size=1, max_size=3))
+def test_montufars_lower_bound_is_reached(d: int, widths: list[int]) -> None:
+    network = montufar(d, widths)
+    counted = pieces.on_line(network, 0, 1) if d == 1 else pieces.on_plane(network, 0, 1)
+    assert counted.num_regions == montufar_lower(d, widths)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 2), st.lists(st.integers(6, 8), max_size=2), st.integers(1, 5))
+def test_serras_lower_bound_is_reached(d: int, folding: list[int], last: int) -> None:
+    widths = [*folding, last]
+    network = serra(d, widths)
+    counted = pieces.on_line(network, -FAR, FAR) if d == 1 else pieces.on_plane(network, -FAR, FAR)
+    assert counted.num_regions == serra_lower(d, widths)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(3, 6), min_size=1, max_size=4))
+def test_the_most_on_a_line_is_reached(widths: list[int]) -> None:
+    assert pieces.on_line(nested_zigzags(widths), -FAR, FAR).num_pieces == most_on_line(widths)
+
+
+# Measured is below every upper bound
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 4), st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(0, 2**32))
+def test_networks_on_lines(in_features: int, widths: list[int], seed: int) -> None:
+    network = random_network(in_features, widths, seed)
+    ends = np.random.default_rng(seed).normal(size=(2, in_features)) * FAR
+    counted = pieces.on_line(network, ends[0], ends[1])
+    assert counted.num_pieces <= counted.num_regions <= serra_upper(1, widths) <= most_on_line(widths)
+    assert counted.num_regions <= serra_upper(in_features, widths)
+
+
+@settings(max_examples=40)
+@given(st.integers(2, 4), st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 2**32))
+def test_networks_on_planes(in_features: int, widths: list[int], seed: int) -> None:
+    network = random_network(in_features, widths, seed)
+    origin, *directions = np.random.default_rng(seed).normal(size=(3, in_features))
+    counted = pieces.on_plane(network, -FAR, FAR, origin=origin, directions=directions)
+    for bound in (serra_upper, montufar_upper, raghu_upper):
+        assert counted.num_pieces <= counted.num_regions <= bound(2, widths) <= bound(in_features, widths)
+    assert counted.num_regions <= all_patterns(widths)
+
+
+# Where the slide slips
+
+
+def test_the_slides_bound_for_one_layer_fails_on_lines() -> None:
+    network = random_network(1, [5], seed=0)
+    assert pieces.on_line(network, -FAR, FAR).num_pieces == zaslavsky(1, 5) == 6 > slide_shallow_upper(1, 5)
+    assert zaslavsky(3, 1) == 2 > slide_shallow_upper(3, 1)
+
+
+@given(st.integers(2, 10), st.integers(2, 100))
+def test_the_slides_bound_for_one_layer_holds_elsewhere(d: int, width: int) -> None:
+    assert zaslavsky(d, width) <= slide_shallow_upper(d, width)
+    assert zaslavsky(d, width) <= (width + 1) ** d  # what holds everywhere
+    assert zaslavsky(1, width) <= width + 1
+
+
+def test_the_slides_bound_for_k_layers_fails() -> None:
+    assert pieces.on_line(nested_zigzags([10] * 5), 0, 21).num_pieces == 161_051 > slide_deep_upper(5) == 32
+    assert slide_deep_lower(1, 10, 5) == 100_000 > slide_deep_upper(5)
+    assert all_patterns([10] * 5) == 2**50
+
+
+def test_the_slides_omega_is_no_bound_as_it_stands() -> None:
+    assert slide_deep_lower(2, 3, 1) == 9 > zaslavsky(2, 3)  # the most that three lines can make
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_montufars_bound_grows_as_the_slide_says(d: int) -> None:
+    # The ratio of the two tends to 1 / d!, the leading coefficient of the sum of binomials.
+    ratios = [montufar_lower(d, [n] * 3) / slide_deep_lower(d, n, 3) * math.factorial(d) for n in (60, 600, 6000)]
+    assert abs(ratios[-1] - 1) < 0.01
+    distances = [abs(ratio - 1) for ratio in ratios]
+    assert distances == sorted(distances, reverse=True)
+
+
+# Random initialisation, as published: with He weights about N pieces and N^2 / 2 regions
+
+
+@pytest.mark.parametrize("widths", [[60], [30, 30], [20, 20, 20]])
+def test_as_many_pieces_as_units(widths: list[int]) -> None:
+    networks = [random_network(1, widths, seed, bias=1e-3) for seed in range(200)]
+    counted = pieces.on_lines(stack(networks), np.array([[-FAR]]), np.array([[FAR]]))
+    assert 0.95 < counted.num_pieces.mean() / hanin_rolnick(1, widths) < 1.1
+
+
+@pytest.mark.parametrize("widths", [[60], [30, 30], [20, 20, 20], [10] * 4])
+def test_as_many_regions_as_half_the_square_of_the_units(widths: list[int]) -> None:
+    counts = [pieces.on_plane(random_network(2, widths, seed, bias=1e-3), -FAR, FAR).num_regions for seed in range(8)]
+    assert 0.8 < np.mean(counts) / hanin_rolnick(2, widths) < 1.3
+
+
+# Telgarsky
+
+
+def test_alternating_points_by_brute_force() -> None:
+    # One unit makes two pieces, which cross 1/2 so that there are at most 4 runs of equal answers.
+    n = 13
+    errors = [
+        sum(answer != i % 2 for i, answer in enumerate(answers))
+        for answers in product((0, 1), repeat=n)
+        if sum(a != b for a, b in pairwise(answers)) < 4
+    ]
+    assert Fraction(min(errors), n) >= alternating_points_error(n, width=1, depth=1) == Fraction(5, 39)
+    assert alternating_points_error(n, width=1, depth=2) == 0
+
+
+@pytest.mark.parametrize("k", [4, 7, 10])
+def test_shallow_tents_err_on_alternating_points_and_deep_ones_do_not(k: int) -> None:
+    points, labels = alternating_points(2**k)
+
+    def error(num_tents: int) -> Fraction:
+        return Fraction(int(((nested_tents(num_tents, 0, 1)(points) >= 0.5) != labels).sum()), 2**k)
+
+    assert error(k) == 0
+    for num_tents in range(1, k):
+        assert error(num_tents) >= alternating_points_error(2**k, width=2, depth=num_tents)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**32))
+def test_random_networks_err_on_alternating_points(width: int, depth: int, seed: int) -> None:
+    points, labels = alternating_points(1024, dtype=torch.float64)
+    network = random_network(1, [width] * depth, seed)
+    error = Fraction(int(((network(points) >= 0.5) != labels).sum()), 1024)
+    bound = alternating_points_error(1024, width, depth)
+    assert error >= bound > 0
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (lambda: zaslavsky(0, 3), "in_features must be at least 1, got 0"),
+        (lambda: slide_shallow_upper(2, 0), r"width must be at least 1 in layer 1, got \[0\]"),
+        (lambda: slide_deep_upper(0), "depth must be at least 1, got 0"),
+        (lambda: slide_deep_lower(1, 3, 0), "there must be at least one hidden layer, got none"),
+        (lambda: montufar_lower(3, [2, 4]), r"width must be at least 3 in layer 1, got \[2, 4\]"),
+        (lambda: serra_lower(2, [6, 5, 6]), r"width must be at least 6 in layer 2, got \[6, 5, 6\]"),
+        (lambda: serra_upper(2, []), "there must be at least one hidden layer, got none"),
+        (lambda: montufar_upper(2, [3, 0]), r"width must be at least 1 in layer 2, got \[3, 0\]"),
+        (lambda: raghu_upper(-1, [3]), "in_features must be at least 1, got -1"),
+        (lambda: all_patterns([]), "there must be at least one hidden layer, got none"),
+        (lambda: most_on_line([]), "there must be at least one hidden layer, got none"),
+        (lambda: hanin_rolnick(0, [3]), "in_features must be at least 1, got 0"),
+        (lambda: alternating_points_error(0, 2, 2), "num_points must be at least 1, got 0"),
+    ],
+)
+def test_bad_values_are_refused(compute: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compute()
