@@ -52,7 +52,7 @@ def test_every_experiment_has_its_page_and_is_in_the_table() -> None:
         page = (folder / "README.md").read_text()
         for word in ("Question", "Command", "Answer"):
             assert f"**{word}" in page, (folder.name, word)
-        assert re.search(r"[Cc]ommit [0-9a-f]{7}", page), folder.name
+        assert re.search(r"[Cc]ommit\s[0-9a-f]{7}", page), folder.name
         for link in re.findall(r"\]\(([^)#:]+)\)", page):
             assert (folder / link).exists(), (folder.name, link)
         for file in folder.iterdir():
