@@ -2,9 +2,11 @@
 
 import math
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.networks.activations import Activation
+from dlcourse.pieces.subdivision import SubdivisionError
 
 Numbers = list[tuple[list[list[float]], list[float]]]  # weight and bias of each layer
 
@@ -415,3 +418,37 @@ def test_a_hundred_million_regions_ahead_take_no_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50_000 * 2 * 200  # bytes: at most 200 for each region that is allowed and each of the two units
+
+
+def test_patterns_are_those_of_the_units() -> None:
+    network = MLP(3, 2, width=7, depth=3, generator=torch.Generator().manual_seed(4)).double()
+    start, end = torch.tensor([[-2.0, 1.0, 0.5], [1.5, -2.0, 1.0]], dtype=torch.float64)
+    line = pieces.on_line(network, start, end)
+    assert line.num_regions > 5
+    edges = np.concatenate([[0.0], line.region_breakpoints, [1.0]])
+    for region, t in enumerate((edges[:-1] + edges[1:]) / 2):
+        h = start + t * (end - start)
+        for layer, pattern in zip(network.hidden.layers, line.pattern(region), strict=True):
+            z = layer(h)
+            assert pattern.tolist() == (z > 0).tolist()
+            h = z.relu()
+    with pytest.raises(ValueError, match=f"region must be between 0 and {line.num_regions - 1}, got -1"):
+        line.pattern(-1)
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_invariants_hold_and_a_false_count_does_not_pass(k: int) -> None:
+    line = pieces.on_line(nested_tents(k, ON_0_2), -1.0, 3.0)
+    line.check_invariants()
+    with pytest.raises(SubdivisionError, match="do not fit the breakpoints"):
+        replace(line, num_pieces=line.num_pieces + 1).check_invariants()
+
+
+def test_plot_draws_the_function() -> None:
+    line = pieces.on_line(nested_tents(2, ON_0_2), 0.0, 2.0)
+    axes = line.plot()
+    curve, dots = axes.get_lines()
+    assert np.column_stack(curve.get_data()).tolist() == [[0, 0], [0.25, 1], [0.5, 0], [0.75, 1], [1, 0]]
+    assert dots.get_xdata().tolist() == [0.25, 0.5, 0.75]
+    assert axes.get_title() == "4 regions, 4 linear pieces"
+    plt.close(axes.figure)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
 import torch
@@ -18,6 +18,10 @@ from dlcourse.pieces.exact import ExactAffine, ExactNetwork
 from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, length, norm, quantum, roundings
+from dlcourse.pieces.subdivision import SubdivisionError
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
 Points = Float[Tensor, "..."] | Float[np.ndarray, "..."]
@@ -90,6 +94,44 @@ class OnLine:
         outputs: Float[np.ndarray, "*shape out_features"]
         outputs = self.slopes[piece] * _parameters(t)[..., None] + self.intercepts[piece]
         return outputs
+
+    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
+        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
+        if not 0 <= region < self.num_regions:
+            raise ValueError(f"region must be between 0 and {self.num_regions - 1}, got {region}")
+        return [units[:, 0] for units in self._subdivision.patterns(np.array([region]))]
+
+    def check_invariants(self) -> None:
+        """Checks that breakpoints are in order and as many as counted, and that neighbouring maps agree at them.
+
+        Raises:
+            SubdivisionError: If one of them does not hold: the fault would be the program's.
+
+        Tolerance: 1e-6 of the largest term, since breakpoints are rounded.
+        """
+        t = self.region_breakpoints
+        if len(t) != self.num_regions - 1 or len(self.breakpoints) != self.num_pieces - 1:
+            raise SubdivisionError(
+                f"{self.num_regions} regions and {self.num_pieces} pieces do not fit the breakpoints"
+            )
+        if not ((np.diff(t) >= 0).all() and (t >= 0).all() and (t <= 1).all()):
+            raise SubdivisionError("the breakpoints are not in order")
+        jumps = np.diff(self.slopes, axis=0) * self.breakpoints[:, None] + np.diff(self.intercepts, axis=0)
+        if np.abs(jumps).max(initial=0) > 1e-6 * (np.abs(self.slopes).max() + np.abs(self.intercepts).max()):
+            raise SubdivisionError(f"the function jumps by {np.abs(jumps).max()} at a breakpoint")
+
+    def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
+        """Draws the outputs along the segment, with a dot where one linear piece ends and the next begins.
+
+        Args:
+            axes: Where to draw; by default in a figure of its own.
+
+        Returns:
+            The axes.
+        """
+        from dlcourse.pieces.plotting import plot_line  # matplotlib is loaded only for those who draw
+
+        return plot_line(self, axes)
 
     @cached_property
     def _first_regions(self) -> Int[np.ndarray, " num_pieces"]:
@@ -354,7 +396,7 @@ class _Subdivision:
 
     def intercepts(self, intervals: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some out_features"]:
         """What the affine maps of some intervals of the first member are at t = 0."""
-        patterns = iter(self._patterns(intervals))
+        patterns = iter(self.patterns(intervals))
         values = self.starts[self._line(intervals)].T
         for layer in self.layers:
             values = layer.weight[0] @ values + layer.bias[0][:, None]
@@ -635,7 +677,7 @@ class _Subdivision:
 
     def _reaches_outputs(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """Whether a change of slope at some vertices may reach the outputs; else it meets only units that are off."""
-        left, right = iter(self._patterns(vertices - 1)), iter(self._patterns(vertices))
+        left, right = iter(self.patterns(vertices - 1)), iter(self.patterns(vertices))
         edges = np.searchsorted(vertices, self._edges())
         changes = np.zeros((self.starts.shape[1], len(vertices)), dtype=bool)
         for layer in self.layers:
@@ -708,9 +750,9 @@ class _Subdivision:
             for first in range(a, b, _PART):
                 part = slice(first, min(first + _PART, b))
                 line = self._line(intervals[part])
-                yield part, self.exact.along(m, self.starts[line], self.ends[line], self._patterns(intervals[part]))
+                yield part, self.exact.along(m, self.starts[line], self.ends[line], self.patterns(intervals[part]))
 
-    def _patterns(self, intervals: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+    def patterns(self, intervals: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         """Which units are on in some intervals, for each ReLU so far."""
         patterns = []
         for active, parent in zip(reversed(self.active), reversed(self.parents), strict=True):

@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.tri import Triangulation
 
+from dlcourse.pieces.line import OnLine
 from dlcourse.pieces.plane import OnPlane
 
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart; without black.
@@ -48,6 +49,21 @@ def plot_classes(
     _finished(plane, axes)
     boundary = plane.decision_boundary()
     axes.add_collection(LineCollection(list(boundary), colors="black", linewidths=1.8, capstyle="round"))
+    return axes
+
+
+def plot_line(line: OnLine, axes: Axes | None = None) -> Axes:
+    """Draws the outputs along a segment, with a dot at every breakpoint of the function."""
+    axes = axes or _new_axes()
+    t = np.concatenate([[0.0], line.breakpoints, [1.0]])
+    # at a breakpoint both maps agree: the piece to its left serves as well
+    piece = np.minimum(np.arange(len(t)), line.num_pieces - 1)
+    for output in range(line.slopes.shape[1]):
+        y = line.slopes[piece, output] * t + line.intercepts[piece, output]
+        (curve,) = axes.plot(t, y, color=CLASS_COLOURS[output % len(CLASS_COLOURS)], linewidth=1.5)
+        axes.plot(t[1:-1], y[1:-1], ".", color=curve.get_color(), markersize=5)
+    axes.set(xlim=(0, 1), xlabel="t", ylabel="output")
+    axes.set_title(f"{line.num_regions:,} regions, {line.num_pieces:,} linear pieces", fontsize=10)
     return axes
 
 
