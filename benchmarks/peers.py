@@ -2,9 +2,9 @@
 
 relucent is under the AGPL and wanted for nothing else: it gets an environment of its own.
 
-    python -m venv /tmp/peers
-    /tmp/peers/bin/pip install torch==2.13.0 relucent==1.0.0 jaxtyping
-    PYTHONPATH=. /tmp/peers/bin/python benchmarks/peers.py
+    python -m venv .venv-peers
+    .venv-peers/bin/pip install torch==2.13.0 relucent==1.0.0 jaxtyping
+    PYTHONPATH=. .venv-peers/bin/python benchmarks/peers.py
 
 Each of relucent's counts is one call in a process of its own, which is ended after three minutes; dlcourse's times are
 medians of several calls.
