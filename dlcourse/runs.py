@@ -97,10 +97,14 @@ def run(configs: Sequence[RunConfig], *, workers: Workers = Workers(), progress:
             pending.setdefault(folder, config)
     stacks = _stacks(list(pending.values()), workers.num or _num_cores())
     total = sum(config.num_steps for config in pending.values())
+    num_failed = 0
     with tqdm(total=total, unit="step", unit_scale=True, disable=None if progress and total else True) as bar:
         for members, outcomes in _outcomes(stacks, workers, bar):
             for config, outcome in zip(members, outcomes, strict=True):
                 done[run_folder(config)] = outcome
+                num_failed += isinstance(outcome, Failure) or outcome.diverged_at is not None
+            if num_failed:
+                bar.set_description_str(f"{num_failed} failed")
     return [done[run_folder(config)] for config in configs]
 
 

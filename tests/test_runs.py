@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tqdm import tqdm
 
 from dlcourse import run_stack, runs
 from dlcourse.config import Model, RunConfig
@@ -318,3 +319,10 @@ def test_a_run_on_cuda_agrees_with_the_cpu(config: Any, tmp_path: Path) -> None:
         # 40 steps of float64 rounding, magnified by training: far below what any mistake would give
         for name, value in on_cpu.metrics.items():
             assert on_cuda.metrics[name] == pytest.approx(value, rel=1e-6)
+
+
+def test_the_bar_says_how_many_failed(config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setattr(runs, "tqdm", lambda *, disable, **options: tqdm(disable=False, **options))  # no terminal here
+    results = runs.run([config(optimizer=SGD(rate=rate)) for rate in (0.01, 1e30)])
+    assert [result.diverged_at is None for result in results] == [True, False]
+    assert "1 failed: 100%" in capsys.readouterr().err
