@@ -18,29 +18,30 @@ def num_words(num_flags: int) -> int:
 def pack(flags: Bool[np.ndarray, "rows flags"]) -> UInt64[np.ndarray, "rows words"]:
     """Flag j of a row becomes bit j % 64 of its word j // 64."""
     rows, num_flags = flags.shape
-    eighths = np.packbits(flags, axis=1, bitorder="little")
-    if eighths.shape[1] % 8:
-        padded = np.zeros((rows, 8 * num_words(num_flags)), dtype=np.uint8)
-        padded[:, : eighths.shape[1]] = eighths
-        eighths = padded
-    return eighths.view("<u8")
+    words = num_words(num_flags)
+    if num_flags < 64 * words:
+        padded = np.zeros((rows, 64 * words), dtype=bool)
+        padded[:, :num_flags] = flags
+        flags = padded
+    # NumPy packs and unpacks one long row several times as fast as many short ones.
+    return np.packbits(flags.ravel(), bitorder="little").view("<u8").reshape(rows, words)
 
 
 def unpack(words: UInt64[np.ndarray, "rows words"], num_flags: int) -> Bool[np.ndarray, "rows flags"]:
     """The flags that `pack` packed."""
-    eighths = np.ascontiguousarray(words).view(np.uint8)
-    return np.unpackbits(eighths, axis=1, count=num_flags, bitorder="little").view(np.bool_)
+    rows, num = words.shape
+    flags = np.unpackbits(np.ascontiguousarray(words).view(np.uint8).ravel(), bitorder="little").view(np.bool_)
+    return flags.reshape(rows, 64 * num)[:, :num_flags]
 
 
 def positions(words: UInt64[np.ndarray, "rows words"]) -> tuple[Int[np.ndarray, " ones"], Int[np.ndarray, " ones"]]:
     """Row and bit of every bit that is set, in order."""
-    eighths = np.ascontiguousarray(words).view(np.uint8)
-    row_length = eighths.shape[1]
-    eighths = eighths.ravel()
-    where = np.flatnonzero(eighths)
-    which, bit = np.nonzero(np.unpackbits(eighths[where, None], axis=1, bitorder="little"))
-    row, eighth = np.divmod(where[which], row_length)
-    return row, 8 * eighth + bit
+    eighths = np.ascontiguousarray(words).view(np.uint8).ravel()
+    where = np.flatnonzero(eighths != 0)
+    ones = np.flatnonzero(np.unpackbits(eighths[where], bitorder="little").view(np.bool_))
+    at = 8 * where[ones >> 3] + (ones & 7)
+    row = at // (64 * words.shape[1])
+    return row, at - 64 * words.shape[1] * row
 
 
 def single(bits: Int[np.ndarray, " rows"], num_words: int) -> UInt64[np.ndarray, "rows words"]:

@@ -27,7 +27,9 @@ class Geometry:
     """A subdivision in which all layers have made their cuts.
 
     Attributes:
-        mesh: Its vertices, edges and faces; the faces are the regions.
+        mesh: Its edges and faces; the faces are the regions.
+        points: The vertices' coordinates in the plane, rounded.
+        point_error: A bound for how far each of them may be off.
         ancestors: For each layer, which face after its cuts each region is part of.
         num_settled: How many comparisons of affine maps exact arithmetic decided.
     """
@@ -37,6 +39,7 @@ class Geometry:
         self.layers, self.exact = subdivision.layers, subdivision.exact
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
+        self.points, self.point_error = subdivision.points()
         self.num_settled = 0
         self._place_vertices()
         ancestors = [np.arange(self.mesh.num_faces)]
@@ -47,11 +50,11 @@ class Geometry:
     def _place_vertices(self) -> None:
         """Works out exactly, and rounds once, where vertices are whose lines are so close that floats misplace them."""
         corners = self.exact.corners
-        far = self.mesh.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
+        far = self.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
         for vertex in np.flatnonzero(far).tolist():
             x, y, below = self.exact.point(self.subdivision.birth(vertex)).tolist()
-            self.mesh.points[vertex] = x / below, y / below
-            self.mesh.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
+            self.points[vertex] = x / below, y / below
+            self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
             self.num_settled += 1
 
     def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
@@ -167,7 +170,7 @@ class Geometry:
         origin = np.concatenate([mesh.ends[:, 0], mesh.ends[inner, 1]])
         target = np.concatenate([mesh.ends[:, 1], mesh.ends[inner, 0]])
         # Every corner of a face is where one of its sides starts and where another one ends.
-        shift = len(mesh.points).bit_length()
+        shift = mesh.num_vertices.bit_length()
         starting, ending = (face << shift) | origin, (face << shift) | target
         by_start, by_end = np.argsort(starting), np.argsort(ending)
         if not np.array_equal(starting[by_start], ending[by_end]):
@@ -191,7 +194,7 @@ class Geometry:
         """The regions' areas in the plane's coordinates."""
         starts, vertices = self.polygons
         sizes = np.diff(starts)
-        points = self.mesh.points[vertices] - np.repeat(self.mesh.points[vertices[starts[:-1]]], sizes, axis=0)
+        points = self.points[vertices] - np.repeat(self.points[vertices[starts[:-1]]], sizes, axis=0)
         following = np.arange(1, len(vertices) + 1)
         following[starts[1:] - 1] = starts[:-1]
         (x, y), (next_x, next_y) = points.T, points[following].T
@@ -202,7 +205,7 @@ class Geometry:
     def centres(self) -> Float[np.ndarray, "regions 2"]:
         """A point inside each region, the mean of its corners."""
         starts, vertices = self.polygons
-        centres: Float[np.ndarray, "regions 2"] = np.add.reduceat(self.mesh.points[vertices], starts[:-1], axis=0)
+        centres: Float[np.ndarray, "regions 2"] = np.add.reduceat(self.points[vertices], starts[:-1], axis=0)
         centres /= np.diff(starts)[:, None]
         return centres
 
@@ -291,8 +294,9 @@ class Geometry:
             SubdivisionError: If one of them does not hold.
         """
         mesh = self.mesh
-        if len(mesh.points) - len(mesh.ends) + mesh.num_faces != 1:
-            raise SubdivisionError(f"V - E + F must be 1, got {len(mesh.points)} - {len(mesh.ends)} + {mesh.num_faces}")
+        num_edges = len(mesh.ends)
+        if mesh.num_vertices - num_edges + mesh.num_faces != 1:
+            raise SubdivisionError(f"V - E + F must be 1, got {mesh.num_vertices} - {num_edges} + {mesh.num_faces}")
         corners = self.exact.corners - self.exact.corners[0]
         (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
         domain = float((x * next_y - next_x * y).sum()) / 2
@@ -306,9 +310,9 @@ class Geometry:
         scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
         left, right = mesh.faces[inner].T
         for end in mesh.ends[inner].T:
-            inputs = mesh.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
+            inputs = self.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
             one, other = (np.einsum("eoi,ei->eo", weights[f], inputs) + biases[f] for f in (left, right))
-            misplaced = (steep[left] + steep[right]) * mesh.point_error[end]
+            misplaced = (steep[left] + steep[right]) * self.point_error[end]
             apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
             if apart.any():
                 raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")

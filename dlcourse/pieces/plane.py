@@ -18,7 +18,7 @@ from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS
-from dlcourse.pieces.subdivision import Subdivision
+from dlcourse.pieces.subdivision import Subdivision, layers_and_units
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -55,7 +55,7 @@ class OnPlane:
     @property
     def vertices(self) -> Float[np.ndarray, "vertices 2"]:
         """Where edges meet, in the plane's coordinates: proven to 2^-20 of the domain, mostly good to 2^-40."""
-        return self._geometry.mesh.points
+        return self._geometry.points
 
     @property
     def edges(self) -> Int[np.ndarray, "edges 2"]:
@@ -70,7 +70,7 @@ class OnPlane:
     @property
     def edge_units(self) -> Int[np.ndarray, "edges 2"]:
         """The layer and the unit that each edge is a zero of; -1 and the number of the domain's side at the border."""
-        return self._geometry.mesh.lines
+        return layers_and_units(self._geometry.mesh.lines)
 
     @property
     def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
@@ -160,7 +160,7 @@ class OnPlane:
         decided, top = self._decided
         left, right = decided.mesh.faces.T
         changes = (right >= 0) & (top[left] != top[right])
-        segments: Float[np.ndarray, "segments 2 2"] = decided.mesh.points[decided.mesh.ends[changes]]
+        segments: Float[np.ndarray, "segments 2 2"] = decided.points[decided.mesh.ends[changes]]
         return segments
 
     @cached_property
@@ -213,7 +213,7 @@ class OnPlane:
             return plot_output(self, axes)
         decided, classes = self._decided
         starts, corners = decided.polygons
-        polygons = np.split(decided.mesh.points[corners], starts[1:-1])
+        polygons = np.split(decided.points[corners], starts[1:-1])
         return plot_classes(self, polygons, classes, decided.ancestors[-2], axes)
 
     @cached_property

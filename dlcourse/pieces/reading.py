@@ -1,7 +1,6 @@
 """A network as layers of units, in float64."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -54,7 +53,7 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
         if isinstance(step, nn.Linear):
             layers.append(_affine(network, step, names[step]))
         else:
-            layers[-1] = replace(layers[-1], slope=np.zeros(layers[-1].bias.shape))
+            layers[-1] = Layer(layers[-1].weight, layers[-1].bias, np.zeros(layers[-1].bias.shape))
     if layers[-1].bends:
         members, out_features = layers[-1].bias.shape
         identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
@@ -106,23 +105,22 @@ _UNDERSTOOD = [
 def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:
     """The affine layer of that name, of all members; without a bias it has zeros."""
     weight, bias = (f"{name}.{parameter}".removeprefix(".") for parameter in ("weight", "bias"))
-    if isinstance(network, Stack):
-        weights = _numbers(network.parameters[weight], weight)
-        biases = None if layer.bias is None else _numbers(network.parameters[bias], bias)
-    else:
-        weights = _numbers(layer.weight[None], weight)
-        biases = None if layer.bias is None else _numbers(layer.bias[None], bias)
-    shape = weights.shape[:2]
-    return Layer(weights, np.zeros(shape) if biases is None else biases, np.ones(shape))
+    parameters = network.parameters if isinstance(network, Stack) else {weight: layer.weight, bias: layer.bias}
+    of_stack = isinstance(network, Stack)
+    weights = _numbers(parameters[weight], weight, of_stack)
+    biases = np.zeros(weights.shape[:2]) if layer.bias is None else _numbers(parameters[bias], bias, of_stack)
+    return Layer(weights, biases, np.ones(biases.shape))
 
 
-def _numbers(values: Tensor, name: str) -> Float[np.ndarray, "members *shape"]:
+def _numbers(values: Tensor, name: str, of_stack: bool) -> Float[np.ndarray, "members *shape"]:
     """A parameter of all members, in float64."""
     if not values.is_floating_point():
         raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
     if values.dtype is torch.bfloat16:  # which NumPy does not know
         values = values.float()
     numbers = values.detach().cpu().numpy().astype(np.float64)
+    if not of_stack:
+        numbers = numbers[None]
     finite = np.isfinite(numbers)
     if not finite.all():
         raise ValueError(f"{name} must be finite, got {numbers[~finite][0]} in member {np.argwhere(~finite)[0, 0]}")

@@ -20,6 +20,17 @@ class SubdivisionError(RuntimeError):
 
 
 _PART = 1024  # rows that are worked on at once, so that they stay in the cache
+_LINE_BITS = 32  # of a line's number, for the unit or the side
+
+
+def line_number(layer: int, unit: Int[np.ndarray, " lines"]) -> Int[np.ndarray, " lines"]:
+    """One number for a layer and one of its units."""
+    return (layer << _LINE_BITS) | unit
+
+
+def layers_and_units(lines: Int[np.ndarray, " lines"]) -> Int[np.ndarray, "lines 2"]:
+    """The layers and the units of these numbers."""
+    return np.stack([lines >> _LINE_BITS, lines & ((1 << _LINE_BITS) - 1)], axis=1)
 
 
 @dataclass(eq=False)
@@ -27,22 +38,32 @@ class Mesh:
     """Vertices, edges and faces of a subdivision.
 
     Attributes:
+        num_vertices: Number of vertices.
         num_faces: Number of faces.
-        points: The vertices' coordinates in the plane, rounded.
-        point_error: A bound for how far each of them may be off.
-        born: For each vertex the layer, the face, and twice layer and unit of a line, as in `Birth`.
         ends: For each edge the vertices where it starts and ends.
         faces: For each edge the face to its left and the one to its right; -1 outside of the domain.
-        lines: For each edge the layer and the unit whose zero set it is part of, or -1 and the side of the domain.
+        lines: For each edge the line that it is part of, as `line_number` of the layer and the unit whose zero set that
+            is, or of -1 and the side of the domain.
     """
 
+    num_vertices: int
     num_faces: int
-    points: Float[np.ndarray, "vertices 2"]
-    point_error: Float[np.ndarray, " vertices"]
-    born: Int[np.ndarray, "vertices 6"]
     ends: Int[np.ndarray, "edges 2"]
     faces: Int[np.ndarray, "edges 2"]
-    lines: Int[np.ndarray, "edges 2"]
+    lines: Int[np.ndarray, " edges"]
+
+
+class _Made(NamedTuple):
+    """Vertices that a layer made, each between two others, and on two lines that are valid on a face at its side."""
+
+    layer: int
+    face: Int[np.ndarray, " vertices"]  # as numbered before that layer
+    line: Int[np.ndarray, " vertices"]
+    other_line: Int[np.ndarray, " vertices"]
+    start: Int[np.ndarray, " vertices"]
+    end: Int[np.ndarray, " vertices"]
+    t: Float[np.ndarray, " vertices"]  # 0 < t < 1 from start to end
+    t_error: Float[np.ndarray, " vertices"]
 
 
 class _Order(NamedTuple):
@@ -62,6 +83,8 @@ class _EdgePoints(NamedTuple):
     crossing_point: Int[np.ndarray, " crossings"]  # for each change of a sign its point, its unit, and its edge
     crossing_unit: Int[np.ndarray, " crossings"]
     crossing_edge: Int[np.ndarray, " crossings"]
+    start: Int[np.ndarray, " points"]  # the edge's ends
+    end: Int[np.ndarray, " points"]
 
 
 class _Chords(NamedTuple):
@@ -83,7 +106,8 @@ class Subdivision:
         mesh: The subdivision.
         values: What the current layer takes in, or gives before its activation, at the vertices.
         error: The bounds.
-        size: Bounds for |exact values|_2.
+        size: A bound for all |exact values|_2.
+        made: The vertices beyond the domain's corners, a part of them for each time that some were made.
         last_cut: The last layer with kinks.
         counted: What `count` has found out about that layer, for `finish`.
         exact: The functions on faces in exact arithmetic; it keeps the patterns of all layers that are done.
@@ -107,19 +131,18 @@ class Subdivision:
         self.last_cut = max((index for index, layer in enumerate(layers) if layer.bends), default=0)
         self.counted: _Arrangement | None = None
         self.mesh = Mesh(
+            num_vertices=num_corners,
             num_faces=1,
-            points=corners,
-            point_error=np.zeros(num_corners),
-            born=np.stack([0 * around - 1, around, *[0 * around] * 4], axis=1),
             ends=np.stack([around, (around + 1) % num_corners], axis=1),
-            faces=np.stack([0 * around, 0 * around - 1], axis=1),
-            lines=np.stack([0 * around - 1, around], axis=1),
+            faces=np.full((num_corners, 2), [0, -1]),
+            lines=line_number(-1, around),
         )
+        self.made: list[_Made] = []
         self.values = corners @ frame[:, :2].T + frame[:, 2]
         sizes = np.abs(corners) @ np.abs(frame[:, :2]).T + np.abs(frame[:, 2])
-        self.size = np.sqrt(np.einsum("ij,ij->i", sizes, sizes)) * SLACK + TINY
+        self.size = _longest(sizes) * SLACK + TINY
         is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
-        self.error = np.zeros(num_corners) if is_identity else 4 * EPS * self.size
+        self.error = np.full(num_corners, 0.0 if is_identity else 4 * EPS * self.size)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             self.affine(0)
             for following in range(1, self.last_cut + 1):
@@ -171,8 +194,30 @@ class Subdivision:
 
     def birth(self, vertex: int) -> Birth:
         """Where a vertex comes from."""
-        layer, face, *lines = self.mesh.born[vertex].tolist()
-        return Birth(layer, face, ((lines[0], lines[1]), (lines[2], lines[3])))
+        first = len(self.exact.corners)
+        if vertex < first:
+            return Birth(-1, vertex, ((0, 0), (0, 0)))
+        for made in self.made:
+            index, first = vertex - first, first + len(made.face)
+            if vertex < first:
+                break
+        one, other = layers_and_units(np.array([made.line[index], made.other_line[index]])).tolist()
+        return Birth(made.layer, int(made.face[index]), (tuple(one), tuple(other)))
+
+    def points(self) -> tuple[Float[np.ndarray, "vertices 2"], Float[np.ndarray, " vertices"]]:
+        """The vertices' coordinates in the plane, rounded, and a bound for how far each of them may be off."""
+        first = len(self.exact.corners)
+        points, error = np.empty((self.mesh.num_vertices, 2)), np.zeros(self.mesh.num_vertices)
+        points[:first] = self.exact.corners
+        for made in self.made:
+            new = slice(first, first := first + len(made.face))
+            before = points[made.start]
+            change = points[made.end] - before
+            points[new] = before + made.t[:, None] * change
+            reach = np.abs(change).sum(axis=1)
+            rounded = 2 * EPS * (np.abs(before).sum(axis=1) + reach)
+            error[new] = SLACK * (made.t_error * reach + np.maximum(error[made.start], error[made.end]) + rounded)
+        return points, error
 
     def _activate(self, off: Bool[np.ndarray, " vertices"]) -> None:
         """Applies the activation; `off` tells the vertices where no unit is positive."""
@@ -192,8 +237,8 @@ class Subdivision:
 
 def affine(
     layer: Layer, values: Float[np.ndarray, "points in_features"], error: Float[np.ndarray, " points"]
-) -> tuple[Float[np.ndarray, "points units"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """W h + b at some points with a bound for its error and one for its size, both in the 2-norm.
+) -> tuple[Float[np.ndarray, "points units"], Float[np.ndarray, " points"], float]:
+    """W h + b at some points with bounds for their errors and one for the size of all, in the 2-norm.
 
     Raises:
         ValueError: If the values overflow.
@@ -202,18 +247,22 @@ def affine(
     stretch = float(norm(layer.weight, len(values))[0])
     frobenius = math.sqrt(float(np.einsum("ij,ij->", weight, weight)))
     length = math.sqrt(float(bias @ bias))
-    inputs = np.sqrt(np.einsum("ij,ij->i", values, values))
-    inputs = np.where(inputs > 0, inputs * SLACK + TINY, 0)
-    nonzero = (inputs > 0) | (error > 0)  # what is exactly 0 gives exactly b
+    inputs = _longest(values) * SLACK + TINY
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
     rounded = (weight.shape[1] + 2) * EPS * (frobenius * inputs + length)
-    size = SLACK * (stretch * (inputs + error) + length) + TINY
-    if not (size < 1e300).all():
+    size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
+    if not size < 1e300:
         raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
+    nonzero = (error > 0) | values.any(axis=1) if error.min() == 0 else 1  # what is exactly 0 gives exactly b
     error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
     values = values @ weight.T
     values += bias
     return values, error, size
+
+
+def _longest(vectors: Float[np.ndarray, "vectors entries"]) -> float:
+    """The largest 2-norm."""
+    return math.sqrt(float(np.einsum("ij,ij->i", vectors, vectors).max()))
 
 
 class _Arrangement:
@@ -238,37 +287,37 @@ class _Arrangement:
     def _signs(self) -> None:
         """Positive, negative and zero units at each vertex, exactly."""
         sub = self.subdivision
-        values, error = sub.values, sub.error[:, None]
+        error = sub.error[:, None]
         passing = sub.layers[sub.layer].slope[0] == 1
-        self.positive = bits.pack(values > error)
-        negative = bits.pack(values < -error)
-        every = bits.pack(np.ones((1, self.num_units), dtype=bool))
+        positive = sub.values > error
+        proven = sub.values < -error
+        proven |= positive
         if passing.any():  # units without a kink are taken to be positive everywhere
-            through = bits.pack(passing[None])
-            self.positive |= through
-            negative &= ~through
-        open_ = np.bitwise_xor(self.positive | negative, every).any(axis=1)
-        if sub.error.min() == 0:  # exact zeros there are proven
-            open_ &= sub.error > 0
-        vertices = np.flatnonzero(open_)
+            positive |= passing
+            proven |= passing
+        self.positive = bits.pack(positive)
+        self.has_zeros = not proven.all()
+        if not self.has_zeros:
+            return
+        unproven = ~proven
+        self.zero = bits.pack(unproven)
+        vertices = np.flatnonzero(unproven.any(axis=1) & (sub.error > 0))  # where the error is 0, zeros are proven
         if len(vertices):
-            unproven = bits.unpack((self.positive[vertices] | negative[vertices]) ^ every, self.num_units)
-            sub.num_settled += int(unproven.sum())
+            sub.num_settled += int(unproven[vertices].sum())
             values, signs = self._exact_values(vertices)
             sub.values[vertices] = values
             length = np.sqrt(np.einsum("ij,ij->i", values, values))
             sub.error[vertices] = EPS * SLACK * length + TINY
             self.positive[vertices] = bits.pack((signs > 0) | passing)
-            negative[vertices] = bits.pack((signs < 0) & ~passing)
-        self.zero = (self.positive | negative) ^ every
-        self.has_zeros = bool(self.zero.any())
+            self.zero[vertices] = bits.pack((signs == 0) & ~passing)
+            self.has_zeros = bool(self.zero.any())
 
     def _exact_values(
         self, vertices: Int[np.ndarray, " some"]
     ) -> tuple[Float[np.ndarray, "some units"], Int[np.ndarray, "some units"]]:
         """All pre-activations at some vertices, rounded once, and their signs."""
         sub, mesh = self.subdivision, self.mesh
-        beside = np.empty(len(mesh.points), dtype=np.int64)
+        beside = np.empty(mesh.num_vertices, dtype=np.int64)
         beside[mesh.ends[:, 0]] = mesh.faces[:, 0]
         beside[mesh.ends[:, 1]] = mesh.faces[:, 0]
         values = np.empty((len(vertices), self.num_units))
@@ -307,12 +356,12 @@ class _Arrangement:
         t = before / whole
         t_error = SLACK * (np.maximum(sub.error[a], sub.error[b]) / whole + 2 * EPS * t)
         order, first = self._ordered(edge, unit, t, t_error, on_chords=False)
-        edge, unit, t, t_error = edge[order], unit[order], t[order], t_error[order]
+        unit, t, t_error = unit[order], t[order], t_error[order]  # edges keep their order, and so their ends theirs
         self.several = not first.all()
         if not self.several:
-            return _EdgePoints(edge, unit, t, t_error, np.arange(len(edge)), unit, edge)
+            return _EdgePoints(edge, unit, t, t_error, np.arange(len(edge)), unit, edge, a, b)
         number = np.cumsum(first) - 1
-        return _EdgePoints(edge[first], unit[first], t[first], t_error[first], number, unit, edge)
+        return _EdgePoints(edge[first], unit[first], t[first], t_error[first], number, unit, edge, a[first], b[first])
 
     def _ordered(
         self,
@@ -337,8 +386,8 @@ class _Arrangement:
         position = np.where(np.isfinite(t[some]), t[some], 0.5)
         within = some[np.argsort(2.0 * line[some] + position)]
         order[some] = within
-        gaps = t[within[1:]] - t[within[:-1]]
-        proven = gaps > SLACK * (t_error[within[1:]] + t_error[within[:-1]])
+        in_order, error = t[within], t_error[within]
+        proven = in_order[1:] - in_order[:-1] > SLACK * (error[1:] + error[:-1])
         proven |= line[some[1:]] > line[some[:-1]]
         if proven.all():
             return _Order(order, first)
@@ -361,7 +410,7 @@ class _Arrangement:
             start = self._positive_at(self.chords.start[line : line + 1])
         else:
             face = int(mesh.faces[line, 0])
-            of, by = mesh.lines[line].tolist()
+            ((of, by),) = layers_and_units(mesh.lines[line : line + 1]).tolist()
             function = sub.exact.line((of, by), sub.layer, face)
             start = self.positive_start[line : line + 1]
         falling = bits.has(start, np.zeros(1, dtype=np.int64), units[:1])[0]
@@ -397,7 +446,7 @@ class _Arrangement:
         if self.has_zeros:
             words: UInt64[np.ndarray, "some words"] = np.concatenate([self.positive, self.point_positive])[points]
         else:
-            words = self.point_positive[points - len(self.mesh.points)]
+            words = self.point_positive[points - self.mesh.num_vertices]
         return words
 
     def _zero_at(self, points: Int[np.ndarray, " some"]) -> UInt64[np.ndarray, "some words"]:
@@ -405,7 +454,7 @@ class _Arrangement:
         if self.has_zeros:
             words: UInt64[np.ndarray, "some words"] = np.concatenate([self.zero, self.point_zero])[points]
         else:
-            words = self.point_zero[points - len(self.mesh.points)]
+            words = self.point_zero[points - self.mesh.num_vertices]
         return words
 
     # Chords
@@ -413,7 +462,7 @@ class _Arrangement:
     def _find_chords(self) -> _Chords:
         """Where units change their signs inside faces: from one point of a face's border to another."""
         mesh, points = self.mesh, self.points
-        num_vertices = len(mesh.points)
+        num_vertices = mesh.num_vertices
         edge, unit = points.crossing_edge, points.crossing_unit
         point = num_vertices + points.crossing_point
         # Counterclockwise around the face on its left a unit rises where it is negative at the edge's start; around the
@@ -552,30 +601,32 @@ class _Arrangement:
         self, chord: Int[np.ndarray, " crossings"], unit: Int[np.ndarray, " crossings"]
     ) -> tuple[Float[np.ndarray, " crossings"], Float[np.ndarray, " crossings"]]:
         """Where along chords other units are zero, 0 < t < 1 from start to end."""
-        start, start_error = self._value(self.chords.start[chord], unit)
-        end, end_error = self._value(self.chords.end[chord], unit)
+        num = len(chord)
+        ends = np.concatenate([self.chords.start[chord], self.chords.end[chord]])
+        value, error = self._value(ends, np.concatenate([unit, unit]))
+        start, end, error = value[:num], value[num:], np.maximum(error[:num], error[num:])
         falls = bits.has(self.chord_start, chord, unit)
         # A value that is on the wrong side of 0 for rounding is nearer to the true one if it is 0.
         before = np.maximum(np.where(falls, start, -start), 0)
         after = np.maximum(np.where(falls, -end, end), 0)
         whole = before + after
         t = before / whole
-        return t, SLACK * (np.maximum(start_error, end_error) / whole + 2 * EPS * t)
+        return t, SLACK * (error / whole + 2 * EPS * t)
 
     def _value(
         self, point: Int[np.ndarray, " some"], unit: Int[np.ndarray, " some"]
     ) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, " some"]]:
         """Values of units at vertices and edge points, with bounds."""
         sub, points = self.subdivision, self.points
-        num_vertices = len(self.mesh.points)
+        num_vertices = self.mesh.num_vertices
         if self.has_zeros:
-            ends = np.concatenate([np.repeat(np.arange(num_vertices), 2).reshape(-1, 2), self.mesh.ends[points.edge]])
+            vertices = np.arange(num_vertices)
             t = np.concatenate([np.zeros(num_vertices), points.t])[point]
             t_error = np.concatenate([np.zeros(num_vertices), points.t_error])[point]
-            a, b = ends[point].T
+            a, b = (np.concatenate([vertices, of])[point] for of in (points.start, points.end))
         else:
             which = point - num_vertices
-            a, b = self.mesh.ends[points.edge[which]].T
+            a, b = points.start[which], points.end[which]
             t, t_error = points.t[which], points.t_error[which]
         start = sub.values[a, unit]
         change = sub.values[b, unit] - start
@@ -589,7 +640,7 @@ class _Arrangement:
     def build(self) -> None:
         """Puts the cut subdivision, and the values at its vertices, in the place of the one before."""
         sub, mesh, points, chords = self.subdivision, self.mesh, self.points, self.chords
-        num_vertices, num_points, num_chords = len(mesh.points), len(points.edge), len(chords.face)
+        num_vertices, num_points, num_chords = mesh.num_vertices, len(points.edge), len(chords.face)
         if num_points == 0 and num_chords == 0:
             self.off = np.logical_not(self.positive.any(axis=1))
             left = right = self.piece_pattern
@@ -600,9 +651,11 @@ class _Arrangement:
             sub.exact.patterns.append(pattern)
             return
         self._extend(num_vertices + num_points)
-        a, b = mesh.ends[points.edge].T
         new = slice(num_vertices, num_vertices + num_points)
-        self._interpolate(new, a, b, points.t, points.t_error)
+        edge, lines = points.edge, line_number(sub.layer, points.unit)
+        self._make(
+            new, mesh.faces[edge, 0], mesh.lines[edge], lines, points.start, points.end, points.t, points.t_error
+        )
         if self.keeps_values:
             sub.values[num_vertices + points.crossing_point, points.crossing_unit] = 0
         crossing, along_chord, before_chord = self._inner_points(num_vertices + num_points)
@@ -633,54 +686,48 @@ class _Arrangement:
         np.bitwise_xor.accumulate(pattern, axis=0, out=pattern)
         chord_left, chord_right = pattern | self.chord_left[piece_chord], pattern | self.chord_right[piece_chord]
         chord_faces = np.repeat(chords.face[piece_chord][:, None], 2, axis=1)
-        chord_lines = np.stack([np.full(len(piece_chord), sub.layer), chords.unit[piece_chord]], axis=1)
+        chord_lines = line_number(sub.layer, chords.unit[piece_chord])
 
         ends, old_faces = np.concatenate([ends, chord_ends]), np.concatenate([faces, chord_faces])
         lines = np.concatenate([lines, chord_lines])
         left, right = np.concatenate([left, chord_left]), np.concatenate([right, chord_right])
-        num_faces = len(ends) - len(self.new_points) + 1  # Euler: V - E + F = 1 without the outside
+        num_faces = len(ends) - self.new_vertices + 1  # Euler: V - E + F = 1 without the outside
         sub.guard(num_faces)
         faces, parents = self._name_faces(old_faces, left, right, num_faces)
         sub.exact.parents.append(parents)
         sub.exact.patterns.append(self._face_patterns(num_faces, faces, left, right))
 
-        self.off = np.full(len(self.new_points), True)
+        self.off = np.full(self.new_vertices, True)
         self.off[:num_vertices] = ~self.positive.any(axis=1)
         self.off[new] = ~self.point_positive.any(axis=1)
         self.off[crossing] = ~(pattern[after] & pattern[after - 1]).any(axis=1)
-        sub.mesh = Mesh(num_faces, self.new_points, self.new_point_error, self.new_born, ends, faces, lines)
+        sub.mesh = Mesh(self.new_vertices, num_faces, ends, faces, lines)
 
     def _extend(self, num_rows: int) -> None:
         """Makes room for values at new vertices."""
-        sub, mesh = self.subdivision, self.mesh
-        most = num_rows + len(self.cross_chord) // 2
-        num_vertices = len(mesh.points)
+        sub = self.subdivision
         if self.keeps_values:
-            values = np.empty((most, self.num_units))
-            values[:num_vertices] = sub.values
-            sub.values = values
-            sub.error = np.concatenate([sub.error, np.empty(most - num_vertices)])
-            sub.size = np.concatenate([sub.size, np.empty(most - num_vertices)])
-        self.new_points = np.concatenate([mesh.points, np.empty((most - num_vertices, 2))])
-        self.new_point_error = np.concatenate([mesh.point_error, np.empty(most - num_vertices)])
-        born = np.empty((num_rows - num_vertices, 6), dtype=np.int64)
-        edge = self.points.edge
-        born[:, 0], born[:, 1], born[:, 2:4] = sub.layer, mesh.faces[edge, 0], mesh.lines[edge]
-        born[:, 4], born[:, 5] = sub.layer, self.points.unit
-        self.new_born = np.concatenate([mesh.born, born])
+            num_vertices, most = self.mesh.num_vertices, num_rows + len(self.cross_chord) // 2
+            values, error = np.empty((most, self.num_units)), np.empty(most)
+            values[:num_vertices], error[:num_vertices] = sub.values, sub.error
+            sub.values, sub.error = values, error
 
-    def _interpolate(
+    def _make(
         self,
         new: slice,
+        face: Int[np.ndarray, " new"],
+        line: Int[np.ndarray, " new"],
+        other_line: Int[np.ndarray, " new"],
         start: Int[np.ndarray, " new"],
         end: Int[np.ndarray, " new"],
         t: Float[np.ndarray, " new"],
         t_error: Float[np.ndarray, " new"],
     ) -> None:
-        """Values, bounds and coordinates at new vertices between others."""
+        """New vertices between others, with values and bounds."""
         sub = self.subdivision
         t = np.where(t >= 0, np.minimum(t, 1), 0.5)  # not a number if it is lost in rounding
         t_error = np.where(t_error <= 1, t_error, 1)
+        sub.made.append(_Made(sub.layer, face, line, other_line, start, end, t, t_error))
         if self.keeps_values:
             values, width = sub.values, np.empty(len(t))
             for first in range(0, len(t), _PART):
@@ -692,16 +739,8 @@ class _Arrangement:
                 change *= t[part, None]
                 np.add(before, change, out=values[new.start + first : min(new.start + first + _PART, new.stop)])
             np.sqrt(width, out=width)
-            size = np.maximum(sub.size[start], sub.size[end])
-            error = t_error * width + np.maximum(sub.error[start], sub.error[end]) + 2 * EPS * (size + width)
-            sub.size[new], sub.error[new] = size, SLACK * error + TINY
-        points = self.new_points
-        change = points[end] - points[start]
-        points[new] = points[start] + t[:, None] * change
-        reach = np.abs(change).sum(axis=1)
-        rounded = 2 * EPS * (np.abs(points[start]).sum(axis=1) + reach)
-        point_error = self.new_point_error
-        point_error[new] = SLACK * (t_error * reach + np.maximum(point_error[start], point_error[end]) + rounded)
+            error = t_error * width + np.maximum(sub.error[start], sub.error[end]) + 2 * EPS * (sub.size + width)
+            sub.error[new] = SLACK * error + TINY
 
     def _inner_points(
         self, num_rows: int
@@ -734,18 +773,14 @@ class _Arrangement:
             made = upper[made_first]
             vertex = np.searchsorted(kept, vertex)
         num_inner = len(made)
-        total = num_rows + num_inner
-        if total < len(self.new_points):
-            self.new_points, self.new_point_error = self.new_points[:total], self.new_point_error[:total]
-            sub.values, sub.error, sub.size = sub.values[:total], sub.error[:total], sub.size[:total]
-        new = slice(num_rows, num_rows + num_inner)
-        self._interpolate(new, start[made], end[made], t[made], t_error[made])
+        self.new_vertices = num_rows + num_inner
+        if self.keeps_values:
+            sub.values, sub.error = sub.values[: self.new_vertices], sub.error[: self.new_vertices]
+        new = slice(num_rows, self.new_vertices)
+        line, other_line = (line_number(sub.layer, of[made]) for of in (self.chords.unit[chord], unit))
+        self._make(new, self.chords.face[chord[made]], line, other_line, start[made], end[made], t[made], t_error[made])
         if self.keeps_values:
             sub.values[num_rows + vertex, unit] = 0
-        born = np.empty((num_inner, 6), dtype=np.int64)
-        born[:, 0], born[:, 1] = sub.layer, self.chords.face[chord[made]]
-        born[:, 2], born[:, 3], born[:, 4], born[:, 5] = sub.layer, self.chords.unit[chord[made]], sub.layer, unit[made]
-        self.new_born = np.concatenate([self.new_born, born])
         at, on, toggled = num_rows + vertex[order], chord[order], toggled[order]
         if not first.all():
             toggled = bits.union(toggled, np.cumsum(first) - 1, int(first.sum()))
