@@ -797,14 +797,32 @@ class _Subdivision:
 
     def _exact_kinks(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """Whether the outputs' slopes differ on the two sides of some vertices."""
+        patterns = self.patterns(vertices)
+        changes = [one != other for one, other in zip(self.patterns(vertices - 1), patterns, strict=True)]
+        num_changes = np.add.reduce([changed.sum(axis=0) for changed in changes])
+        kinks = np.zeros(len(vertices), dtype=bool)
+        # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs.
+        for cut, changed in zip(self.cuts, changes, strict=True):
+            for unit, column in np.argwhere(changed & (num_changes == 1)).tolist():
+                member = int(self._line(vertices[column]) // self.lines_per_member)
+                kinks[column] = self.exact.reaches_outputs(
+                    member, cut.layer, unit, [pattern[:, column] for pattern in patterns]
+                )
+        several = np.flatnonzero(num_changes > 1)
+        if len(several):
+            kinks[several] = self._slopes_differ(vertices[several])
+        return kinks
+
+    def _slopes_differ(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """The same, of the slopes themselves."""
         intervals = np.union1d(vertices - 1, vertices)
         slopes = np.empty((self.slopes.shape[0], len(intervals)), dtype=object)
         for part, functions in self._exactly(intervals):
             *_, function = functions
             slopes[:, part] = function.slope  # of one member, hence with one denominator
         right = np.searchsorted(intervals, vertices)
-        kinks: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
-        return kinks
+        differ: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
+        return differ
 
     def _exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
         """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
