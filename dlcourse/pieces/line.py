@@ -797,21 +797,40 @@ class _Subdivision:
 
     def _exact_kinks(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """Whether the outputs' slopes differ on the two sides of some vertices."""
-        patterns = self.patterns(vertices)
-        changes = [one != other for one, other in zip(self.patterns(vertices - 1), patterns, strict=True)]
-        num_changes = np.add.reduce([changed.sum(axis=0) for changed in changes])
+        on = [left | right for left, right in zip(self.patterns(vertices - 1), self.patterns(vertices), strict=True)]
+        sources = self._sources(vertices)
+        num_sources = np.add.reduce([source.sum(axis=0) for source in sources])
+        member = (self._line(vertices) // self.lines_per_member).tolist()
         kinks = np.zeros(len(vertices), dtype=bool)
-        # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs.
-        for cut, changed in zip(self.cuts, changes, strict=True):
-            for unit, column in np.argwhere(changed & (num_changes == 1)).tolist():
-                member = int(self._line(vertices[column]) // self.lines_per_member)
-                kinks[column] = self.exact.reaches_outputs(
-                    member, cut.layer, unit, [pattern[:, column] for pattern in patterns]
-                )
-        several = np.flatnonzero(num_changes > 1)
+        # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs. On its way
+        # it keeps its size in units that are 0 on one side, and in all others the sign is the same on both.
+        for cut, source in zip(self.cuts, sources, strict=True):
+            for unit, column in np.argwhere(source & (num_sources == 1)).tolist():
+                pattern = [active[:, column] for active in on]
+                kinks[column] = self.exact.reaches_outputs(member[column], cut.layer, unit, pattern)
+        several = np.flatnonzero(num_sources > 1)
         if len(several):
             kinks[several] = self._slopes_differ(vertices[several])
         return kinks
+
+    def _sources(self, vertices: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units may bend at some vertices even if no unit of an earlier layer does, for each layer that bends.
+
+        These are those that turn on or off there, but for those that are 0 all along the interval where they are off:
+        no unit that they depend on is on there.
+        """
+        sources = []
+        left, right = iter(self.patterns(vertices - 1)), iter(self.patterns(vertices))
+        edges = np.searchsorted(vertices, self._edges())
+        before = after = np.ones((self.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
+        for layer in self.layers:
+            before, after = _support(layer.weight, before, edges), _support(layer.weight, after, edges)
+            if layer.bends:
+                on_before, on_after = next(left), next(right)
+                sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))
+                leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
+                before, after = before & (on_before | leaks), after & (on_after | leaks)
+        return sources
 
     def _slopes_differ(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """The same, of the slopes themselves."""
