@@ -141,6 +141,7 @@ class InBox:
         In one dimension these are points, in two segments, in three polygons with their corners one after another, in
         more polytopes with their corners in no particular order. The outputs are taken for a classifier's logits; if
         there is only one, its sign is the class. Which sets there are is decided exactly, only corners are rounded.
+        Each is in one region; where outputs tie that are not the largest, it may be cut in several.
 
         Raises:
             DegenerateError: If the ties are not in general position, as where two classes tie on a whole region.

@@ -155,7 +155,8 @@ class OnPlane:
 
         The outputs are taken for a classifier's logits; if there is only one, its sign is the class. Which segments
         there are is decided exactly, only their end points are rounded. Where two classes tie on a whole region, the
-        one with the higher number has it.
+        one with the higher number has it. Each segment is in one region; where outputs tie that are not the largest, it
+        may be cut in several.
         """
         decided, top = self._decided
         left, right = decided.mesh.faces.T
