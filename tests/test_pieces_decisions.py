@@ -1,11 +1,14 @@
 """Decision boundaries on lines, on planes and in boxes: by hand, against dense grids, and against each other."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 from torch import nn
 
@@ -106,6 +109,44 @@ def test_touches_and_ties_of_intervals(logits: list[list[float]], expected: list
     segment = pieces.on_line(network, -1.0, 1.0)
     assert line.decision_boundary().tolist() == expected
     assert (2 * segment.decision_boundary() - 1).tolist() == expected
+
+
+def exact_class(layers: list[tuple[list[list[int]], list[int]]], x: Fraction) -> int:
+    """The largest output at x, of several the one with the highest number; of only one whether it is positive."""
+    values = [x]
+    for depth, (weight, bias) in enumerate(layers):
+        values = [max(value, Fraction(0)) for value in values] if depth else values
+        sums = (sum(w * v for w, v in zip(row, values, strict=True)) for row in weight)
+        values = [total + b for total, b in zip(sums, bias, strict=True)]
+    if len(values) == 1:
+        return int(values[0] > 0)
+    return max(range(len(values)), key=lambda number: (values[number], number))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_degenerate_networks_against_fractions(data: st.DataObject) -> None:
+    sizes = [1, *data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)), data.draw(st.integers(1, 5))]
+    rows = {n: st.lists(st.integers(-2, 2), min_size=n, max_size=n) for n in sizes}
+    layers = [
+        (data.draw(st.lists(rows[n_in], min_size=n_out, max_size=n_out)), data.draw(rows[n_out]))
+        for n_in, n_out in pairwise(sizes)
+    ]
+    modules: list[nn.Module] = []
+    for weight, bias in layers:
+        modules += [affine(weight, bias), nn.ReLU()]
+    network = nn.Sequential(*modules[:-1])
+    boundary = pieces.on_line(network, origin=0.0, direction=1.0).decision_boundary()
+    # Breakpoints and ties are where functions with slopes and intercepts of at most 2^9 are zero: all within 2^9, and
+    # between them classes do not change. Closer than 2^-20 are none that are different.
+    known = pieces.on_line(network, origin=0.0, direction=1.0).region_breakpoints
+    edges = np.unique(np.concatenate([[-600.0], boundary, known, np.arange(-8, 8, 0.37), [600.0]]))
+    middles = (edges[1:] + edges[:-1])[np.diff(edges) > 2.0**-20] / 2
+    found = np.array([exact_class(layers, Fraction(t)) for t in middles.tolist()])
+    between = np.searchsorted(boundary, middles)
+    for number in range(len(boundary) + 1):
+        assert len(set(found[between == number].tolist())) == 1
+    assert (np.diff(found[np.searchsorted(between, np.arange(len(boundary) + 1))]) != 0).all()
 
 
 # Boxes
