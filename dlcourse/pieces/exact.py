@@ -89,6 +89,34 @@ class ExactNetwork:
                     slope, intercept = slope * factor, intercept * factor
                     denominator *= below_denominator
 
+    def reaches_outputs(self, member: int, source: int, unit: int, patterns: Sequence[Bool[np.ndarray, " _"]]) -> bool:
+        """Whether the outputs depend on what one unit of a layer makes, all units keeping their signs.
+
+        Args:
+            member: The member.
+            source: The unit's layer.
+            unit: The unit.
+            patterns: Which units keep their values, all others are multiplied by their slopes, for each layer that
+                bends.
+        """
+        remaining = iter(patterns)
+        units, change = np.array([unit]), np.array([1], dtype=object)  # the units that change, and how much
+        for index, layer in enumerate(self.layers):
+            pattern = next(remaining) if layer.bends else None
+            if index <= source:
+                continue
+            weight = layer.weight[member][:, units]
+            units = np.flatnonzero(weight.any(axis=1))
+            if len(units):
+                change = integers(weight[units])[0] @ change
+                if pattern is not None:
+                    below, below_denominator = integers(layer.slope[member, units])
+                    change = change * np.where(pattern[units], below_denominator, below)
+                units, change = units[change != 0], change[change != 0]
+            if len(units) == 0:
+                return False
+        return True
+
     def _layer(self, index: int, member: int) -> tuple[Product, int, Integers, int]:
         """The product with a layer's weight and its bias, each with its denominator."""
         if (index, member) not in self._converted:

@@ -163,6 +163,16 @@ class _Crossings(NamedTuple):
     number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
 
 
+class _Cut(NamedTuple):
+    """How a layer that bends cut the intervals that there were before."""
+
+    layer: int
+    parent: Int[np.ndarray, " intervals"]  # for each interval, the one before that it was part of
+    unit: Int[np.ndarray, " points"]  # for each new vertex, from left to right, a unit that made it
+    t: Float[np.ndarray, " points"]  # and where it is, 0 < t < 1 from one end of the old interval to the other
+    active: Bool[np.ndarray, "units intervals"]  # which units are on: positive or passed through
+
+
 _PART = 1024  # intervals that exact arithmetic takes at once: memory stays small, and every step is still one of many
 
 
@@ -176,18 +186,14 @@ class _Subdivision:
     Attributes:
         last: The last vertex of each line, lines numbered through all members.
         member: The member of each vertex; not kept up if there is but one.
-        position: t of each vertex, rounded.
-        born: The layer and the unit that made each vertex; (-1, 0) for a line's start and (-1, 1) for its end.
         rows: The current layer's values at the vertices, `rows[0]`, and their slopes on the intervals, `rows[-1]`; from
             the last bend on only the slopes, since no sign depends on those values.
-        error: The bounds, for each of the rows.
-        quantum: If positive, the floats are exact and integer multiples of it. None if it is 0 everywhere.
+        quantum: For each of the rows: if positive, its floats are all exact and integer multiples of it.
+        error: The bounds, for each of the rows, `[rows, vertices]`; a single 0, `[rows, 1]`, as long as all is exact.
         nonzero: Which of the values that the last layer that bends has made may be other than 0, `[units, vertices]`;
             None before there is one.
         since: The layers after that one.
-        active: For each layer that bends, which units are on in each interval, `[units, intervals]`: positive or
-            passed through.
-        parents: For each layer that bends, which interval before its cuts each interval was part of.
+        cuts: What the layers that bend have done so far.
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that exact arithmetic decided.
@@ -211,11 +217,7 @@ class _Subdivision:
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.last = np.arange(1, 2 * num_lines, 2)
         self.member = np.repeat(np.arange(self.members), 2 * self.lines_per_member)
-        self.position = np.array([0.0, 1.0] * num_lines)
-        self.born = np.array([[-1, -1] * num_lines, [0, 1] * num_lines])
-        self.active: list[Bool[np.ndarray, "units intervals"]] = []
-        self.parents: list[Int[np.ndarray, " intervals"]] = []
-
+        self.cuts: list[_Cut] = []
         self.nonzero: Bool[np.ndarray, "units vertices"] | None = None
         self.since: list[Layer] = []
 
@@ -233,9 +235,20 @@ class _Subdivision:
         """Regions and pieces of every line."""
         shape = (self.members, self.lines_per_member)
         num_regions = np.diff(self.last, prepend=-1) - 1
-        num_kinks = np.bincount(self._line(np.flatnonzero(self.kinks)), minlength=len(self.last))
+        num_kinks = np.add.reduceat(self.kinks, self._first_vertices(), dtype=np.int64)
         regions, pieces, settled = (num.reshape(shape) for num in (num_regions, num_kinks + 1, self.num_settled))
         return OnLines(regions, pieces, settled, self, input_shape)
+
+    @cached_property
+    def position(self) -> Float[np.ndarray, " vertices"]:
+        """t of each vertex, rounded."""
+        position = np.array([0.0, 1.0] * len(self.last))
+        for cut in self.cuts:
+            new = np.flatnonzero(cut.parent[1:] == cut.parent[:-1]) + 1
+            start, end = position[cut.parent[new]], position[cut.parent[new] + 1]
+            position = position[cut.parent]
+            position[new] = start + cut.t * (end - start)
+        return position
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""
@@ -244,9 +257,9 @@ class _Subdivision:
         self.rows = np.stack([ends, directions])
         shared = quantum(np.concatenate([self.starts, self.ends], axis=1).T)
         size = (np.abs(self.starts) + np.abs(self.ends)).sum(axis=1)
-        exact = size < EXACT * shared
-        self.error = np.repeat([0 * size, np.where(exact, 0, EPS * size)], 2, axis=1)
-        self.quantum: Float[np.ndarray, "rows vertices"] | None = np.repeat([shared * exact, shared * exact], 2, axis=1)
+        exact = bool((size < EXACT * shared).all())
+        self.quantum = [float(shared.min()) if exact else 0.0] * 2
+        self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
 
     def _affine(self, layer: Layer) -> None:
         """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
@@ -255,27 +268,29 @@ class _Subdivision:
         self.since.append(layer)
 
         # The sizes of the terms that each sum has at most.
-        largest = np.abs(self.rows).max(axis=1)
+        if all(self.quantum):
+            largest = np.maximum(self.rows.max(axis=(1, 2)), -self.rows.min(axis=(1, 2)))[:, None]
+        else:
+            largest = np.abs(self.rows).max(axis=1)
         sizes = np.abs(layer.weight).sum(axis=2)
         size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
             size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
         if not np.isfinite(size).all():
             raise ValueError("the network's values on the line must be finite in float64, but they overflow")
-        nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-        stretched = self.error * self._at_vertices(norm(layer.weight, num_vertices))
-        by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
-        rounded = largest * self._at_vertices(by_weights)
-        if has_values:
-            rounded[0] += self._at_vertices(by_biases)
-        self.error = (SLACK * (stretched + rounded) + TINY) * nonzero
-        if self.quantum is not None:
-            numbers = np.concatenate([layer.weight, layer.bias[:, :, None]], axis=2)
-            shared = quantum(numbers.reshape(self.members, -1).T)
-            self.quantum = np.minimum(self.quantum, 1) * self._at_vertices(shared)
-            exact = size < EXACT * self.quantum
-            self.error[exact] = 0
-            self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
+        if any(self.quantum):
+            shared = float(quantum(layer.bias.reshape(-1, 1))[0])  # of few numbers, which tell already as a rule
+            if shared > 0:
+                shared = min(shared, float(quantum(layer.weight.reshape(-1, 1))[0]))
+            self._refine(shared, size)
+        if not all(self.quantum):
+            nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
+            stretched = self.error * self._at_vertices(norm(layer.weight, num_vertices))
+            by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
+            rounded = largest * self._at_vertices(by_weights)
+            if has_values:
+                rounded[0] += self._at_vertices(by_biases)
+            self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
 
         rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
         for weight, (a, b) in zip(layer.weight, pairwise(self._edges()), strict=True):
@@ -283,6 +298,18 @@ class _Subdivision:
         if has_values:
             rows[0] += self._at_vertices(layer.bias)
         self.rows = rows
+
+    def _refine(self, factor: float, size: Float[np.ndarray, "rows _"]) -> None:
+        """The quanta after products with integer multiples of a factor, which make sums of at most some sizes."""
+        finer = [min(shared, 1) * factor for shared in self.quantum]
+        self.quantum = [q if s < EXACT * q else 0.0 for q, s in zip(finer, size.max(axis=1).tolist(), strict=True)]
+
+    def _bound(self, error: Float[np.ndarray, "rows _"]) -> None:
+        """Takes new bounds for what is not exact."""
+        self.error = np.zeros(self.rows.shape[::2])
+        for row, shared in enumerate(self.quantum):
+            if shared == 0:
+                self.error[row] = error[row]
 
     def _edges(self) -> list[int]:
         """The vertices edges[m] to edges[m + 1] are of member m."""
@@ -298,20 +325,21 @@ class _Subdivision:
         if len(crossings.number):
             self._guard(index, int(crossings.number[-1]) + 1)
         if not keep_values:
-            self.rows, self.error = self.rows[1:], self.error[1:]
-            self.quantum = None if self.quantum is None else self.quantum[1:]
-        signs = self._insert(index, signs, crosses, crossings)
+            self.rows, self.quantum = self.rows[1:], self.quantum[1:]
+            self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
+        parent, unit, t, signs = self._insert(signs, crosses, crossings)
 
         positive = signs > 0
         active = positive.copy()  # a unit is on all along an interval if it is positive at either end
         active[:, :-1] |= positive[:, 1:]
         active[:, self.last] = False
-        self.active.append(active)
+        self.cuts.append(_Cut(index, parent, unit, t, active))
         on = [positive, active] if keep_values else [active]
         if layer.gates:
             for row, kept in enumerate(on):
                 self.rows[row] *= kept
-                self.error[row] *= kept.any(axis=0)
+                if not all(self.quantum):
+                    self.error[row] *= kept.any(axis=0)
         else:
             if keep_values:
                 self.rows[0][signs == 0] = 0  # exactly, as with ReLU
@@ -337,36 +365,40 @@ class _Subdivision:
             self.rows[row] *= np.where(kept, 1, slope)
         if np.isin(slope, (-1, 0, 1)).all():
             return  # nothing was rounded
-        rounded = math.sqrt(slope.shape[0]) * EPS * size
-        self.error = (SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0))
-        if self.quantum is not None:
-            self.quantum = np.minimum(self.quantum, 1) * np.minimum(1, quantum(slope))
-            exact = size < EXACT * self.quantum
-            self.error[exact] = 0
-            self.quantum = np.where(exact, self.quantum, 0) if exact.any() else None
+        if any(self.quantum):
+            self._refine(min(1.0, float(quantum(slope.reshape(-1, 1))[0])), size)
+        if not all(self.quantum):
+            rounded = math.sqrt(slope.shape[0]) * EPS * size
+            self._bound((SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0)))
 
     def _signs(self, layer: Layer) -> Int[np.ndarray, "units vertices"]:
         """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
         values, error = self.rows[0], self.error[0]
-        proven = np.abs(values) > error
-        proven |= error == 0
         through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
-        if through is not None:
-            proven |= through
-        if not proven.all():
-            # What is made of zeros is 0 itself: of pools of units that are off, for instance.
-            vertices = np.flatnonzero(~proven.all(axis=0))
-            proven[:, vertices] |= ~self._nonzero_before(vertices)
-            vertices = np.flatnonzero(~proven.all(axis=0))
-            self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
-            # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
-            if len(vertices):
-                values[:, vertices] = self._exact_values(vertices)
-                error[vertices] = math.sqrt(len(values)) * EPS * np.abs(values[:, vertices]).max(axis=0) + TINY
+        if self.quantum[0] == 0:
+            proven = np.abs(values) > error
+            proven |= error == 0
+            if through is not None:
+                proven |= through
+            if not proven.all():
+                self._settle_signs(proven)
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
         if through is not None:
             signs[through] = 1
         return signs
+
+    def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
+        """Makes the signs right where they are not proven."""
+        # What is made of zeros is 0 itself: of pools of units that are off, for instance.
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        proven[:, vertices] |= ~self._nonzero_before(vertices)
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
+        # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
+        if len(vertices):
+            values = self._exact_values(vertices)
+            self.rows[0][:, vertices] = values
+            self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
 
     def _nonzero_before(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "units some"]:
         """Which pre-activations of the current layer at some vertices may be other than 0."""
@@ -387,7 +419,8 @@ class _Subdivision:
         nonzero = np.where(slope == 0, signs > 0, signs != 0)
         if (slope == 1).any():
             # The vertices that were there before the cuts, then those between two of them.
-            before, parent = self._nonzero_before(np.arange(self.parents[-1][-1] + 1)), self.parents[-1]
+            parent = self.cuts[-1].parent
+            before = self._nonzero_before(np.arange(parent[-1] + 1))
             new = np.flatnonzero(parent[1:] == parent[:-1]) + 1
             passed = before.take(parent, axis=1)
             passed[:, new] |= before.take(parent[new] + 1, axis=1)
@@ -402,58 +435,71 @@ class _Subdivision:
 
     def _insert(
         self,
-        index: int,
         signs: Int[np.ndarray, "units vertices"],
         crosses: Bool[np.ndarray, "units intervals"],
         crossings: _Crossings,
-    ) -> Int[np.ndarray, "units more_vertices"]:
-        """Makes a vertex of every point where units cross, and gives the units' signs at all vertices."""
-        unit, left, t, t_error, number = crossings
+    ) -> tuple[
+        Int[np.ndarray, " more_intervals"],
+        Int[np.ndarray, " points"],
+        Float[np.ndarray, " points"],
+        Int[np.ndarray, "units more_vertices"],
+    ]:
+        """Makes a vertex of every point where units cross: what `_Cut` tells of them, and all vertices' signs."""
+        unit, left, t, _, number = crossings
+        num_vertices = signs.shape[1]
         if len(unit) == 0:
-            self.parents.append(np.arange(signs.shape[1]))
-            return signs
-        own = np.zeros(crosses.shape, dtype=np.int64)
-        own[unit, left] = number
+            return np.arange(num_vertices), unit, t, signs
         num_points = number[-1] + 1
+        points = crossings
         if num_points < len(number):
             first = np.searchsorted(number, np.arange(num_points))
-            unit, left, t, t_error, number = (of_crossing[first] for of_crossing in crossings)
-        num_pieces = np.bincount(left, minlength=signs.shape[1]) + 1
-        parent = np.repeat(np.arange(signs.shape[1]), num_pieces)
-        new = left + number + 1
+            points = _Crossings(*(of_crossing[first] for of_crossing in crossings))
+        num_pieces = np.bincount(points.interval, minlength=num_vertices) + 1
+        parent = np.repeat(np.arange(num_vertices), num_pieces)
+        # The new vertices are put behind the old ones and all are taken in this order.
+        order = parent.copy()
+        order[points.interval + points.number + 1] = num_vertices + points.number
 
-        # Before its own vertex a crossing unit has the left end's sign, at it 0, after it the right end's, which is the
-        # opposite; any other unit has the sign of the ends, or of the one end that is not 0.
-        left_signs, right_signs = signs.take(left, axis=1), signs.take(left + 1, axis=1)
-        turned = left_signs * np.sign(own.take(left, axis=1) - number)
-        signs = signs.take(parent, axis=1)
-        signs[:, new] = np.where(crosses.take(left, axis=1), turned, np.sign(left_signs + right_signs))
+        # A unit has the sign of the ends, or of the one end that is not 0. But a crossing unit has the left end's sign
+        # before its own vertex, at it 0, and after it the right end's, which is the opposite.
+        new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
+        crowded = np.flatnonzero(num_pieces[points.interval] > 2)
+        if len(crowded):
+            interval = points.interval[crowded]
+            own = np.zeros(crosses.shape, dtype=np.int32)
+            own[unit, left] = number
+            left_signs = signs.take(interval, axis=1)
+            turned = np.where(own.take(interval, axis=1) > crowded.astype(np.int32), left_signs, -left_signs)
+            new_signs[:, crowded] = np.where(crosses.take(interval, axis=1), turned, new_signs.take(crowded, axis=1))
+        new_signs[unit, number] = 0
+        signs = np.concatenate([signs, new_signs], axis=1).take(order, axis=1)
 
-        self.parents.append(parent)
+        rows = np.empty((*self.rows.shape[:2], len(parent)))
+        self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
+        if len(rows) == 2:
+            new_values, new_error = self._interpolate(points)
+            np.concatenate([self.rows[0], new_values], axis=1).take(order, axis=1, out=rows[0], mode="clip")
+        if not all(self.quantum):
+            self.error = self.error.take(parent, axis=1)
+            if len(rows) == 2:
+                self.error[0, order >= num_vertices] = new_error
+        self.rows = rows
         self.last = np.cumsum(num_pieces)[self.last] - 1
         if self.members > 1:
             self.member = self.member.take(parent)
-        self.born = self.born.take(parent, axis=1)
-        self.born[0, new], self.born[1, new] = index, unit
-        new_position = self.position[left] + t * (self.position[left + 1] - self.position[left])
-        self.position = self.position[parent]
-        self.position[new] = new_position
-        interpolated = self._interpolate(unit, left, t, t_error) if len(self.rows) == 2 else None
-        self.rows, self.error = self.rows.take(parent, axis=2), self.error.take(parent, axis=1)
-        self.quantum = None if self.quantum is None else self.quantum.take(parent, axis=1)
-        if interpolated is not None:
-            self.rows[0][:, new], self.error[0, new], new_quantum = interpolated
-            if self.quantum is not None:
-                self.quantum[0, new] = new_quantum
-        return signs
+        return parent, points.unit, points.t, signs
 
     def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> _Crossings:
         """Where in their intervals units cross, from left to right."""
         values, error = self.rows[0], self.error[0]
-        before, after = np.abs(values[unit, interval]), np.abs(values[unit, interval + 1])
+        place, values = unit * values.shape[1] + interval, values.ravel()
+        before, after = np.abs(values.take(place)), np.abs(values.take(place + 1))
         whole = before + after
         t = before / whole
-        t_error = SLACK * (np.maximum(error[interval], error[interval + 1]) / whole + 2 * EPS * t)
+        t_error = 2 * EPS * t
+        if self.quantum[0] == 0:
+            t_error += np.maximum(error[interval], error[interval + 1]) / whole
+        t_error *= SLACK
         number = np.arange(len(unit))
         if (interval[1:] > interval[:-1]).all():
             return _Crossings(unit, interval, t, t_error, number)
@@ -469,38 +515,42 @@ class _Subdivision:
         return _Crossings(unit, interval, t, t_error, number)
 
     def _interpolate(
-        self,
-        unit: Int[np.ndarray, " new"],
-        left: Int[np.ndarray, " new"],
-        t: Float[np.ndarray, " new"],
-        t_error: Float[np.ndarray, " new"],
-    ) -> tuple[Float[np.ndarray, "units new"], Float[np.ndarray, " new"], Float[np.ndarray, " new"] | None]:
-        """All units' values at the points where a unit crosses, with error and quantum."""
+        self, points: _Crossings
+    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"] | float]:
+        """All units' values at the points where a unit crosses, with their bounds; tells whether they are exact."""
+        unit, left, t, t_error, _ = points
         values, error = self.rows[0], self.error[0]
         start = values.take(left, axis=1)
         change = values.take(left + 1, axis=1) - start
         new_values = start + t * change
-        width = np.abs(change).max(axis=0)
-        size = np.abs(new_values).max(axis=0) + width
+        if self.quantum[0] > 0:
+            shared = self.quantum[0] * float(quantum(t[:, None])[0])
+            size = np.abs(new_values).max() + np.abs(change).max()
+            point = np.arange(len(unit))
+            exact_t = np.abs(t * change[unit, point]) == np.abs(start[unit, point])
+            if exact_t.all() and 2 * size < EXACT * shared:
+                self.quantum[0] = shared
+                return new_values, 0.0
+            if all(self.quantum):
+                self.error = np.zeros(self.rows.shape[::2])
+            self.quantum[0] = 0.0
+            error = self.error[0]
+        size = np.abs(new_values).max(axis=0) + np.abs(change).max(axis=0)
         new_error = np.minimum(t_error, 1) * length(change) + math.sqrt(len(values)) * 2 * EPS * size
-        new_error = SLACK * (new_error + np.maximum(error[left], error[left + 1])) + TINY
-        if self.quantum is None:
-            return new_values, new_error, None
-        new_quantum = np.minimum(self.quantum[0, left], self.quantum[0, left + 1]) * quantum(t[None])
-        crossing = np.arange(len(unit))
-        exact_t = np.abs(t * change[unit, crossing]) == np.abs(start[unit, crossing])
-        exact = exact_t & (2 * size < EXACT * new_quantum)
-        new_error[exact] = 0
-        return new_values, new_error, np.where(exact, new_quantum, 0)
+        return new_values, SLACK * (new_error + np.maximum(error[left], error[left + 1])) + TINY
 
     def _find_kinks(self) -> Bool[np.ndarray, " vertices"]:
         """Whether some output has different slopes on the two sides of a vertex."""
-        inner = np.flatnonzero(self.born[0] >= 0)
-        error = self.error[-1, inner] + self.error[-1, inner - 1]
-        jump = np.abs(self.slopes.take(inner, axis=1) - self.slopes.take(inner - 1, axis=1)).max(axis=0)
-        kinks = np.zeros(self.slopes.shape[1], dtype=bool)
-        kinks[inner] = jump > SLACK * error
-        open_ = inner[~kinks[inner] & (error != 0)]
+        inner = np.ones(self.slopes.shape[1], dtype=bool)
+        inner[self._first_vertices()], inner[self.last] = False, False
+        jump = np.abs(np.diff(self.slopes, axis=1)).max(axis=0)
+        if self.quantum[-1] > 0:
+            inner[1:] &= jump > 0
+            return inner
+        error = self.error[-1, 1:] + self.error[-1, :-1]
+        kinks = inner.copy()
+        kinks[1:] &= jump > SLACK * error
+        open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
         if len(open_):
             open_ = open_[self._reaches_outputs(open_)]
         if len(open_):
@@ -521,6 +571,10 @@ class _Subdivision:
                 changes = (before != after) | (changes & (before | leaks))
         return np.asarray(changes.any(axis=0))
 
+    def _first_vertices(self) -> Int[np.ndarray, " num_lines"]:
+        """The first vertex of each line."""
+        return np.append(0, self.last[:-1] + 1)
+
     def _line(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """The lines that some vertices are on."""
         return np.searchsorted(self.last, vertices)
@@ -529,12 +583,22 @@ class _Subdivision:
         """Counts signs at some vertices as decided by exact arithmetic."""
         np.add.at(self.num_settled, self._line(vertices), signs)
 
+    def _born(self, vertices: Int[np.ndarray, " some"]) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
+        """The layer and the unit that made some vertices; (-1, 0) for a line's start and (-1, 1) for its end."""
+        layer, unit = np.full(len(vertices), -1), np.empty(len(vertices), dtype=np.int64)
+        for cut in reversed(self.cuts):
+            before = cut.parent[vertices]
+            new = np.flatnonzero((layer < 0) & (before == cut.parent[vertices - 1]))
+            layer[new], unit[new] = cut.layer, cut.unit[vertices[new] - before[new] - 1]
+            vertices = before
+        return layer, np.where(layer < 0, vertices % 2, unit)
+
     def _exact_values(self, vertices: Int[np.ndarray, " some"]) -> Float[np.ndarray, "units some"]:
         """All pre-activations of the current layer at some vertices, rounded once; the sign survives."""
         values = np.empty((self.rows.shape[1], len(vertices)))
         for part, functions in self._exactly(vertices - (self.last[self._line(vertices)] == vertices)):
             # The vertex is where its unit's function is 0, at t = above / below; the ends are at 0 / 1 and 1 / 1.
-            layer, unit = self.born[:, vertices[part]]
+            layer, unit = self._born(vertices[part])
             above, below = unit.astype(object), np.ones(len(unit), dtype=object)
             for index, function in enumerate(functions):
                 here = np.flatnonzero(layer == index)
@@ -566,14 +630,51 @@ class _Subdivision:
 
     def _exact_kinks(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """Whether the outputs' slopes differ on the two sides of some vertices."""
+        on = [left | right for left, right in zip(self.patterns(vertices - 1), self.patterns(vertices), strict=True)]
+        sources = self._sources(vertices)
+        num_sources = np.add.reduce([source.sum(axis=0) for source in sources])
+        member = (self._line(vertices) // self.lines_per_member).tolist()
+        kinks = np.zeros(len(vertices), dtype=bool)
+        # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs. On its way
+        # it keeps its size in units that are 0 on one side, and in all others the sign is the same on both.
+        for cut, source in zip(self.cuts, sources, strict=True):
+            for unit, column in np.argwhere(source & (num_sources == 1)).tolist():
+                pattern = [active[:, column] for active in on]
+                kinks[column] = self.exact.reaches_outputs(member[column], cut.layer, unit, pattern)
+        several = np.flatnonzero(num_sources > 1)
+        if len(several):
+            kinks[several] = self._slopes_differ(vertices[several])
+        return kinks
+
+    def _sources(self, vertices: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units may bend at some vertices even if no unit of an earlier layer does, for each layer that bends.
+
+        These are those that turn on or off there, but for those that are 0 all along the interval where they are off:
+        no unit that they depend on is on there.
+        """
+        sources = []
+        left, right = iter(self.patterns(vertices - 1)), iter(self.patterns(vertices))
+        edges = np.searchsorted(vertices, self._edges())
+        before = after = np.ones((self.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
+        for layer in self.layers:
+            before, after = _support(layer.weight, before, edges), _support(layer.weight, after, edges)
+            if layer.bends:
+                on_before, on_after = next(left), next(right)
+                sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))
+                leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
+                before, after = before & (on_before | leaks), after & (on_after | leaks)
+        return sources
+
+    def _slopes_differ(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+        """The same, of the slopes themselves."""
         intervals = np.union1d(vertices - 1, vertices)
         slopes = np.empty((self.slopes.shape[0], len(intervals)), dtype=object)
         for part, functions in self._exactly(intervals):
             *_, function = functions
             slopes[:, part] = function.slope  # of one member, hence with one denominator
         right = np.searchsorted(intervals, vertices)
-        kinks: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
-        return kinks
+        differ: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
+        return differ
 
     def _exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
         """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
@@ -588,7 +689,7 @@ class _Subdivision:
     def patterns(self, intervals: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         """Which units are on in some intervals, for each ReLU so far."""
         patterns = []
-        for active, parent in zip(reversed(self.active), reversed(self.parents), strict=True):
-            patterns.append(active[:, intervals])
-            intervals = parent[intervals]
+        for cut in reversed(self.cuts):
+            patterns.append(cut.active[:, intervals])
+            intervals = cut.parent[intervals]
         return patterns[::-1]
