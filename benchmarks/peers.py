@@ -27,7 +27,7 @@ from torch import nn
 
 from dlcourse import pieces
 
-SIZES = [[2, 16, 16, 1], [2, 32, 32, 32, 1], [3, 8, 8, 1], [3, 16, 16, 1]]
+SIZES = [[2, 16, 16, 1], [2, 32, 32, 32, 1], [3, 8, 8, 1], [3, 16, 16, 1], [4, 6, 6, 1]]
 MOST_SECONDS = 180
 
 

@@ -13,11 +13,12 @@ DOCS = CONFIGS.parent / "docs"
 
 def test_counting_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "counting.md").read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     exec(compile("".join(blocks), "counting.md", "exec"), {})
     first, *others, sampled = capsys.readouterr().out.splitlines()
-    _, on_plane, in_box = first.split()
-    assert on_plane == in_box
+    on_line, on_whole_line, on_plane, in_box = map(int, first.split())
+    assert on_line <= on_whole_line
+    assert on_line <= on_plane == in_box
     assert others == re.findall(r"print\(.*\)  # (.*)", "".join(blocks))
     mean, low, high = map(float, re.findall(r"[\d.]+", sampled))
     assert low < mean < high

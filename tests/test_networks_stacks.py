@@ -247,6 +247,21 @@ class TestErrors:
             with pytest.raises(ValueError, match="must have one architecture"):
                 stack(modules)
 
+    def test_different_modes(self) -> None:
+        evaluated, trained = normalised(), normalised()
+        trained[1].train()
+        message = "must have one mode, but 1 of member 2 has training, and of member 0 evaluation"
+        with pytest.raises(ValueError, match=message):
+            stack([evaluated, evaluated, trained])
+        with pytest.raises(ValueError, match="but the network of member 1 has evaluation, and of member 0 training"):
+            stack([normalised().train(), evaluated])
+
+    def test_different_devices(self) -> None:
+        here, elsewhere = MLP(3, 2, width=5, depth=1), MLP(3, 2, width=5, depth=1).to("meta")
+        name = next(name for name, _ in here.named_parameters())
+        with pytest.raises(ValueError, match=f"one device, but {name} of member 1 has meta, and of member 0 cpu"):
+            stack([here, elsewhere])
+
     def test_no_module(self) -> None:
         with pytest.raises(ValueError, match="a stack needs at least one module, got none"):
             stack([])

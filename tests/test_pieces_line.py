@@ -294,6 +294,13 @@ def test_on_lines_is_on_line_one_by_one() -> None:
     # Beside lines where floats are rounded nothing tells that those of a degenerate member are not.
     assert (counts.num_settled >= [[line.num_settled for line in lines] for lines in single]).all()
     assert counts.num_settled[-1].any() and not counts.num_settled[:-1].any()
+    for member, lines in enumerate(single):
+        for index, alone in enumerate(lines):
+            among = counts.line(member, index)
+            assert among.num_pieces == alone.num_pieces
+            for what in ("start", "end", "region_breakpoints", "piece_of_region", "breakpoints", "slopes", "weights"):
+                np.testing.assert_allclose(getattr(among, what), getattr(alone, what), rtol=1e-12, atol=1e-12)
+            assert [units.tolist() for units in among.pattern(0)] == [units.tolist() for units in alone.pattern(0)]
     alone = pieces.on_lines(members[2], starts.numpy(), ends.numpy())
     assert alone.num_pieces.tolist() == counts.num_pieces[2:3].tolist()
     assert len(np.unique(counts.num_pieces)) > 1
@@ -372,8 +379,22 @@ def test_bad_lines_are_refused() -> None:
         pieces.on_lines(members, np.zeros((3, 4, 2)), np.ones((3, 4, 2)))
     with pytest.raises(ValueError, match=r"as many ends as starts.*\(4, 2\) and \(5, 2\)"):
         pieces.on_lines(members, np.zeros((4, 2)), np.ones((5, 2)))
-    with pytest.raises(TypeError):
-        pieces.on_line(members, [0.0, 0.0], [1.0, 1.0])
+    with pytest.raises(ValueError, match="there are 2 members and 4 lines, got member 2, line 0"):
+        pieces.on_lines(members, np.zeros((4, 2)), np.ones((4, 2))).line(2, 0)
+
+
+@pytest.mark.parametrize(
+    ("points", "given"),
+    [
+        ({}, "none of them"),
+        ({"start": 0}, "start"),
+        ({"origin": 0}, "origin"),
+        ({"start": 0, "end": 1, "origin": 0, "direction": 1}, "start and end and origin and direction"),
+    ],
+)
+def test_a_line_is_a_segment_or_a_whole_line(points: dict[str, int], given: str) -> None:
+    with pytest.raises(ValueError, match=f"must be given by start and end or by origin and direction, got {given}"):
+        pieces.on_line(MLP(1, 1, width=3, depth=1), **points)
 
 
 def test_t_outside_of_the_segment_is_refused() -> None:

@@ -33,7 +33,7 @@ def tents(k: int) -> nn.Sequential:
 @pytest.mark.parametrize(("k", "num_pieces"), [(1, 3), (2, 6), (3, 10), (4, 18), (5, 34)])
 @pytest.mark.parametrize("origin", [0.0, 1.0, 0.3, -100.0])
 def test_nested_tents(k: int, num_pieces: int, origin: float) -> None:
-    found = pieces.on_whole_line(tents(k), origin, 1.0)  # 2^k + 2 pieces, but 3 for one tent
+    found = pieces.on_line(tents(k), origin=origin, direction=1.0)  # 2^k + 2 pieces, but 3 for one tent
     assert found.num_pieces == num_pieces
     assert len(found.breakpoints) == num_pieces - 1
     # from 0 to 2, evenly; beyond it is constant, where the slope is 0 on the left
@@ -44,7 +44,7 @@ def test_nested_tents(k: int, num_pieces: int, origin: float) -> None:
 
 def test_an_absolute_value_by_hand() -> None:
     bent = network_of(([[1], [-1]], [-3, 3]), ([[1, 1]], [5]))  # |x - 3| + 5
-    found = pieces.on_whole_line(bent, 1.0, 2.0)  # x = 1 + 2 t
+    found = pieces.on_line(bent, origin=1.0, direction=2.0)  # x = 1 + 2 t
     assert (found.num_regions, found.num_pieces) == (2, 2)
     assert found.breakpoints.tolist() == found.region_breakpoints.tolist() == [1.0]
     assert found.slopes[:, 0].tolist() == [-2.0, 2.0]
@@ -53,8 +53,8 @@ def test_an_absolute_value_by_hand() -> None:
 
 def test_infinity_is_no_breakpoint() -> None:
     # far away, and parallel: none of it is a region of its own
-    assert pieces.on_whole_line(network_of(([[0, 1]], [0]), ([[1]], [0])), [0, 1], [1, 0]).num_regions == 1
-    far = pieces.on_whole_line(network_of(([[1]], [-(10**12)]), ([[1]], [0])), 0, 1)
+    assert pieces.on_line(network_of(([[0, 1]], [0]), ([[1]], [0])), origin=[0, 1], direction=[1, 0]).num_regions == 1
+    far = pieces.on_line(network_of(([[1]], [-(10**12)]), ([[1]], [0])), origin=0, direction=1)
     assert (far.num_regions, far.breakpoints[0]) == (2, pytest.approx(1e12, rel=1e-3))
 
 
@@ -84,7 +84,7 @@ def test_is_what_a_long_segment_has(
     end = 2**14
     low, high = (np.array(origin) + t * np.array(direction) for t in (-end, end))
     expected = pieces.on_line(network, low, high)
-    found = pieces.on_whole_line(network, origin, direction)
+    found = pieces.on_line(network, origin=origin, direction=direction)
     assert (found.num_regions, found.num_pieces) == (expected.num_regions, expected.num_pieces)
     t = (2 * expected.breakpoints - 1) * end
     assert np.abs(found.breakpoints - t).max(initial=0) < 1e-8
@@ -98,8 +98,8 @@ def test_is_what_a_long_segment_has(
 def test_coordinates_on_the_line_do_not_matter(seed: int) -> None:
     network = MLP(3, 2, width=20, depth=3, generator=torch.Generator().manual_seed(seed))
     origin, direction = np.array([0.5, -0.25, 1.0]), np.array([1.0, 0.5, -0.75])
-    found = pieces.on_whole_line(network, origin, direction)
-    moved = pieces.on_whole_line(network, origin + 8 * direction, -0.125 * direction)  # exact in floats
+    found = pieces.on_line(network, origin=origin, direction=direction)
+    moved = pieces.on_line(network, origin=origin + 8 * direction, direction=-0.125 * direction)  # exact in floats
     assert (moved.num_regions, moved.num_pieces) == (found.num_regions, found.num_pieces)
     assert np.abs(8 - 0.125 * moved.breakpoints[::-1] - found.breakpoints).max() < 1e-7
     assert found.num_regions >= pieces.on_line(network, origin - 100 * direction, origin + 100 * direction).num_regions
@@ -117,9 +117,9 @@ def test_coordinates_on_the_line_do_not_matter(seed: int) -> None:
 )
 def test_bad_lines_are_refused(origin: list[float], direction: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pieces.on_whole_line(MLP(2, 1, width=3, depth=1), origin, direction)
+        pieces.on_line(MLP(2, 1, width=3, depth=1), origin=origin, direction=direction)
 
 
 def test_too_many_regions_are_refused() -> None:
     with pytest.raises(ValueError, match="max_regions"):
-        pieces.on_whole_line(tents(12), 0, 1, max_regions=100)
+        pieces.on_line(tents(12), origin=0, direction=1, max_regions=100)

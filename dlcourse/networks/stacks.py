@@ -55,7 +55,7 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
         Copies of their values; the modules stay as they are.
 
     Raises:
-        ValueError: If there is no module, or two differ in architecture.
+        ValueError: If there is no module, or two differ in architecture, in training or evaluation mode, or in device.
     """
     if not modules:
         raise ValueError("a stack needs at least one module, got none")
@@ -65,6 +65,13 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
                 "the members of a stack must have one architecture, "
                 f"but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
             )
+        for what, of in (("mode", _modes), ("device", _devices)):
+            for name, first in of(modules[0]).items():
+                if (found := of(module)[name]) != first:
+                    raise ValueError(
+                        f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
+                        f"has {found}, and of member 0 {first}"
+                    )
     parameters, buffers = stack_module_state(list(modules))
     without_values = {name: value.to("meta") for name, value in _values(modules[0]).items()}
     return Stack(
@@ -100,3 +107,13 @@ def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
 def _shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:
     """All that two members share: the tree of layers as printed, and the names, shapes and types of their values."""
     return repr(module), [(name, value.shape, value.dtype) for name, value in _values(module).items()]
+
+
+def _modes(module: nn.Module) -> dict[str, str]:
+    """The mode of each layer."""
+    return {name: "training" if layer.training else "evaluation" for name, layer in module.named_modules()}
+
+
+def _devices(module: nn.Module) -> dict[str, torch.device]:
+    """Where each value is."""
+    return {name: value.device for name, value in _values(module).items()}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,10 +11,17 @@ from torch import Tensor, nn
 
 from dlcourse.networks import Stack
 from dlcourse.pieces.box_geometry import BoxGeometry
+from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.edge_subdivision import DegenerateError as DegenerateError
 from dlcourse.pieces.edge_subdivision import EdgeSubdivision
-from dlcourse.pieces.points import finite
+from dlcourse.pieces.line import count_on_lines
+from dlcourse.pieces.plane import OnPlane, rectangle
+from dlcourse.pieces.plane import count as count_on_plane
+from dlcourse.pieces.points import finite, known
 from dlcourse.pieces.reading import read
+
+if TYPE_CHECKING:
+    import matplotlib.axes
 
 Corner = float | int | Sequence[float | int] | Tensor | np.ndarray
 Points = Sequence[Any] | Tensor | np.ndarray
@@ -77,18 +84,14 @@ class InBox:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
+        one = slice(known(region, self.num_regions), region + 1)
         layers = self._subdivision.layers
-        return [
-            self._geometry.patterns(index, slice(region, region + 1))[:, 0]
-            for index, layer in enumerate(layers)
-            if layer.bends
-        ]
+        return [self._geometry.patterns(index, one)[:, 0] for index, layer in enumerate(layers) if layer.bends]
 
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
-        corners: Float[np.ndarray, "corners d"] = self.vertices[
-            self.polytope_vertices[self.polytope_starts[region] : self.polytope_starts[region + 1]]
-        ]
+        first, last = self.polytope_starts[known(region, self.num_regions)], self.polytope_starts[region + 1]
+        corners: Float[np.ndarray, "corners d"] = self.vertices[self.polytope_vertices[first:last]]
         return corners
 
     @property
@@ -104,7 +107,7 @@ class InBox:
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a facet with a region."""
         starts, others = self._geometry.adjacent
-        return others[starts[region] : starts[region + 1]]
+        return others[starts[known(region, self.num_regions)] : starts[region + 1]]
 
     def locate(self, points: Points) -> Int[np.ndarray, "*shape"]:
         """The region that points, `[..., d]`, are in; at the border of several one of them.
@@ -132,6 +135,33 @@ class InBox:
         outputs = np.einsum("...oi,...i->...o", self.weights[region], finite("points", points)) + self.biases[region]
         return outputs
 
+    def decision_boundary(self) -> list[Float[np.ndarray, "corners d"]]:
+        """Where the largest output changes: convex sets, each given by its corners.
+
+        In one dimension these are points, in two segments, in three polygons with their corners one after another, in
+        more polytopes with their corners in no particular order. The outputs are taken for a classifier's logits; if
+        there is only one, its sign is the class. Which sets there are is decided exactly, only corners are rounded.
+        Each is in one region; where outputs tie that are not the largest, it may be cut in several.
+
+        Raises:
+            DegenerateError: If the ties are not in general position, as where two classes tie on a whole region.
+            ValueError: If they cut the regions into more than `max_regions` parts.
+        """
+        layers, num_outputs = self._subdivision.layers, self._subdivision.layers[-1].bias.shape[1]
+        longer = with_rounds(layers)
+        try:
+            subdivision = EdgeSubdivision(longer, self.low, self.high, self._subdivision.max_regions)
+        except DegenerateError as error:
+            raise DegenerateError(
+                f"ties must be in general position, too; in layer {len(layers) - 1} + k, unit 0 is where output k "
+                f"ties with the largest of those before it: {error}"
+            ) from error
+        decided = BoxGeometry(subdivision)
+        rounds = [decided.patterns(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
+        largest = largest_output(rounds, num_outputs)
+        changes = largest[decided.facets.negative] != largest[decided.facets.positive]
+        return decided.facet_corners(np.flatnonzero(changes))
+
     def check_invariants(self) -> None:
         """Checks Euler's formula, that volumes sum to the box's, and that affine maps agree at shared vertices.
 
@@ -141,6 +171,45 @@ class InBox:
             SubdivisionError: If one of them does not hold: the fault would be the program's.
         """
         self._geometry.check_invariants()
+
+    def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
+        """Draws the function along one dimension, the regions of two as `OnPlane.plot` does, or a view of three.
+
+        In three dimensions colours tell linear pieces apart on the three far sides of the box, and the facets between
+        pieces are seen inside.
+
+        Args:
+            axes: Where to draw, in three dimensions axes with projection "3d"; by default in a figure of its own.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: If the box has more than three dimensions.
+        """
+        from dlcourse.pieces.plotting import plot_solid  # matplotlib is loaded only for those who draw
+
+        d = len(self.low)
+        if d == 1:
+            layers, max_regions = self._subdivision.layers, self._subdivision.max_regions
+            lines = count_on_lines(layers, self.low[None, None], self.high[None, None], (1,), max_regions)
+            return lines.line(0, 0).plot(axes)
+        if d == 2:
+            return self._section([0, 1], np.zeros(2)).plot(axes)
+        if d == 3:
+            sides = [self._section([1, 2], self.low), self._section([0, 2], self.high), self._section([0, 1], self.low)]
+            between = self._geometry.facet_corners(np.flatnonzero(self._geometry.kinks))
+            return plot_solid(self, sides, between, axes)
+        raise ValueError(f"a box must have at most 3 dimensions to be drawn, got {d}")
+
+    def _section(self, across: list[int], point: Float[np.ndarray, " d"]) -> OnPlane:
+        """The network where all but two coordinates are those of a point."""
+        frame = np.zeros((len(point), 3))
+        frame[:, 2] = point
+        frame[across, 2] = 0
+        frame[across, [0, 1]] = 1
+        corners = rectangle(self.low[across], self.high[across])
+        return count_on_plane(self._subdivision.layers, frame, corners, self._subdivision.max_regions)
 
     @cached_property
     def _geometry(self) -> BoxGeometry:

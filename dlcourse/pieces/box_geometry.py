@@ -96,6 +96,14 @@ class BoxGeometry:
         negative, positive = (np.searchsorted(names, hashes + numbers[2 * walls + side]) for side in (0, 1))
         return Facets(walls, negative, positive)
 
+    def facet_corners(self, facets: Int[np.ndarray, " some"]) -> list[Float[np.ndarray, "corners d"]]:
+        """The corners of some facets; in three dimensions one after another around the facet."""
+        faces, numbers = self.faces(self.d - 1), self.subdivision.numbers
+        names = self.regions.names[self.facets.negative[facets]] - numbers[2 * self.facets.walls[facets]]
+        at = np.searchsorted(faces.names, names)
+        corners = [self.points[faces.vertices[faces.starts[face] : faces.starts[face + 1]]] for face in at.tolist()]
+        return [_around(polygon) for polygon in corners] if self.d == 3 else corners
+
     @cached_property
     def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
         """The regions that share a facet with each region; those of region r are at starts[r] to starts[r + 1]."""
@@ -309,6 +317,14 @@ class BoxGeometry:
         bound += (steep + map_error)[region] * misplaced[vertex]
         if (apart > 2 * SLACK * np.maximum.reduceat(bound, starts)[:, None] + TINY).any():
             raise SubdivisionError(f"affine maps must agree at shared vertices, they differ by up to {apart.max()}")
+
+
+def _around(corners: Float[np.ndarray, "corners 3"]) -> Float[np.ndarray, "corners 3"]:
+    """The corners of a convex polygon, one after another."""
+    from_centre = corners - corners.mean(axis=0)
+    x, y = np.linalg.svd(from_centre, full_matrices=False)[2][:2] @ from_centre.T  # the two directions it extends in
+    ordered: Float[np.ndarray, "corners 3"] = corners[np.argsort(np.arctan2(y, x))]
+    return ordered
 
 
 def _size(numbers: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

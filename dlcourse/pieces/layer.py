@@ -36,3 +36,9 @@ class Layer:
     def gates(self) -> bool:
         """Whether every unit's value is either kept or 0, so that nothing is rounded."""
         return bool(((self.slope == 0) | (self.slope == 1)).all())
+
+
+def of_member(layers: list[Layer], member: int) -> list[Layer]:
+    """The layers of one member of a stack, as a stack of one."""
+    one = slice(member, member + 1)
+    return [Layer(layer.weight[one], layer.bias[one], layer.slope[one]) for layer in layers]

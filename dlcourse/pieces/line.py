@@ -1,34 +1,24 @@
-"""Exact counts of linear pieces on segments of a network's input space."""
+"""Segments of a network's input space, cut where units change their signs."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int, Int64, Shaped
-from torch import Tensor, nn
 
-from dlcourse.networks import Stack
+from dlcourse.pieces.along import Along
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
-from dlcourse.pieces.layer import Layer
-from dlcourse.pieces.reading import read
+from dlcourse.pieces.layer import Layer, of_member
 from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, length, norm, quantum, roundings
-from dlcourse.pieces.subdivision import SubdivisionError
-
-if TYPE_CHECKING:
-    import matplotlib.axes
-
-Point = float | int | Sequence[float | int] | Tensor | np.ndarray
-Points = Float[Tensor, "..."] | Float[np.ndarray, "..."]
 
 
 @dataclass(frozen=True, eq=False)
-class OnLine:
+class OnLine(Along):
     """A network on the segment x(t) = start + t (end - start), 0 <= t <= 1.
 
     The counts are there at once; all else is worked out when it is first asked for. Breakpoints are rounded to float64:
@@ -42,106 +32,73 @@ class OnLine:
         end: x(1).
     """
 
-    num_regions: int
-    num_pieces: int
-    num_settled: int
     start: Float[np.ndarray, "*input_shape"]
     end: Float[np.ndarray, "*input_shape"]
     _subdivision: "_Subdivision" = field(repr=False)
+    _line: int = field(repr=False)
 
     @cached_property
-    def region_breakpoints(self) -> Float[np.ndarray, " breakpoints"]:
+    def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
         """Where one activation region ends and the next begins: num_regions - 1 values of t, in order."""
-        breakpoints: Float[np.ndarray, " breakpoints"] = np.maximum.accumulate(self._subdivision.position[1:-1])
+        position = self._subdivision.position[self._intervals[1:]]
+        breakpoints: Float[np.ndarray, " region_breakpoints"] = np.maximum.accumulate(position)
         return breakpoints
 
     @cached_property
-    def breakpoints(self) -> Float[np.ndarray, " breakpoints"]:
-        """Where one linear piece ends and the next begins: num_pieces - 1 values of t, in order."""
-        breakpoints: Float[np.ndarray, " breakpoints"] = self.region_breakpoints[self._first_regions[1:] - 1]
-        return breakpoints
+    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
+        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
+        return np.cumsum(self._subdivision.kinks[self._intervals])
 
     @cached_property
     def slopes(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """dy/dt on each piece."""
-        return np.ascontiguousarray(self._subdivision.slopes[:, self._first_regions].T)
+        return np.ascontiguousarray(self._subdivision.slopes[:, self._intervals[self._first_regions]].T)
 
     @cached_property
     def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
-        return self._subdivision.intercepts(self._first_regions)
+        patterns = iter(self._patterns(self._first_regions))
+        values = np.repeat(self.start.reshape(-1, 1), self.num_pieces, axis=1)
+        for layer in self._layers:
+            values = layer.weight[0] @ values + layer.bias[0][:, None]
+            if layer.bends:
+                values *= np.where(next(patterns), 1, layer.slope[0][:, None])
+        return np.ascontiguousarray(values.T)
 
-    def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "..."]:
-        """x(t), for instance `line.points(line.breakpoints)`; `[*shape, *input_shape]`."""
-        points: np.ndarray = self.start + np.multiply.outer(_parameters(t), self.end - self.start)
-        return points
+    @property
+    def _limits(self) -> tuple[float, float]:
+        return 0.0, 1.0
 
-    def locate(self, t: float | int | Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
-        """The piece, 0 to num_pieces - 1, that x(t) is on; at a breakpoint the one to its right.
+    @property
+    def _origin(self) -> Float[np.ndarray, "*input_shape"]:
+        return self.start
 
-        Raises:
-            ValueError: If t is outside of [0, 1].
-        """
-        return np.asarray(np.searchsorted(self.breakpoints, _parameters(t), side="right"))
+    @property
+    def _direction(self) -> Float[np.ndarray, "*input_shape"]:
+        direction: Float[np.ndarray, "*input_shape"] = self.end - self.start
+        return direction
 
-    def __call__(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape out_features"]:
-        """The network's outputs at x(t), from the affine map of the piece.
-
-        Raises:
-            ValueError: If t is outside of [0, 1].
-        """
-        piece = self.locate(t)
-        outputs: Float[np.ndarray, "*shape out_features"]
-        outputs = self.slopes[piece] * _parameters(t)[..., None] + self.intercepts[piece]
-        return outputs
-
-    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
-        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        if not 0 <= region < self.num_regions:
-            raise ValueError(f"region must be between 0 and {self.num_regions - 1}, got {region}")
-        return [units[:, 0] for units in self._subdivision.patterns(np.array([region]))]
-
-    def check_invariants(self) -> None:
-        """Checks that breakpoints are in order and as many as counted, and that neighbouring maps agree at them.
-
-        Raises:
-            SubdivisionError: If one of them does not hold: the fault would be the program's.
-
-        Tolerance: 1e-6 of the largest term, since breakpoints are rounded.
-        """
-        t = self.region_breakpoints
-        if len(t) != self.num_regions - 1 or len(self.breakpoints) != self.num_pieces - 1:
-            raise SubdivisionError(
-                f"{self.num_regions} regions and {self.num_pieces} pieces do not fit the breakpoints"
-            )
-        if not ((np.diff(t) >= 0).all() and (t >= 0).all() and (t <= 1).all()):
-            raise SubdivisionError("the breakpoints are not in order")
-        jumps = np.diff(self.slopes, axis=0) * self.breakpoints[:, None] + np.diff(self.intercepts, axis=0)
-        if np.abs(jumps).max(initial=0) > 1e-6 * (np.abs(self.slopes).max() + np.abs(self.intercepts).max()):
-            raise SubdivisionError(f"the function jumps by {np.abs(jumps).max()} at a breakpoint")
-
-    def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
-        """Draws the outputs along the segment, with a dot where one linear piece ends and the next begins.
-
-        Args:
-            axes: Where to draw; by default in a figure of its own.
-
-        Returns:
-            The axes.
-        """
-        from dlcourse.pieces.plotting import plot_line  # matplotlib is loaded only for those who draw
-
-        return plot_line(self, axes)
+    @property
+    def _layers(self) -> list[Layer]:
+        return of_member(self._subdivision.layers, self._line // self._subdivision.lines_per_member)
 
     @cached_property
-    def _first_regions(self) -> Int[np.ndarray, " num_pieces"]:
-        """The first activation region of each piece."""
-        return np.concatenate([[0], np.flatnonzero(self._subdivision.kinks)])
+    def _intervals(self) -> Int[np.ndarray, " regions"]:
+        """Those of the subdivision that are on this line."""
+        last = self._subdivision.last
+        return np.arange(last[self._line - 1] + 1 if self._line else 0, last[self._line])
+
+    def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        return self._subdivision.patterns(self._intervals[regions])
+
+    def _again(self, layers: list[Layer]) -> "OnLine":
+        ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)
+        return count_on_lines(layers, *ends, self.start.shape, self._subdivision.max_regions).line(0, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class OnLines:
-    """The counts of every member of a stack on every one of several segments.
+    """Every member of a stack on every one of several segments.
 
     Attributes:
         num_regions: Number of activation regions.
@@ -152,150 +109,35 @@ class OnLines:
     num_regions: Int64[np.ndarray, "members num_lines"]
     num_pieces: Int64[np.ndarray, "members num_lines"]
     num_settled: Int64[np.ndarray, "members num_lines"]
+    _subdivision: "_Subdivision" = field(repr=False)
+    _input_shape: tuple[int, ...] = field(repr=False)
+
+    def line(self, member: int, index: int) -> OnLine:
+        """One member on one of the segments."""
+        members, num_lines = self.num_regions.shape
+        if not (0 <= member < members and 0 <= index < num_lines):
+            raise ValueError(f"there are {members} members and {num_lines} lines, got member {member}, line {index}")
+        line = member * num_lines + index
+        return OnLine(
+            num_regions=int(self.num_regions[member, index]),
+            num_pieces=int(self.num_pieces[member, index]),
+            num_settled=int(self.num_settled[member, index]),
+            start=self._subdivision.starts[line].reshape(self._input_shape),
+            end=self._subdivision.ends[line].reshape(self._input_shape),
+            _subdivision=self._subdivision,
+            _line=line,
+        )
 
 
-def on_line(network: nn.Module, start: Point, end: Point, *, max_regions: int = 10_000_000) -> OnLine:
-    """Counts the activation regions and the linear pieces of a ReLU network on a segment of its input space, exactly.
-
-    *Activation regions* are the longest open intervals on which every hidden unit's pre-activation keeps its sign: -, 0
-    or +. Whether 0 is a sign of its own makes no difference: a pre-activation that is 0 all along an interval, but not
-    beside it, bends at the interval's end, and it bends only where a unit of an earlier layer goes from - to + or back.
-    *Linear pieces* are the longest intervals on which the function, all outputs together, is one affine map:
-    neighbouring regions with the same map are one piece.
-
-    What is counted is the function that the stored numbers define when they are taken as exact. Floating point decides
-    only where a derived error bound proves the sign, exact integer arithmetic decides the rest: signs at vertices, the
-    order of breakpoints, and whether neighbouring regions have one map.
-
-    Time and memory grow as regions times units: 2^20 pieces of nested tents take about 0.3 s and 500 MB. Where
-    breakpoints coincide, and in networks of more than 8 layers or so, it may take longer: every sign that is settled
-    exactly costs a pass through the network in integers, about 0.1 microseconds for each weight that is not 0.
-
-    Units are what `dlcourse.pieces.reading.read` makes of the network. Besides the hidden units themselves these are
-    two for each Hardtanh, ReLU6, Hardsigmoid or clamp, one for each absolute value and one for each comparison
-    max(a, b) = b + relu(a - b): a pool over k entries is a tournament of k - 1 of them. So `num_regions` tells apart
-    who won which round of a pool; `num_pieces` does not depend on how the function is computed.
-
-    Args:
-        network: Any `nn.Module` that `dlcourse.pieces.reading.read` understands, in evaluation mode.
-        start: A point of the input space: one number for each input, or just a number if there is one input; for a
-            network that takes anything but vectors a point in the shape that it takes, such as `[channels, height,
-            width]`, without the batch's dimension.
-        end: Another point.
-        max_regions: More regions than that are refused before they are made.
-
-    Returns:
-        The counts and, worked out on request, breakpoints and affine maps.
-
-    Raises:
-        TypeError: If a layer of the network is not understood.
-        ValueError: If a parameter or a coordinate is not finite, a point has the wrong number of coordinates, start and
-            end are equal, values on the segment overflow float64, or there are more than `max_regions` regions.
-
-    Source: slide "Depth and piecewise linear functions".
-    """
-    if isinstance(network, Stack):
-        raise TypeError("on_line counts for one network, got a Stack: use on_lines")
-    first, last = point(start), point(end)
-    return count_on_line(read(network, first.shape), first, last, max_regions)
-
-
-def count_on_line(
-    layers: list[Layer], start: Float[np.ndarray, "*input_shape"], end: Float[np.ndarray, "..."], max_regions: int
-) -> OnLine:
-    """What `on_line` does once it has read the network."""
-    subdivision = _Subdivision(layers, *_segments(layers, start.reshape(1, -1), end.reshape(1, -1)), max_regions)
-    counts = subdivision.counts()
-    return OnLine(
-        num_regions=int(counts.num_regions[0, 0]),
-        num_pieces=int(counts.num_pieces[0, 0]),
-        num_settled=int(counts.num_settled[0, 0]),
-        start=start,
-        end=end.reshape(start.shape),
-        _subdivision=subdivision,
-    )
-
-
-def on_lines(
-    network: nn.Module | Stack,
-    starts: Points,
-    ends: Points,
-    *,
-    input_shape: Sequence[int] | None = None,
-    max_regions: int = 10_000_000,
+def count_on_lines(
+    layers: list[Layer],
+    starts: Float[np.ndarray, "members num_lines in_features"],
+    ends: Float[np.ndarray, "members num_lines in_features"],
+    input_shape: tuple[int, ...],
+    max_regions: int,
 ) -> OnLines:
-    """Counts on several segments, and for all members of a stack, in one pass: the counts of `on_line`, but faster.
-
-    Args:
-        network: A network or a stack of networks that `on_line` can count.
-        starts: Where the segments start, `[num_lines, in_features]`, the same for all members, or
-            `[members, num_lines, in_features]`.
-        ends: Where they end, likewise.
-        input_shape: For a network that takes anything but vectors the shape of one input, such as `(1, 28, 28)`; starts
-            and ends have it in place of in_features.
-        max_regions: More regions than that, on all segments together, are refused before they are made.
-
-    Returns:
-        The counts, `[members, num_lines]`; a network is a stack of one.
-
-    Raises:
-        TypeError: As `on_line`.
-        ValueError: As `on_line`; or if there are not as many ends as starts, or none.
-    """
-    first, last = point(starts), point(ends)
-    if input_shape is None:
-        input_shape = first.shape[-1:]
-    layers = read(network, input_shape)
-    flat = []
-    for name, points in (("starts", first), ("ends", last)):
-        shape = points.shape[: points.ndim - len(input_shape)]
-        if points.shape != (*shape, *input_shape):
-            raise ValueError(
-                f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
-            )
-        flat.append(points.reshape(*shape, -1))
-    return _Subdivision(layers, *_segments(layers, *flat), max_regions).counts()
-
-
-def _parameters(t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Values of t as an array."""
-    parameters = np.asarray(t, dtype=np.float64)
-    if not ((parameters >= 0) & (parameters <= 1)).all():
-        raise ValueError(f"t must be between 0 and 1, got {t}")
-    return parameters
-
-
-def point(coordinates: Point) -> Float[np.ndarray, "..."]:
-    """Coordinates in float64; a lone number has one coordinate."""
-    if isinstance(coordinates, Tensor):
-        coordinates = coordinates.detach().to("cpu", torch.float64).numpy()
-    return np.array(coordinates, dtype=np.float64, ndmin=1)
-
-
-def _segments(
-    layers: list[Layer], starts: Float[np.ndarray, "..."], ends: Float[np.ndarray, "..."]
-) -> tuple[Float[np.ndarray, "members num_lines in_features"], Float[np.ndarray, "members num_lines in_features"]]:
-    """The segments of every member, checked."""
-    members, _, in_features = layers[0].weight.shape
-    for name, points in (("start", starts), ("end", ends)):
-        if (
-            points.ndim not in (2, 3)
-            or points.shape[-1] != in_features
-            or (points.ndim == 3 and len(points) != members)
-        ):
-            raise ValueError(
-                f"{name} must have {in_features} coordinates, as many as the network has inputs (shape [num_lines, "
-                f"{in_features}] or [{members}, num_lines, {in_features}] for several lines), got shape {points.shape}"
-            )
-        if not np.isfinite(points).all():
-            raise ValueError(f"{name} must be finite, got {points[~np.isfinite(points)][0]}")
-    if starts.shape[-2] != ends.shape[-2] or starts.shape[-2] == 0:
-        raise ValueError(f"there must be as many ends as starts, and at least one, got {starts.shape} and {ends.shape}")
-    starts, ends = (np.broadcast_to(points, (members, *points.shape[-2:])) for points in (starts, ends))
-    equal = (starts == ends).all(axis=2)
-    if equal.any():
-        raise ValueError(f"start and end must differ, got {starts[equal][0]} for both")
-    return starts, ends
+    """What `on_lines` does once it has read the network and checked the segments."""
+    return _Subdivision(layers, starts, ends, max_regions).counts(input_shape)
 
 
 def _support(
@@ -389,12 +231,13 @@ class _Subdivision:
             self.slopes = self.rows[-1]
             self.kinks = self._find_kinks()
 
-    def counts(self) -> OnLines:
+    def counts(self, input_shape: tuple[int, ...]) -> OnLines:
         """Regions and pieces of every line."""
         shape = (self.members, self.lines_per_member)
         num_regions = np.diff(self.last, prepend=-1) - 1
         num_kinks = np.add.reduceat(self.kinks, self._first_vertices(), dtype=np.int64)
-        return OnLines(num_regions.reshape(shape), (num_kinks + 1).reshape(shape), self.num_settled.reshape(shape))
+        regions, pieces, settled = (num.reshape(shape) for num in (num_regions, num_kinks + 1, self.num_settled))
+        return OnLines(regions, pieces, settled, self, input_shape)
 
     @cached_property
     def position(self) -> Float[np.ndarray, " vertices"]:
@@ -406,16 +249,6 @@ class _Subdivision:
             position = position[cut.parent]
             position[new] = start + cut.t * (end - start)
         return position
-
-    def intercepts(self, intervals: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some out_features"]:
-        """What the affine maps of some intervals of the first member are at t = 0."""
-        patterns = iter(self.patterns(intervals))
-        values = self.starts[self._line(intervals)].T
-        for layer in self.layers:
-            values = layer.weight[0] @ values + layer.bias[0][:, None]
-            if layer.bends:
-                values *= np.where(next(patterns), 1, layer.slope[0][:, None])
-        return np.ascontiguousarray(values.T)
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""

@@ -1,14 +1,17 @@
-"""The affine functions that layers are where the signs of all units are known, with bounds for their errors."""
+"""The affine functions that layers are where the signs of all units are known."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.rounding import EPS, SLACK, TINY, norm
 
 Positive = Callable[[int], Bool[np.ndarray, "units patterns"]]  # of a layer: which units keep their values
+Patterns = Callable[[Int[np.ndarray, " some"]], list[Bool[np.ndarray, "units some"]]]  # on regions, of layers that bend
+
+_NUMBERS = 2**22  # that are worked on at once: memory stays small
 
 
 def affine_maps(
@@ -47,3 +50,34 @@ def affine_maps(
 def frobenius(maps: Float[np.ndarray, "rows patterns columns"]) -> Float[np.ndarray, " patterns"]:
     """The Frobenius norm of each pattern's map."""
     return np.asarray(np.sqrt(np.einsum("rpc,rpc->p", maps, maps)))
+
+
+def output_maps(
+    layers: list[Layer], patterns: Patterns, num_regions: int
+) -> tuple[Float[np.ndarray, "regions out_features in_features"], Float[np.ndarray, "regions out_features"]]:
+    """The outputs x -> weight x + bias on every region, from the last layer back to the first.
+
+    Backwards there are as many rows as outputs, which are few.
+
+    Args:
+        layers: The layers of one network.
+        patterns: Tells which units keep their values on some regions, for every layer that bends.
+        num_regions: How many regions there are.
+    """
+    num_outputs, in_features = layers[-1].bias.shape[1], layers[0].weight.shape[2]
+    weights = np.empty((num_regions, num_outputs, in_features))
+    biases = np.empty((num_regions, num_outputs))
+    widest = max(layer.weight.shape[2] for layer in layers)
+    part = max(1, _NUMBERS // (num_outputs * widest))
+    for first in range(0, num_regions, part):
+        regions = np.arange(first, min(first + part, num_regions))
+        kept = patterns(regions)
+        rows = np.broadcast_to(np.eye(num_outputs), (len(regions), num_outputs, num_outputs))
+        bias = np.zeros((len(regions), num_outputs))
+        for layer in reversed(layers):
+            if layer.bends:
+                rows = rows * np.where(kept.pop().T, 1.0, layer.slope[0])[:, None]
+            bias += rows @ layer.bias[0]
+            rows = (rows.reshape(-1, rows.shape[2]) @ layer.weight[0]).reshape(len(regions), num_outputs, -1)
+        weights[regions], biases[regions] = rows, bias
+    return weights, biases

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -12,10 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack
-from dlcourse.pieces import bits
+from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.geometry import Geometry
 from dlcourse.pieces.layer import Layer
-from dlcourse.pieces.points import finite
+from dlcourse.pieces.points import finite, known
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS
 from dlcourse.pieces.subdivision import Subdivision, layers_and_units
@@ -94,13 +93,14 @@ class OnPlane:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        geometry = self._geometry
+        geometry, region = self._geometry, known(region, self.num_regions)
         return [geometry.patterns(layer, slice(region, region + 1))[0] for layer in geometry.bending]
 
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
         starts, corners = self._geometry.polygons
-        polygon: Float[np.ndarray, "corners 2"] = self.vertices[corners[starts[region] : starts[region + 1]]]
+        first, last = starts[known(region, self.num_regions)], starts[region + 1]
+        polygon: Float[np.ndarray, "corners 2"] = self.vertices[corners[first:last]]
         return polygon
 
     @property
@@ -116,7 +116,7 @@ class OnPlane:
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a side with a region."""
         starts, others = self._geometry.adjacent
-        return others[starts[region] : starts[region + 1]]
+        return others[starts[known(region, self.num_regions)] : starts[region + 1]]
 
     def points(self, coordinates: Point | Points) -> Float[np.ndarray, "*shape in_features"]:
         """x(u, v), for instance `plane.points(plane.vertices)`."""
@@ -155,7 +155,8 @@ class OnPlane:
 
         The outputs are taken for a classifier's logits; if there is only one, its sign is the class. Which segments
         there are is decided exactly, only their end points are rounded. Where two classes tie on a whole region, the
-        one with the higher number has it.
+        one with the higher number has it. Each segment is in one region; where outputs tie that are not the largest, it
+        may be cut in several.
         """
         decided, top = self._decided
         left, right = decided.mesh.faces.T
@@ -165,28 +166,15 @@ class OnPlane:
 
     @cached_property
     def _decided(self) -> tuple[Geometry, Int[np.ndarray, " parts"]]:
-        """The regions cut where outputs are equal, as if their differences were units, and the class of each part."""
+        """The regions cut where the largest output changes, and maybe where others do, and the class of each part."""
         layers = self._subdivision.layers
         num_outputs = layers[-1].bias.shape[1]
-        pairs = list(combinations(range(num_outputs), 2))
-        differences = np.zeros((1, max(1, len(pairs)), num_outputs))
-        for index, (one, other) in enumerate(pairs):
-            differences[0, index, [one, other]] = 1, -1
-        if num_outputs == 1:
-            differences[:] = 1
-        zeros = np.zeros(differences.shape[:2])
-        nothing = Layer(zeros[:, None], np.zeros((1, 1)), np.ones((1, 1)))
-        layers = [*layers, Layer(differences, zeros, zeros), nothing]
-        exact = self._subdivision.exact
-        subdivision = Subdivision(layers, exact.frame, self.corners, self._subdivision.max_regions)
+        longer = with_rounds(layers)
+        subdivision = Subdivision(longer, self._subdivision.exact.frame, self.corners, self._subdivision.max_regions)
         subdivision.finish()
-        larger = bits.unpack(subdivision.exact.patterns[-1], differences.shape[1])
-        wins = np.zeros((len(larger), num_outputs), dtype=np.int64)
-        for index, (one, other) in enumerate(pairs):
-            wins[:, one] += larger[:, index]
-            wins[:, other] += ~larger[:, index]
-        top = larger[:, 0].astype(np.int64) if num_outputs == 1 else wins.argmax(axis=1)
-        return Geometry(subdivision), top
+        decided = Geometry(subdivision)
+        rounds = [decided.patterns(index, slice(None))[:, 0] for index in range(len(layers), len(longer) - 1)]
+        return decided, largest_output(rounds, num_outputs)
 
     def check_invariants(self) -> None:
         """Checks that V - E + F = 1, that areas sum to the domain's, and that affine maps agree at shared sides.
@@ -214,7 +202,8 @@ class OnPlane:
         decided, classes = self._decided
         starts, corners = decided.polygons
         polygons = np.split(decided.points[corners], starts[1:-1])
-        return plot_classes(self, polygons, classes, decided.ancestors[-2], axes)
+        regions = decided.ancestors[len(self._subdivision.layers) - 1]
+        return plot_classes(self, polygons, classes, regions, axes)
 
     @cached_property
     def _geometry(self) -> Geometry:
@@ -339,10 +328,9 @@ def _corners(low: Point | None, high: Point | None, vertices: Points | None) -> 
             if numbers.shape not in ((), (1,), (2,)):
                 raise ValueError(f"{name} must be one number or two, got shape {numbers.shape}")
             bounds.append(np.broadcast_to(numbers, 2))
-        (left, bottom), (right, top) = bounds
-        if not (left < right and bottom < top):
+        if not (bounds[0] < bounds[1]).all():
             raise ValueError(f"low must be below high in both coordinates, got {bounds[0]} and {bounds[1]}")
-        return np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+        return rectangle(*bounds)
     if low is not None or high is not None:
         raise ValueError("the domain must be given either by low and high or by vertices, got both")
     corners = finite("vertices", vertices)
@@ -354,6 +342,11 @@ def _corners(low: Point | None, high: Point | None, vertices: Points | None) -> 
     if turns not in ({1}, {-1}):
         raise ValueError("vertices must be the corners of a convex polygon, in order, without any on a straight side")
     return corners if turns == {1} else corners[::-1].copy()
+
+
+def rectangle(low: Float[np.ndarray, " 2"], high: Float[np.ndarray, " 2"]) -> Float[np.ndarray, "4 2"]:
+    """The corners of a rectangle, counterclockwise."""
+    return np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
 
 
 def _turn(a: tuple[Fraction, Fraction], b: tuple[Fraction, Fraction], c: tuple[Fraction, Fraction]) -> int:

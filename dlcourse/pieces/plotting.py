@@ -5,9 +5,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.tri import Triangulation
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped] # published without types
 
+from dlcourse.pieces.along import Along
+from dlcourse.pieces.box import InBox
 from dlcourse.pieces.line import OnLine
 from dlcourse.pieces.plane import OnPlane
 
@@ -41,10 +44,7 @@ def plot_classes(
 ) -> Axes:
     """Draws a classifier: its classes as colours, its regions as shades of them, and the decision boundary."""
     axes = axes or _new_axes()
-    colours = np.array([to_rgb(colour) for colour in CLASS_COLOURS])[classes % len(CLASS_COLOURS)]
-    # How much white is mixed in differs between regions, by multiples of the golden ratio.
-    white = 0.45 + 0.3 * (regions * 0.6180339887 % 1)[:, None]
-    fills = colours + white * (1 - colours)
+    fills = _shades(classes, regions)
     axes.add_collection(PolyCollection(polygons, facecolors=fills, edgecolors=fills, linewidths=0.3))
     _finished(plane, axes)
     boundary = plane.decision_boundary()
@@ -52,19 +52,62 @@ def plot_classes(
     return axes
 
 
-def plot_line(line: OnLine, axes: Axes | None = None) -> Axes:
-    """Draws the outputs along a segment, with a dot at every breakpoint of the function."""
+def plot_line(line: Along, axes: Axes | None = None) -> Axes:
+    """Draws the outputs along a line, with a dot at every breakpoint of the function."""
     axes = axes or _new_axes()
-    t = np.concatenate([[0.0], line.breakpoints, [1.0]])
+    low, high = (0.0, 1.0) if isinstance(line, OnLine) else _around(line.breakpoints)
+    t = np.concatenate([[low], line.breakpoints, [high]])
     # at a breakpoint both maps agree: the piece to its left serves as well
     piece = np.minimum(np.arange(len(t)), line.num_pieces - 1)
     for output in range(line.slopes.shape[1]):
         y = line.slopes[piece, output] * t + line.intercepts[piece, output]
         (curve,) = axes.plot(t, y, color=CLASS_COLOURS[output % len(CLASS_COLOURS)], linewidth=1.5)
         axes.plot(t[1:-1], y[1:-1], ".", color=curve.get_color(), markersize=5)
-    axes.set(xlim=(0, 1), xlabel="t", ylabel="output")
+    axes.set(xlim=(low, high), xlabel="t", ylabel="output")
     axes.set_title(f"{line.num_regions:,} regions, {line.num_pieces:,} linear pieces", fontsize=10)
     return axes
+
+
+def _around(breakpoints: Float[np.ndarray, " breakpoints"]) -> tuple[float, float]:
+    """Limits with some room on either side."""
+    near = breakpoints[np.isfinite(breakpoints)]
+    low, high = (float(near[0]), float(near[-1])) if len(near) else (0.0, 0.0)
+    room = 0.1 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def plot_solid(
+    box: InBox, sides: list[OnPlane], between: list[Float[np.ndarray, "corners 3"]], axes: Axes | None = None
+) -> Axes:
+    """Draws a box of three dimensions: sides of it, coloured by piece, and facets between pieces inside of it."""
+    axes = axes or plt.figure(figsize=(6, 6), layout="constrained").add_subplot(projection="3d")
+    if axes.name != "3d":
+        raise ValueError(f"axes must have projection '3d', got {axes.name!r}")
+    for side in sides:
+        polygons = [side.polygon(region) for region in range(side.num_regions)]
+        centres = np.array([polygon.mean(axis=0) for polygon in polygons])
+        pieces = box.piece_of_region[box.locate(np.clip(side.points(centres), box.low, box.high))]
+        fills = _shades(pieces, pieces)
+        corners = [side.points(polygon) for polygon in polygons]
+        axes.add_collection(Poly3DCollection(corners, facecolors=fills, edgecolors="white", linewidths=0.4))
+    alpha = min(0.4, 20 / max(1, len(between)))  # the more there are, the lighter
+    faces, edges = to_rgba("black", alpha / 5), to_rgba("black", alpha)
+    axes.add_collection(Poly3DCollection(between, facecolors=faces, edgecolors=edges, linewidths=0.6))
+    ranges = zip("xyz", box.low, box.high, strict=True)
+    axes.set(**{f"{axis}{what}": (low, high) for axis, low, high in ranges for what in ("lim", "ticks")})
+    axes.set_box_aspect(box.high - box.low)
+    axes.set_title(f"{box.num_regions:,} regions, {box.num_pieces:,} linear pieces", fontsize=10)
+    return axes
+
+
+def _shades(
+    colours: Int[np.ndarray, " regions"], numbers: Int[np.ndarray, " regions"]
+) -> Float[np.ndarray, "regions 3"]:
+    """Colours by their number, with more or less white: how much differs by multiples of the golden ratio."""
+    whole = np.array([to_rgb(colour) for colour in CLASS_COLOURS])[colours % len(CLASS_COLOURS)]
+    white = 0.45 + 0.3 * (numbers * 0.6180339887 % 1)[:, None]
+    shades: Float[np.ndarray, "regions 3"] = whole + white * (1 - whole)
+    return shades
 
 
 def _new_axes() -> Axes:

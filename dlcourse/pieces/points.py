@@ -15,9 +15,30 @@ def finite(name: str, values: float | int | Sequence[Any] | Tensor | np.ndarray)
     Raises:
         ValueError: If one of them is infinite or NaN.
     """
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    numbers = np.array(values, dtype=np.float64)
+    numbers = _numbers(values)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
     return numbers
+
+
+def point(coordinates: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
+    """Coordinates in float64, finite or not; a lone number has one coordinate."""
+    return np.atleast_1d(_numbers(coordinates))
+
+
+def _numbers(values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
+    """A copy in float64."""
+    if isinstance(values, Tensor):
+        values = values.detach().to("cpu", torch.float64).numpy()
+    return np.array(values, dtype=np.float64)
+
+
+def known(region: int, num_regions: int) -> int:
+    """A region's number.
+
+    Raises:
+        ValueError: If there is no such region.
+    """
+    if not 0 <= region < num_regions:
+        raise ValueError(f"region must be between 0 and {num_regions - 1}, got {region}")
+    return region
