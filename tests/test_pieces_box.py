@@ -254,6 +254,9 @@ def test_three_regions_by_hand() -> None:
     assert set(box.neighbours(right_top).tolist()) == {left_top, right_bottom}
     assert box(np.array([[[2, 1], [0, 0]]])).tolist() == [[[3], [3]]]
     assert box.locate([0, 1]) in (left_top, right_top)
+    for of_region in (box.pattern, box.polytope, box.neighbours):
+        with pytest.raises(ValueError, match="region must be between 0 and 3, got 4"):
+            of_region(4)
     box.check_invariants()
 
 

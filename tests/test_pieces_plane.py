@@ -485,6 +485,9 @@ def test_two_lines_by_hand() -> None:
     assert counted.edge_units[inner].tolist() == [[0, 0], [0, 0], [0, 1], [0, 1]]
     assert sorted(set(map(tuple, counted.edge_units[~inner].tolist()))) == [(-1, 0), (-1, 1), (-1, 2), (-1, 3)]
     assert counted.piece_of_region.tolist() == [0, 1, 2, 3]
+    for of_region in (counted.pattern, counted.polygon, counted.neighbours):
+        with pytest.raises(ValueError, match="region must be between 0 and 3, got -1"):
+            of_region(-1)
 
 
 def test_points_outside_of_the_domain_are_refused() -> None:
@@ -512,7 +515,7 @@ def test_the_boundary_of_one_output_is_its_zero() -> None:
     assert sorted(boundary[0].tolist()) == [[0.0, 1.0], [1.0, 0.0]]
 
 
-@pytest.mark.parametrize(("num_classes", "seed"), [(2, 1), (3, 0), (5, 2)])
+@pytest.mark.parametrize(("num_classes", "seed"), [(2, 1), (3, 0), (5, 2), (10, 3)])
 def test_the_boundary_agrees_with_a_dense_grid(num_classes: int, seed: int) -> None:
     network = default_network([2, 30, 30, num_classes], seed)
     with torch.no_grad():

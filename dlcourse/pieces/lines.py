@@ -53,8 +53,8 @@ def on_line(
     Time and memory grow as regions times units: 2^20 pieces of nested tents take about 0.3 s and 500 MB. Where
     breakpoints coincide, and in networks of more than 8 layers or so, it may take longer: every sign that is settled
     exactly costs a pass through the network in integers, about 0.1 microseconds for each weight that is not 0. A whole
-    line takes about twice as long as a segment that all breakpoints lie on, all members of a stack together much less
-    than one by one.
+    line takes two to three times as long as a segment that all breakpoints lie on. All members of a stack together take
+    much less than one by one.
 
     Units are what `dlcourse.pieces.reading.read` makes of the network. Besides the hidden units themselves these are
     two for each Hardtanh, ReLU6, Hardsigmoid or clamp, one for each absolute value and one for each comparison
