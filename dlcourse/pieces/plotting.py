@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.tri import Triangulation
-from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped] # published without types
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from dlcourse.pieces.along import Along
 from dlcourse.pieces.box import InBox
