@@ -1,5 +1,5 @@
 import tracemalloc
-from functools import reduce
+from functools import partial, reduce
 from itertools import product
 
 import numpy as np
@@ -17,7 +17,10 @@ from dlcourse.circuits import (
     input_indices,
     inputs,
     or_,
+    parity_chain,
+    parity_tree,
     truth_table,
+    without_xor,
     xor,
 )
 
@@ -101,6 +104,37 @@ def test_sixteen_million_rows_in_bounded_memory() -> None:
     assert peak < 2 * evaluation.MAX_BYTES  # the 93 values of a chain for all rows at once: 195 MB
 
 
+def test_proofs_for_more_inputs_than_can_be_gone_through() -> None:
+    tree, chain = parity_tree(200), parity_chain(200)
+    assert equivalent(tree, chain) and equivalent(without_xor(parity_tree(60)), parity_chain(60))
+    x = inputs(200)
+    only = and_(*(each if place in (0, 3, 13, 199) else ~each for place, each in enumerate(x)))
+    assert counterexample(tree, chain ^ only) == {i: int(i in (1, 4, 14, 200)) for i in range(1, 201)}
+    # De Morgan, and the first input on which an OR is not an AND
+    assert equivalent(~or_(*x), and_(*(~each for each in x)))
+    assert counterexample(or_(*x), and_(*x)) == {i: int(i == 200) for i in range(1, 201)}
+
+
+@given(plans(8), plans(8))
+def test_both_proofs_find_the_same(first: Plan, second: Plan) -> None:
+    one, other = first.build(), second.build()
+    found = counterexample(one, other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "MAX_QUICK_BITS", -1)
+        assert counterexample(one, other) == found
+        patch.setattr(evaluation, "DecisionDiagram", partial(evaluation.DecisionDiagram, max_steps=0))
+        assert counterexample(one, other) == found  # by going through after all
+
+
+def test_no_proof() -> None:
+    x, y = inputs(60)[:30], inputs(60)[30:]
+    one = and_(or_(*x), or_(*y), or_(*(a & b for a, b in zip(x, y, strict=True))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "DecisionDiagram", partial(evaluation.DecisionDiagram, max_steps=1000))
+        with pytest.raises(ValueError, match="circuit must have a decision diagram of at most 1,000 steps"):
+            equivalent(one, ~one)
+
+
 def test_values_are_dropped_after_their_last_use() -> None:
     x = inputs(9)
     terms = [and_(*(each if row >> i & 1 else ~each for i, each in enumerate(x))) for row in range(2**9)]
@@ -117,6 +151,6 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"indices must include \[2\], which the circuit uses, got \[1\]"):
         truth_table(x[0] & x[1], [1])
     with pytest.raises(ValueError, match="indices must be at most 32 inputs to go through all their values, got 40"):
-        equivalent(xor(*x), or_(*x))
+        truth_table(xor(*x))
     with pytest.raises(ValueError, match="bits must be 0 or 1, got 2"):
         evaluate(x[0], np.array([[0], [2]]))

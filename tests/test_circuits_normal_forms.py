@@ -12,8 +12,11 @@ from dlcourse.circuits import (
     and_,
     depth,
     equivalent,
+    evaluate,
+    input_indices,
     inputs,
     minimise,
+    normal_forms,
     num_gates,
     num_leaves,
     or_,
@@ -166,8 +169,100 @@ def test_a_large_normal_form() -> None:
     assert sum(each.kind is Kind.not_ for each in sub_circuits(circuit)) == 12
 
 
-def test_errors() -> None:
-    with pytest.raises(ValueError, match="circuit must have at most 20 inputs, got 21"):
-        to_dnf(xor(*inputs(21)))
-    with pytest.raises(ValueError, match="circuit must have at most 10 inputs, got 11"):
-        to_cnf(xor(*inputs(11)), minimised=True)
+def pairs(num_pairs: int, inner: Kind, outer: Kind) -> Circuit:
+    """x_1 with x_2, x_3 with x_4 and so on."""
+    x = inputs(2 * num_pairs)
+    return Circuit(outer, tuple(Circuit(inner, pair) for pair in zip(x[::2], x[1::2], strict=True)))
+
+
+def chain(num_bits: int) -> Circuit:
+    """x_1 OR x_2, that AND x_3, that OR x_4 and so on."""
+    *x, last = inputs(num_bits)
+    result = x[0]
+    for i, each in enumerate([*x[1:], last]):
+        result = result & each if i % 2 else result | each
+    return result
+
+
+# Each with the terms of its two forms. All are monotone: they have no others without superfluous parts.
+MANY_INPUTS = {
+    "AND of 64": (and_(*inputs(64)), 1, 64),
+    "OR of 64": (or_(*inputs(64)), 64, 1),
+    "OR of 32 pairs": (pairs(32, Kind.or_, Kind.or_), 64, 1),
+    "OR of 11 ANDs": (pairs(11, Kind.and_, Kind.or_), 11, 2**11),
+    "AND of 11 ORs": (pairs(11, Kind.or_, Kind.and_), 2**11, 11),
+    # (((x_1 or x_2) and x_3) or x_4) ...: each OR adds a term, each AND a clause
+    "chain of 200": (chain(200), 101, 100),
+}
+
+
+@pytest.mark.parametrize("name", MANY_INPUTS)
+def test_many_inputs(name: str) -> None:
+    circuit, num_terms, num_clauses = MANY_INPUTS[name]
+    dnf, cnf = to_dnf(circuit), to_cnf(circuit, minimised=True)
+    assert is_normal_form(dnf, Kind.or_, Kind.and_) and is_normal_form(cnf, Kind.and_, Kind.or_)
+    assert (1 if dnf.kind is Kind.and_ else len(dnf.parts)) == num_terms
+    assert (1 if cnf.kind is Kind.or_ else len(cnf.parts)) == num_clauses
+    assert max(input_indices(dnf)) == max(input_indices(cnf)) == max(input_indices(circuit))
+    ones = np.linspace(0, 1, 1000)[:, None]  # rows with few ones and with many
+    rows = np.random.default_rng(0).random((1000, max(input_indices(circuit)))) < ones
+    expected = evaluate(circuit, rows)
+    assert np.array_equal(evaluate(dnf, rows), expected) and np.array_equal(evaluate(cnf, rows), expected)
+    if num_terms < 1000:
+        found = minimise(circuit)
+        assert found.is_smallest and len(found.terms) == num_terms
+
+
+def test_shallow_again_is_the_same_function() -> None:
+    for num_pairs in (30, 50):
+        circuit = pairs(num_pairs, Kind.and_, Kind.or_)
+        assert to_dnf(circuit) is circuit
+        assert to_cnf(~circuit) is and_(*(~a | ~b for a, b in (pair.parts for pair in circuit.parts)))
+    x = inputs(40)
+    whether = or_(and_(*x[:20]), and_(*(~each for each in x)))
+    assert equivalent(to_cnf(whether), whether)
+
+
+@settings(max_examples=25)
+@given(plans(7))
+def test_without_a_smallest_cover(plan: Plan) -> None:
+    circuit = plan.build()
+    smallest = minimise(circuit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normal_forms, "MAX_SMALLEST_BITS", -1)
+        found = minimise(circuit)
+        patch.setattr(normal_forms, "MAX_TABLE_BITS", -1)
+        dnf, cnf = to_dnf(circuit), to_cnf(circuit)
+    assert equivalent(dnf, circuit) and equivalent(cnf, circuit)
+    size, least = ((len(each.terms), sum(map(len, each.terms))) for each in (found, smallest))
+    assert size >= least
+    if found.is_smallest:
+        assert size == least
+
+
+def test_what_is_known_to_be_smallest() -> None:
+    x = inputs(12)
+    for circuit, is_smallest in (
+        (xor(*x), True),
+        (x[0] & x[1] & ~x[2] | ~x[2] & x[3] | x[11], True),
+        (or_(*(a ^ b for a, b in zip(x[::2], x[1::2], strict=True))), False),  # it is, but that takes another proof
+    ):
+        found = minimise(circuit & or_(x[0], ~x[0], *x))
+        assert found.is_smallest is is_smallest
+    assert len(found.terms) == 12
+
+
+def test_too_many_terms() -> None:
+    parity = xor(*inputs(24))
+    message = "max_terms must be at least 8,388,608 for this circuit's normal form, got 1,048,576"
+    for form in (to_dnf, to_cnf, minimise):
+        with pytest.raises(ValueError, match=message):
+            form(parity)
+    # the product of 30 sums has a term for each choice, and none can be left out
+    with pytest.raises(ValueError, match="at least 1,073,741,824 for"):
+        to_cnf(pairs(30, Kind.and_, Kind.or_))
+    for minimised in (False, True):  # from the table, and the smallest
+        to_dnf(xor(*inputs(4)), minimised=minimised, max_terms=8)
+        with pytest.raises(ValueError, match="max_terms must be at least 8 for this circuit's normal form, got 7"):
+            to_dnf(xor(*inputs(4)), minimised=minimised, max_terms=7)
+    assert num_gates(to_dnf(xor(*inputs(12)), minimised=True, max_terms=2**11)) == 2**11 + 1

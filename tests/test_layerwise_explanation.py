@@ -12,6 +12,7 @@ from torch.func import jacrev
 from torch.nn import functional as F
 
 from dlcourse.layerwise import Explanation, explain
+from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier
 
 TOLERANCE = 1e-12  # of a tensor's norm, in float64
@@ -89,7 +90,7 @@ def test_latex_of_a_product() -> None:
 
 
 networks = {
-    "classifies": st.booleans(),
+    "loss": st.sampled_from([SquaredError(), Hinge(), SoftmaxCrossEntropy()]),
     "activation": st.sampled_from(Activation),
     "widths": st.lists(st.integers(1, 4), max_size=2),
     "n_in": st.integers(1, 3),
@@ -98,27 +99,71 @@ networks = {
 
 
 def any_network(
-    classifies: bool, activation: Activation, widths: list[int], n_in: int, n_out: int
+    loss: Loss, activation: Activation, widths: list[int], n_in: int, n_out: int
 ) -> tuple[MLP | SoftmaxClassifier, Tensor, Tensor]:
-    kind = SoftmaxClassifier if classifies else MLP
+    kind = SoftmaxClassifier if loss == SoftmaxCrossEntropy() else MLP
     network = kind(n_in, n_out, width=widths, activation=activation).double()
-    y = F.one_hot(torch.tensor(1), n_out).double() if classifies else torch.randn(n_out).double()
-    return network, torch.randn(n_in).double(), y
+    match loss:
+        case SquaredError():
+            y = torch.randn(n_out)
+        case Hinge():
+            y = torch.randn(n_out).sign()
+        case SoftmaxCrossEntropy():  # a class, or a probability for each
+            y = torch.randn(n_out).softmax(0) if torch.rand(()) < 0.5 else F.one_hot(torch.tensor(1), n_out)
+    return network, torch.randn(n_in).double(), y.double()
+
+
+def any_explanation(**choices: object) -> Explanation:
+    return explain(*any_network(**choices), loss=choices["loss"])  # type: ignore[arg-type]
 
 
 @given(**networks)
 def test_gradient_is_autograds(**choices: object) -> None:
     network, x, y = any_network(**choices)  # type: ignore[arg-type]
     outputs = network(x)
-    loss = F.cross_entropy(outputs, y) if choices["classifies"] else F.mse_loss(outputs, y, reduction="sum")
+    match choices["loss"]:
+        case SquaredError():
+            loss = F.mse_loss(outputs, y, reduction="sum")
+        case Hinge():
+            loss = F.margin_ranking_loss(outputs, torch.zeros_like(y), y, margin=1, reduction="sum")
+        case SoftmaxCrossEntropy():
+            loss = F.cross_entropy(outputs, y)
     names = [name for name, _ in network.named_parameters()]
-    explanation = explain(network, x, y)
-    assert abs(explanation.loss - loss.item()) <= TOLERANCE * loss.item()
+    explanation = explain(network, x, y, loss=choices["loss"])  # type: ignore[arg-type]
+    assert abs(explanation.loss - loss.item()) <= TOLERANCE * max(1, loss.item())
     assert list(explanation.gradients) == names
     for name, expected in zip(names, torch.autograd.grad(loss, list(network.parameters())), strict=True):
         actual = explanation.gradients[name]
         assert actual.shape == expected.shape
         assert (actual - expected).norm() <= TOLERANCE * max(1, expected.norm())
+
+
+def test_hinge_on_both_sides_of_its_kink_and_at_it() -> None:
+    """h = (2, 3), y~ = (1/2, 1, 3, 1/2): misses 1/2, meets 1 exactly, exceeds it, and is on the wrong side."""
+    network = MLP(1, 4, width=2, depth=1).double()
+    values = [[[2], [3]], [0, 0], [[1 / 4, 0], [1 / 2, 0], [0, 1], [-1 / 2, 1 / 2]], [0, 0, 0, 0]]
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), values, strict=True):
+            parameter.copy_(torch.tensor(value))
+    x, y = torch.tensor([1.0]).double(), torch.tensor([1.0, 1, 1, -1]).double()
+    explanation = explain(network, x, y, loss=Hinge())
+    expected = """\
+Loss
+  m = ones - diag(y) y~ = (0.5, 0, -2, 1.5)
+  L = ones . relu(m) = 2
+  relu'(m) = (1, 0, 0, 1)
+  dL/dy~ = -y^T diag(relu'(m)) = [  -1  0  0  1  ]
+  dL/dtheta[1] = -y^T diag(relu'(m)) dy~/dtheta[1] = [  -0.75 |  0.5 |  -0.75  0.5  ]
+  dL/dtheta[y~] = -y^T diag(relu'(m)) dy~/dtheta[y~] = """
+    rows = "[  -2  -3 |  0  0 |  0  0 |  2  3 |  -1  0  0  1  ]"
+    assert str(explanation).endswith(expected + rows)
+    assert explanation.loss == 2
+    latex = (
+        r"\frac{\partial L}{\partial \tilde{\mathbf{y}}} &= "
+        r"-\mathbf{y}^{\mathsf{T}} \mathrm{diag}(\mathrm{relu}'(\mathbf{m})) = "
+        r"\left[\begin{array}{rrrr}-1 & 0 & 0 & 1\end{array}\right]"
+    )
+    assert latex in explanation.latex()
 
 
 @given(**networks)
@@ -157,7 +202,7 @@ def test_every_derivative_is_autograds(**choices: object) -> None:
             expected[f"d{symbols[i + 1]}/dtheta[{indices[j]}]"] = torch.cat(by_theta, 1)
     written = {
         equation.formula.split(" = ")[0]: equation.value
-        for section in explain(network, x, y).sections
+        for section in explain(network, x, y, loss=choices["loss"]).sections  # type: ignore[arg-type]
         for equation in section.equations
     }
     for formula, derivative in expected.items():
@@ -169,7 +214,7 @@ def test_every_derivative_is_autograds(**choices: object) -> None:
 @given(**networks)
 def test_numbers_are_written_to_four_digits(**choices: object) -> None:
     """What the two forms show, read back."""
-    explanation = explain(*any_network(**choices))  # type: ignore[arg-type]
+    explanation = any_explanation(**choices)
     equations = [equation for section in explanation.sections for equation in section.equations]
     expected = torch.cat([equation.value.flatten() for equation in equations])
     text = re.sub(r"^\S.*$", "", str(explanation), flags=re.MULTILINE)  # titles
@@ -220,7 +265,7 @@ def assert_latex(formula: str) -> None:
 @settings(max_examples=30)
 @given(**networks)
 def test_latex_is_valid(**choices: object) -> None:
-    explanation = explain(*any_network(**choices))  # type: ignore[arg-type]
+    explanation = any_explanation(**choices)
     blocks = explanation.latex().split("$$")
     assert not "".join(blocks[::2]).strip() and len(blocks[1::2]) == len(explanation.sections)
     for block in blocks[1::2]:
@@ -265,6 +310,12 @@ def test_errors() -> None:
         explain(network, x, x)
     with pytest.raises(TypeError, match="got Linear"):
         explain(nn.Linear(2, 1), x, y)
+    with pytest.raises(ValueError, match=r"y must have entries -1 and \+1 for the hinge loss, got \[0\.5\]"):
+        explain(network, x, y, loss=Hinge())
+    with pytest.raises(TypeError, match="loss must be SquaredError or Hinge for MLP, got SoftmaxCrossEntropy"):
+        explain(network, x, y, loss=SoftmaxCrossEntropy())
+    with pytest.raises(TypeError, match="loss must be SoftmaxCrossEntropy for SoftmaxClassifier, got Hinge"):
+        explain(SoftmaxClassifier(2, 2, width=1, depth=0), torch.zeros(2), torch.ones(2), loss=Hinge())
 
 
 def test_the_document_shows_what_comes_out() -> None:

@@ -24,6 +24,8 @@ from dlcourse.circuits.circuit import num_leaves as num_leaves
 from dlcourse.circuits.circuit import or_ as or_
 from dlcourse.circuits.circuit import sub_circuits as sub_circuits
 from dlcourse.circuits.circuit import xor as xor
+from dlcourse.circuits.decision_diagram import Cover as Cover
+from dlcourse.circuits.decision_diagram import DecisionDiagram as DecisionDiagram
 from dlcourse.circuits.evaluation import counterexample as counterexample
 from dlcourse.circuits.evaluation import equivalent as equivalent
 from dlcourse.circuits.evaluation import evaluate as evaluate

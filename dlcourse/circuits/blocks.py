@@ -68,7 +68,8 @@ def best_sizes(num_bits: int, depth: int) -> list[int]:
 def best_blocks(num_bits: int, depth: int) -> Block:
     """The blocks with the fewest gates among all: of any sizes, equal or not, merged or not (dynamic programming).
 
-    Among circuits of equally few gates, one of the least depth.
+    Among circuits of equally few gates, one of the least depth. Circuits that are not made of such blocks can have
+    fewer: 12 gates are reported to do for 6 bits, where the best blocks have 13.
 
     Args:
         num_bits: Number d of inputs, at least 2.

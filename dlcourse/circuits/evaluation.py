@@ -1,4 +1,4 @@
-"""Evaluation of circuits on every input at once, 64 inputs to a word, and proofs by exhaustion that two are equal."""
+"""Evaluation of circuits on every input at once, 64 inputs to a word, and proofs that two are equal."""
 
 import heapq
 from collections import Counter
@@ -9,9 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Integer, UInt64
 
 from dlcourse.circuits.circuit import Circuit, Kind, input_indices, sub_circuits, xor
+from dlcourse.circuits.decision_diagram import DecisionDiagram
 
 MAX_BITS = 32
 """More inputs than this have too many rows to go through: 2^32 rows are 2^26 words a gate, minutes for a circuit."""
+
+MAX_QUICK_BITS = 24
+"""So many inputs are gone through in a second or two; with more, two circuits are first compared by a diagram."""
 
 MAX_BYTES = 2**24
 """Memory for the values of a circuit's gates; beyond it the rows are gone through in chunks."""
@@ -67,25 +71,34 @@ def evaluate(
 
 
 def equivalent(one: Circuit, other: Circuit) -> bool:
-    """Whether two circuits agree on every input: a proof by exhaustion of all 2^d inputs that occur in either.
+    """Whether two circuits agree on every input: proved as by `counterexample`.
 
     Raises:
-        ValueError: If d is more than `MAX_BITS`.
+        ValueError: As there.
     """
     return counterexample(one, other) is None
 
 
 def counterexample(one: Circuit, other: Circuit) -> dict[int, int] | None:
-    """The first input on which two circuits differ.
+    """The first input on which two circuits differ, counting up in binary with x_1's bit highest.
+
+    Found by going through all 2^d inputs, or, if more than `MAX_QUICK_BITS` occur, by a decision diagram. Where that
+    cannot be built, up to `MAX_BITS` inputs are gone through after all, for minutes.
 
     Returns:
         The bit of each input x_i that occurs in either, by its index i; None if there is no such input.
 
     Raises:
-        ValueError: If more than `MAX_BITS` inputs occur.
+        ValueError: If there are more, see `DecisionDiagram`.
     """
     differ = xor(one, other)
     indices = input_indices(differ)
+    if len(indices) > MAX_QUICK_BITS:
+        try:
+            return DecisionDiagram(differ).first_one()
+        except ValueError:
+            if len(indices) > MAX_BITS:
+                raise
     first_word = 0
     for words in _chunks(differ, indices):
         if words.any():

@@ -1,24 +1,26 @@
 """Any circuit as a shallow one of depth 2: an OR of ANDs, or an AND of ORs, of inputs and their negations."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
 from dlcourse.circuits.circuit import Circuit, Kind, and_, input_indices, not_, or_
+from dlcourse.circuits.decision_diagram import Cover, DecisionDiagram, Term
 from dlcourse.circuits.evaluation import truth_table
 
-MAX_BITS = 20
-"""A normal form can have 2^d terms; these many are a million."""
+MAX_TERMS = 2**20
+"""A normal form can have 2^d terms; these many are a million, and take half a GB if they have 20 literals each."""
 
-MAX_MINIMISED_BITS = 10
-"""There are 3^d products of literals to go through, and far more ways to choose among them."""
+MAX_TABLE_BITS = 20
+"""Up to so many inputs, a normal form has a term for each input on which the circuit is 1."""
+
+MAX_SMALLEST_BITS = 10
+"""Up to so many inputs, a smallest form is searched: there are 3^d products of literals to go through."""
 
 MAX_STEPS = 20_000
 """Choices that the search for the smallest cover makes before it gives up and keeps the best found."""
-
-Term = dict[int, int]
-"""A product of literals: the bit that it wants of each input x_i, by its index i."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,30 @@ class Minimised:
     is_smallest: bool
 
 
-def to_dnf(circuit: Circuit, *, minimised: bool = False) -> Circuit:
+def to_dnf(circuit: Circuit, *, minimised: bool = False, max_terms: int = MAX_TERMS) -> Circuit:
     """The disjunctive normal form: an OR of ANDs of the inputs and their negations, of depth at most 2.
+
+    It has a term of all d literals for each input on which the circuit is 1, as on the slide, if at most
+    `MAX_TABLE_BITS` inputs occur. With more, and if minimised, it has the terms of `minimise`.
 
     Args:
         circuit: Any circuit.
-        minimised: Few terms of few literals, see `minimise`, instead of one term of all d literals for each input on
-            which the circuit is 1. The 2^(d-1) terms of parity cannot be fewer.
+        minimised: Few terms of few literals. The 2^(d-1) terms of parity cannot be fewer.
+        max_terms: More terms are not built.
 
     Raises:
-        ValueError: If more than `MAX_BITS` inputs occur, or `MAX_MINIMISED_BITS` if minimised.
+        ValueError: If there are more terms, the number of which the message says, or if the circuit's function has no
+            decision diagram that can be built, see `DecisionDiagram`.
 
     Source: slide "Parity Circuits", "Any logical formula can be expressed as an OR of ANDs of the inputs and their
     negations" and "Any logical circuit can be re-implemented in shallow mode (i.e. with depth 2)".
     """
-    terms = minimise(circuit).terms if minimised else all_terms(circuit)
-    return or_(*(and_(*(_literal(index, bit) for index, bit in term.items())) for term in terms))
+    literals = _literals(circuit)
+    terms = _terms(circuit, minimised, max_terms)
+    return or_(*(and_(*(literals[index, bit] for index, bit in term.items())) for term in terms))
 
 
-def to_cnf(circuit: Circuit, *, minimised: bool = False) -> Circuit:
+def to_cnf(circuit: Circuit, *, minimised: bool = False, max_terms: int = MAX_TERMS) -> Circuit:
     """The conjunctive normal form: an AND of ORs of the inputs and their negations, of depth at most 2.
 
     It is the negation of the disjunctive normal form of the negation.
@@ -60,40 +67,41 @@ def to_cnf(circuit: Circuit, *, minimised: bool = False) -> Circuit:
     Args:
         circuit: Any circuit.
         minimised: As in `to_dnf`.
+        max_terms: As in `to_dnf`, of the ORs.
 
     Raises:
         ValueError: As in `to_dnf`.
     """
-    opposite = not_(circuit)
-    terms = minimise(opposite).terms if minimised else all_terms(opposite)
-    return and_(*(or_(*(_literal(index, 1 - bit) for index, bit in term.items())) for term in terms))
+    literals = _literals(circuit)
+    terms = _terms(not_(circuit), minimised, max_terms)
+    return and_(*(or_(*(literals[index, 1 - bit] for index, bit in term.items())) for term in terms))
 
 
-def all_terms(circuit: Circuit) -> list[Term]:
-    """One term of all literals for each input on which the circuit is 1, counting up in binary.
+def minimise(circuit: Circuit, *, max_terms: int = MAX_TERMS) -> Minimised:
+    """Few terms of few literals whose OR is the circuit's function.
 
-    Raises:
-        ValueError: If more than `MAX_BITS` inputs occur.
-    """
-    indices = _indices(circuit, MAX_BITS)
-    rows = np.flatnonzero(truth_table(circuit, indices))
-    bits = rows[:, None] >> np.arange(len(indices))[::-1] & 1
-    return [dict(zip(indices, row, strict=True)) for row in bits.tolist()]
+    Of up to `MAX_SMALLEST_BITS` inputs, the fewest terms, and among these the fewest literals: first all prime
+    implicants (Quine and McCluskey), then a smallest choice of them that covers every 1 of the truth table. It is the
+    smallest where the search for it ends within `MAX_STEPS`. Of more inputs, the terms of
+    `DecisionDiagram.irredundant_cover`, which are the smallest choice in the cases that `is_only_cover` tells.
 
-
-def minimise(circuit: Circuit) -> Minimised:
-    """The fewest terms, and among these the fewest literals, whose OR is the circuit's function.
-
-    First all prime implicants (Quine and McCluskey), then a smallest choice of them that covers every 1 of the truth
-    table. Exact where the search for it ends within `MAX_STEPS`; `is_smallest` says so.
+    Args:
+        circuit: Any circuit.
+        max_terms: More terms are not built. `DecisionDiagram(circuit).irredundant_cover()` counts any number of them,
+            and makes them one at a time.
 
     Raises:
-        ValueError: If more than `MAX_MINIMISED_BITS` inputs occur.
+        ValueError: As in `to_dnf`.
 
     Source: Quine 1952, The Problem of Simplifying Truth Functions; McCluskey 1956.
-    Cost: 3^d for the prime implicants; the cover is a search whose cost cannot be told in advance, hence its end.
+    Cost: 3^d for the prime implicants; the cover is a search whose cost cannot be told in advance, hence its end. With
+    more inputs see `DecisionDiagram`.
     """
-    indices = _indices(circuit, MAX_MINIMISED_BITS)
+    indices = input_indices(circuit)
+    if len(indices) > MAX_SMALLEST_BITS:
+        cover = DecisionDiagram(circuit).irredundant_cover()
+        _check_num_terms(cover.num_terms, max_terms)
+        return Minimised(list(cover), is_only_cover(cover))
     table = truth_table(circuit, indices)
     primes = np.argwhere(prime_implicants(table))
     rows = np.flatnonzero(table)
@@ -101,8 +109,52 @@ def minimise(circuit: Circuit) -> Minimised:
     covers = ((primes[:, None] == bits) | (primes[:, None] == 2)).all(-1)
     num_literals = (primes != 2).sum(-1)
     chosen, is_smallest = smallest_cover(covers, num_literals.tolist())
+    _check_num_terms(len(chosen), max_terms)
     terms = [{i: bit for i, bit in zip(indices, primes[p].tolist(), strict=True) if bit != 2} for p in chosen]
     return Minimised(terms, is_smallest)
+
+
+def is_only_cover(cover: Cover) -> bool:
+    """Whether irredundant prime terms are seen to be the only ones there are, and so the fewest; False can be wrong.
+
+    - No input occurs both as x_i and as not x_i. Every prime implicant is then of these literals. Each is needed, for
+      the input that has the literals of its own, and of all others the opposite: whatever other term is 1 there has no
+      literals but of the first, which would not be prime.
+    - Every term has every input that occurs. Each is 1 on one input, and on no neighbour of that is the function 1.
+      No other prime implicant is 1 there: it would lack a literal, and be 1 on a neighbour.
+
+    Source: Quine 1952 for the first case; the lecture's parity for the second.
+    """
+    literals = cover.literals()
+    inputs = {index for index, _ in literals}
+    return len(literals) == len(inputs) or cover.num_literals == cover.num_terms * len(inputs)
+
+
+def _terms(circuit: Circuit, minimised: bool, max_terms: int) -> Iterable[Term]:
+    """The terms of the disjunctive normal form, each when it is asked for where they can be many."""
+    num_bits = len(input_indices(circuit))
+    if not minimised and num_bits <= MAX_TABLE_BITS:
+        return _all_terms(circuit, max_terms)
+    if num_bits <= MAX_SMALLEST_BITS:
+        return minimise(circuit, max_terms=max_terms).terms
+    cover = DecisionDiagram(circuit).irredundant_cover()
+    _check_num_terms(cover.num_terms, max_terms)
+    return cover
+
+
+def _all_terms(circuit: Circuit, max_terms: int) -> Iterator[Term]:
+    """One term of all literals for each input on which the circuit is 1, counting up in binary."""
+    indices = input_indices(circuit)
+    rows = np.flatnonzero(truth_table(circuit, indices))
+    _check_num_terms(len(rows), max_terms)
+    for row in rows.tolist():
+        yield {index: row >> place & 1 for index, place in zip(indices, reversed(range(len(indices))), strict=True)}
+
+
+def _check_num_terms(num_terms: int, max_terms: int) -> None:
+    """Raises if a normal form has too many terms."""
+    if num_terms > max_terms:
+        raise ValueError(f"max_terms must be at least {num_terms:,} for this circuit's normal form, got {max_terms:,}")
 
 
 def prime_implicants(table: Bool[np.ndarray, " rows"]) -> Bool[np.ndarray, "..."]:
@@ -205,15 +257,7 @@ def _members(mask: int) -> list[int]:
     return [i for i in range(mask.bit_length()) if mask >> i & 1]
 
 
-def _indices(circuit: Circuit, most: int) -> list[int]:
-    """The inputs of a circuit that may have only so many."""
-    indices = input_indices(circuit)
-    if len(indices) > most:
-        raise ValueError(f"circuit must have at most {most} inputs, got {len(indices)}")
-    return indices
-
-
-def _literal(index: int, bit: int) -> Circuit:
-    """x_i for 1, its negation for 0."""
-    x = Circuit(Kind.input, (), index)
-    return x if bit else not_(x)
+def _literals(circuit: Circuit) -> dict[tuple[int, int], Circuit]:
+    """For each input x_i of a circuit and each bit: x_i for 1, its negation for 0."""
+    inputs = {index: Circuit(Kind.input, (), index) for index in input_indices(circuit)}
+    return {(index, bit): x if bit else not_(x) for index, x in inputs.items() for bit in (0, 1)}

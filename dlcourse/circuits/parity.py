@@ -62,7 +62,7 @@ def parity_dnf(num_bits: int) -> Circuit:
     term can do without a literal, and each term is 1 on one input only.
 
     Args:
-        num_bits: Number d of inputs, at most `normal_forms.MAX_BITS`.
+        num_bits: Number d of inputs; `to_dnf` refuses more than 21.
 
     Source: slide "Parity Circuits", "Disjunctive Normal Form (DNF)".
     """
@@ -73,6 +73,6 @@ def parity_cnf(num_bits: int) -> Circuit:
     """The other shallow parity circuit: an AND of 2^(d-1) ORs, depth 2.
 
     Args:
-        num_bits: Number d of inputs, at most `normal_forms.MAX_BITS`.
+        num_bits: Number d of inputs; `to_dnf` refuses more than 21.
     """
     return to_cnf(xor(*inputs(num_bits)))

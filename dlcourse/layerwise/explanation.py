@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dlcourse.layerwise.layer import Layer, layer_names, layers, upwards
 from dlcourse.layerwise.softmax import LogSoftmax
-from dlcourse.losses import SquaredError, cross_entropy
+from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, cross_entropy
 from dlcourse.networks import Activation, SoftmaxClassifier
 
 
@@ -77,36 +77,49 @@ class Explanation:
         return self.latex()
 
 
-def explain(network: nn.Module, x: Float[Tensor, " in_features"], y: Float[Tensor, " out_features"]) -> Explanation:
+def explain(
+    network: nn.Module,
+    x: Float[Tensor, " in_features"],
+    y: Float[Tensor, " out_features"],
+    *,
+    loss: Loss | None = None,
+) -> Explanation:
     """Differentiates the loss of one data item layer by layer, upwards as on the slides, and keeps all that is met.
 
     For every layer i: its function, its two derivatives dh[i]/dh[i-1] and dh[i]/dtheta[i], and the products
     dh[i]/dtheta[j] = dh[i]/dh[i-1] dh[i-1]/dtheta[j]. At the top dL/dtheta[j]: for an `MLP` 2 (y~ - y) dy~/dtheta[j],
-    for a `SoftmaxClassifier` -y . d log p/dtheta[j], and beside it the form that the slides do not come to, p - y.
+    or with the hinge loss -y dy~/dtheta[j] without the outputs for which y y~ is at least 1; for a `SoftmaxClassifier`
+    -y . d log p/dtheta[j], and beside it the form that the slides do not come to, p - y.
 
     Args:
         network: An MLP or a SoftmaxClassifier on hidden layers; a small one, since all matrices are written out.
         x: One input.
-        y: Its value, or its class in the 'one hot' representation.
+        y: Its value; its class in the 'one hot' representation, or a probability for each class; -1 or +1 for hinge.
+        loss: `SquaredError` (None) or `Hinge` for an MLP, `SoftmaxCrossEntropy` (None) for a SoftmaxClassifier.
 
     Returns:
         The explanation: `print(explain(network, x, y))`, or `explain(network, x, y).latex()`.
 
     Raises:
-        TypeError: If the network has no layers to tell apart.
-        ValueError: If x or y do not have the network's sizes.
+        TypeError: If the network has no layers to tell apart, or the loss is none for it.
+        ValueError: If x or y do not have the network's sizes, or an entry of y is neither -1 nor +1 for hinge.
 
     Source: slides "Computing gradient (layerwise)" and "Gradient of Softmax (layerwise)". The last layer's parameters
     are theta[y~] throughout (one slide writes theta[3] twice), and theta[S] where it is a softmax layer. At the kink
-    of max(0, x), g' is 0 as in torch.
+    of max(0, x), g' is 0 as in torch; so it is at the kink of the hinge.
     """
     affine = layers(network)
     for name, vector, size in (("x", x, affine[0].weight.shape[1]), ("y", y, len(affine[-1].bias))):
         if len(vector) != size:
             raise ValueError(f"{name} must have {size} entries for this network, got {len(vector)}")
-    functions: Sequence[Layer | LogSoftmax] = affine
-    if isinstance(network, SoftmaxClassifier):
-        functions = [*affine[:-1], LogSoftmax(affine[-1])]
+    classifies = isinstance(network, SoftmaxClassifier)
+    loss = loss or (SoftmaxCrossEntropy() if classifies else SquaredError())
+    if classifies != isinstance(loss, SoftmaxCrossEntropy):
+        fitting = "SoftmaxCrossEntropy" if classifies else "SquaredError or Hinge"
+        raise TypeError(f"loss must be {fitting} for {type(network).__name__}, got {type(loss).__name__}")
+    if isinstance(loss, Hinge) and not bool((y.abs() == 1).all()):
+        raise ValueError(f"y must have entries -1 and +1 for the hinge loss, got {y.tolist()}")
+    functions: Sequence[Layer | LogSoftmax] = [*affine[:-1], LogSoftmax(affine[-1])] if classifies else affine
     last = functions[-1]
     indices = [*map(str, range(1, len(affine))), "S" if isinstance(last, LogSoftmax) else "y~"]
     titles = [f"Layer {index}" for index in indices[:-1]]
@@ -125,12 +138,7 @@ def explain(network: nn.Module, x: Float[Tensor, " in_features"], y: Float[Tenso
         symbols.append(symbol)
         outputs.append(output)
 
-    if isinstance(last, LogSoftmax):
-        loss, by_output, factor = cross_entropy(y, output), -y, "-y^T"
-        equations = [Equation("L = -y . log p", loss)]
-    else:
-        loss, by_output, factor = SquaredError()(output, y), SquaredError().derivative(output, y), "2 (y~ - y)^T"
-        equations = [Equation("L = |y~ - y|^2", loss), Equation(f"dL/dy~ = {factor}", by_output[None])]
+    value, by_output, factor, equations = _loss(loss, output, y)
     gradients: dict[str, Tensor] = {}
     for name, index, layer, derivative in zip(layer_names(network)[0], indices, affine, derivatives, strict=True):
         gradient = by_output @ derivative
@@ -141,7 +149,7 @@ def explain(network: nn.Module, x: Float[Tensor, " in_features"], y: Float[Tenso
     sections.append(Section("Loss", equations))
     if isinstance(last, LogSoftmax):
         sections.append(_put_together(last, symbols[-2], outputs[-2], y))
-    return Explanation(sections, loss.item(), gradients)
+    return Explanation(sections, value.item(), gradients)
 
 
 def _layer(function: Layer | LogSoftmax, index: str, below: str, h: Tensor) -> tuple[str, list[Equation]]:
@@ -178,6 +186,27 @@ def _layer(function: Layer | LogSoftmax, index: str, below: str, h: Tensor) -> t
         Equation(f"d{symbol}/d{below} = {by_input}", function.by_input(h)),
         Equation(f"d{symbol}/dtheta[{index}] = {by_parameters}", function.by_parameters(h), _groups(affine)),
     ]
+
+
+def _loss(loss: Loss, output: Tensor, y: Tensor) -> tuple[Tensor, Tensor, str, list[Equation]]:
+    """L; its derivative by the last layer's output, y~ or log p, as numbers and as a formula; what is to be said."""
+    match loss:
+        case SoftmaxCrossEntropy():
+            value = cross_entropy(y, output)
+            return value, -y, "-y^T", [Equation("L = -y . log p", value)]
+        case SquaredError():
+            factor = "2 (y~ - y)^T"
+            equations = [Equation("L = |y~ - y|^2", loss(output, y))]
+        case Hinge():
+            factor = "-y^T diag(relu'(m))"
+            missing = 1 - y * output
+            equations = [
+                Equation("m = ones - diag(y) y~", missing),
+                Equation("L = ones . relu(m)", loss(output, y)),
+                Equation("relu'(m)", (missing > 0).to(missing)),
+            ]
+    by_output = loss.derivative(output, y)
+    return loss(output, y), by_output, factor, [*equations, Equation(f"dL/dy~ = {factor}", by_output[None])]
 
 
 def _put_together(softmax: LogSoftmax, below: str, h: Tensor, y: Tensor) -> Section:
@@ -239,7 +268,7 @@ def _number_in_latex(value: float) -> str:
 
 
 _IN_LATEX = {
-    **{letter: rf"\mathbf{{{letter}}}" for letter in ("W", "b", "h", "x", "y", "p", "I")},
+    **{letter: rf"\mathbf{{{letter}}}" for letter in ("W", "b", "h", "x", "y", "p", "m", "I")},
     **{name: rf"\mathrm{{{name}}}" for name in ("diag", "relu", "sigmoid", "softmax")},
     **{name: name for name in ("L", "g'", "S", "p_l")},
     **{"y~": r"\tilde{\mathbf{y}}", "theta": r"\boldsymbol{\vartheta}", "w_l": r"\mathbf{w}_l", "ones": r"\mathbf{1}"},

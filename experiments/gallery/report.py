@@ -1,16 +1,12 @@
-"""The linear regions of trained classifiers, and of degenerate networks, as pictures.
-
-    python experiments/gallery/report.py
-
-Trains what it draws; about ten seconds.
-"""
+"""Linear regions of trained classifiers, and of degenerate networks, in pictures. See README.md beside this file."""
 
 import csv
 import io
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib
 import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
@@ -19,35 +15,21 @@ from PIL import Image
 from torch import nn
 
 from dlcourse import pieces
-from dlcourse.networks import SoftmaxClassifier, num_parameters, stack, unstack
+from dlcourse.networks import SoftmaxClassifier
 from dlcourse.pieces.plotting import CLASS_COLOURS
-from dlcourse.tasks import Spirals
-from dlcourse.training import Adam, Batches, train
+from dlcourse.recording import Result, read_results
 
-WIDTHS = {1: 83, 2: 19, 3: 14, 5: 10}  # by depth; 497 to 507 parameters
-SEEDS = range(5)
-TASK = Spirals(num_classes=3, noise=0.02, num_train=2000, turns=1.25)
-OPTIMIZER, NUM_STEPS, BATCH_SIZE = Adam(rate=0.01, schedule="cosine"), 6000, 64
-LOW, HIGH = -1.15, 1.15
-FOLDER = Path(__file__).parent
+matplotlib.use("Agg")
+
+FOLDER, RUNS = Path(__file__).parent, Path("outputs") / "gallery"
+LOW, HIGH = -1.15, 1.15  # the square around the spirals on which regions are counted and drawn
 
 
-def trained(depth: int) -> list[nn.Module]:
-    """Networks of one architecture, one for each seed."""
-    members = [
-        SoftmaxClassifier(2, 3, width=WIDTHS[depth], depth=depth, generator=torch.Generator().manual_seed(seed))
-        for seed in SEEDS
-    ]
-    data = [TASK.data(seed=seed) for seed in SEEDS]
-    inputs, targets = (torch.stack([getattr(one, name) for one in data]) for name in ("train_inputs", "train_targets"))
-    batches = Batches(SEEDS, inputs, targets, batch_size=BATCH_SIZE)
-    *_, last = train(stack(members), batches, loss=TASK.loss, optimizer=OPTIMIZER, num_steps=NUM_STEPS)
-    return [network.double() for network in unstack(last.members)]
-
-
-def accuracy(network: nn.Module, seed: int) -> float:
-    data = TASK.data(seed=seed)
-    return (network(data.test_inputs).argmax(dim=1) == data.test_targets.argmax(dim=1)).double().mean().item()
+def network(result: Result) -> SoftmaxClassifier:
+    """The trained network of a run."""
+    classifier = SoftmaxClassifier(2, result.config["task.num_classes"], width=result.config["model.widths"])
+    classifier.load_state_dict(torch.load(RUNS / result.run / "model.pt", weights_only=True))
+    return classifier.double()
 
 
 def save(figure: Figure, name: str) -> None:
@@ -57,35 +39,39 @@ def save(figure: Figure, name: str) -> None:
     Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
 
 
-def draw_trained() -> None:
-    """Depth against width, at one number of parameters: the regions of the first seed, and a table of all seeds."""
-    figure, panels = plt.subplots(1, len(WIDTHS), figsize=(3.2 * len(WIDTHS), 3.8), layout="constrained")
-    rows = []
-    for (depth, width), axes in zip(WIDTHS.items(), panels, strict=True):
-        for seed, network in zip(SEEDS, trained(depth), strict=True):
-            plane = pieces.on_plane(network, LOW, HIGH)
-            rows.append(
-                {
-                    "depth": depth,
-                    "width": width,
-                    "parameters": num_parameters(network),
-                    "seed": seed,
-                    "accuracy": round(accuracy(network, seed), 4),
-                    "num_regions": plane.num_regions,
-                    "num_pieces": plane.num_pieces,
-                    "boundary_segments": len(plane.decision_boundary()),
-                }
-            )
-            if seed == 0:
-                plane.plot(axes)
-                layers = f"{depth} hidden layer{'s' * (depth > 1)} of {width} units"
-                axes.set_title(f"{layers}\n{plane.num_regions:,} regions", fontsize=10)
-                axes.set_axis_off()
-    save(figure, "depth_on_spirals.png")
+def row(result: Result, plane: pieces.OnPlane) -> dict[str, int | float]:
+    """What there is to say of a run."""
+    return {
+        "depth": result.config["model.depth"],
+        "width": result.config["model.widths"][0],
+        "parameters": result.metrics["num_parameters"],
+        "seed": result.config["seed"],
+        "accuracy": round(result.metrics["accuracy"], 4),
+        "num_regions": plane.num_regions,
+        "num_pieces": plane.num_pieces,
+        "boundary_segments": len(plane.decision_boundary()),
+    }
+
+
+def draw_trained(results: list[Result]) -> None:
+    """Depth against width, at one number of parameters: all runs as a table, the median of each depth drawn."""
+    by_depth: dict[int, list[tuple[dict[str, int | float], pieces.OnPlane]]] = defaultdict(list)
+    for result in sorted(results, key=lambda result: (result.config["model.depth"], result.config["seed"])):
+        plane = pieces.on_plane(network(result), LOW, HIGH)
+        by_depth[result.config["model.depth"]].append((row(result, plane), plane))
     with (FOLDER / "regions.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        rows = [row for runs in by_depth.values() for row, _ in runs]
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    figure = Figure(figsize=(3.2 * len(by_depth), 3.8), layout="constrained")
+    for axes, (depth, runs) in zip(figure.subplots(1, len(by_depth)), by_depth.items(), strict=True):
+        shown, plane = sorted(runs, key=lambda run: run[1].num_regions)[(len(runs) - 1) // 2]
+        plane.plot(axes)
+        layers = f"{depth} hidden layer{'s' * (depth > 1)} of {shown['width']} units"
+        axes.set_title(f"{layers}\n{plane.num_regions:,} regions", fontsize=10)
+        axes.set_axis_off()
+    save(figure, "depth_on_spirals.png")
 
 
 def default_network(sizes: list[int], seed: int) -> nn.Sequential:
@@ -122,7 +108,8 @@ def degenerate() -> dict[str, nn.Sequential]:
 def draw_degenerate() -> None:
     """Every linear piece in a colour; what parts regions but not pieces is dotted."""
     networks = degenerate()
-    figure, panels = plt.subplots(1, len(networks), figsize=(3.2 * len(networks), 3.8), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(networks), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(networks))
     for (what, network), axes in zip(networks.items(), panels, strict=True):
         plane = pieces.on_plane(network, -1.0, 1.0)
         polygons = [plane.polygon(region) for region in range(plane.num_regions)]
@@ -140,7 +127,13 @@ def draw_degenerate() -> None:
     save(figure, "degenerate.png")
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    draw_trained()
+def main() -> None:
+    results = read_results(RUNS)
+    if not results:
+        raise SystemExit(f"no runs in {RUNS}: dlcourse -m experiment=gallery")
+    draw_trained(results)
     draw_degenerate()
+
+
+if __name__ == "__main__":
+    main()
