@@ -1,13 +1,14 @@
-"""The door: the Hydra application `dlcourse`. Hydra composes; from here on there are only `RunConfig`s."""
+"""The door: the Hydra application `dlcourse`. Hydra composes; from here on there are only runs and measurements."""
 
 import atexit
 import dataclasses
 import functools
 import os
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from tqdm import tqdm
 
-from dlcourse import runs, tasks, training
+from dlcourse import measurements, runs, tasks, training
 from dlcourse.config import RunConfig
+from dlcourse.job import Failure, FolderTakenError, Job, finished_result, run_folder
+from dlcourse.measure import measure
+from dlcourse.measurements import Measurement
 from dlcourse.recording import Result, depth_width_table, read_results, write_comparison, write_csv
-from dlcourse.run_stack import run_folder, run_stack
+from dlcourse.run_stack import run_stack
+from dlcourse.workers import Workers
 
 # In a wheel the configurations lie inside the package, in the repository beside it.
 _HERE = Path(__file__).resolve().parent
@@ -32,6 +37,11 @@ TASKS = (
     tasks.Digits, tasks.Iris, tasks.Wine, tasks.BreastCancer, tasks.MNIST,
 )  # fmt: skip
 OPTIMIZERS = (training.SGD, training.Adam)
+MEASUREMENTS = (
+    measurements.FirstGradient, measurements.LayerwiseGradients, measurements.LayerwiseTime,
+    measurements.NearTheSolution, measurements.ParityCircuits, measurements.ParityNetworks,
+    measurements.ParityThreshold, measurements.RandomNetworks, measurements.ReachedPieces,
+)  # fmt: skip
 
 
 class FailedRunError(Exception):
@@ -61,7 +71,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing some with their traceback
     try:
         _main()
-    except (RefusedError, runs.FolderTakenError) as error:
+    except (RefusedError, FolderTakenError) as error:
         sys.exit(_complaint(str(error)))
     except FailedRunError:
         sys.exit(1)
@@ -79,35 +89,35 @@ def main() -> None:
         sys.exit(130)
 
 
-def to_run_config(config: DictConfig) -> RunConfig:
+def to_job(config: DictConfig) -> RunConfig | Measurement:
     """The typed configuration, checked.
 
     Raises:
         RefusedError: If a value is missing or out of range.
     """
     try:
-        run_config = OmegaConf.to_object(config)
+        job = OmegaConf.to_object(config)
     except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise RefusedError(str(error)) from error
-    assert isinstance(run_config, RunConfig)
-    return run_config
+    assert isinstance(job, RunConfig | Measurement)
+    return job
 
 
-def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> runs.Workers:
+def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> Workers:
     """The launcher's options, checked.
 
     Raises:
         RefusedError: If a value is out of range.
     """
     try:
-        return runs.Workers(num_workers, backend, scheduler)
+        return Workers(num_workers, backend, scheduler)
     except ValueError as error:
         raise RefusedError(f"hydra.launcher.{error}") from error
 
 
 def run_one(config: RunConfig) -> Result:
     """Runs one configuration and says what came of it."""
-    result = runs.finished_result(config)
+    result = finished_result(config)
     if result is not None:
         print("this run is finished already (force=true runs it again)")
     else:
@@ -125,30 +135,55 @@ def run_one(config: RunConfig) -> Result:
     return result
 
 
-def run_sweep(jobs: Sequence[RunConfig | RefusedError], workers: runs.Workers) -> list[float | FailedRunError]:
-    """Runs many configurations, lays depth against width, prints the table, and says which runs failed and why.
+def measure_one(measurement: Measurement) -> Result:
+    """Measures once and says what came of it.
+
+    Raises:
+        FailedRunError: If it failed.
+    """
+    if finished_result(measurement):
+        print("this measurement is finished already (force=true does it again)")
+    (result,) = measure([measurement])
+    if isinstance(result, Failure):
+        print(f"failed: {result.reason}", file=sys.stderr)
+        raise FailedRunError(result.reason, measurement.command())
+    size = max(map(len, result.metrics))
+    for name, value in result.metrics.items():
+        print(f"{name:<{size}}  {value:.6g}" if isinstance(value, float) else f"{name:<{size}}  {value}")
+    print(f"in {run_folder(measurement)}")
+    return result
+
+
+def run_sweep(
+    jobs: Sequence[RunConfig | Measurement | RefusedError], workers: Workers
+) -> list[float | FailedRunError | None]:
+    """Does many jobs: runs, which it lays out by depth and width, and measurements; says which failed and why.
 
     Args:
-        jobs: The runs; a job that is refused fails alone, as any other.
+        jobs: The jobs; one that is refused fails alone, as any other.
         workers: Who does the work.
 
     Returns:
-        Each job's headline metric, or why it failed.
+        Each job's headline metric (a measurement has none), or why it failed.
 
     Raises:
         RefusedError: If all jobs are refused.
     """
     configs = [job for job in jobs if isinstance(job, RunConfig)]
-    if not configs:
+    measured = [job for job in jobs if isinstance(job, Measurement)]
+    if not configs and not measured:
         raise next(job for job in jobs if isinstance(job, RefusedError))
-    finished = sum(runs.finished_result(config) is not None for config in configs)
-    if finished:
-        print(f"{finished} of {len(configs)} runs are finished already (force=true runs them again)")
-    results = iter(runs.run(configs, workers=workers))
-    outcomes = [_outcome(job, next(results) if isinstance(job, RunConfig) else None) for job in jobs]
+    for kind, of_kind in (("runs", configs), ("measurements", measured)):
+        if finished := sum(finished_result(job) is not None for job in of_kind):
+            print(f"{finished} of {len(of_kind)} {kind} are finished already (force=true does them again)")
+    of_runs = iter(runs.run(configs, workers=workers))
+    of_measurements = iter(measure(measured, workers=workers))
+    outcomes = [_outcome(job, of_runs if isinstance(job, RunConfig) else of_measurements) for job in jobs]
     try:
         for config in {run_folder(config).parent: config for config in configs}.values():
             _compare(config, configs)
+        for measurement in {run_folder(job).parent: job for job in measured}.values():
+            _tabulate(measurement)
     finally:
         for outcome in outcomes:
             if isinstance(outcome, FailedRunError):
@@ -156,16 +191,18 @@ def run_sweep(jobs: Sequence[RunConfig | RefusedError], workers: runs.Workers) -
     return outcomes
 
 
-def _outcome(job: RunConfig | RefusedError, result: Result | runs.Failure | None) -> float | FailedRunError:
-    """What a job came to: its headline metric, or why it counts as failed."""
+def _outcome(
+    job: RunConfig | Measurement | RefusedError, results: Iterator[Result | Failure]
+) -> float | FailedRunError | None:
+    """What a job came to: its headline metric, or why it counts as failed; takes its result, if it has one."""
     if isinstance(job, RefusedError):
         return FailedRunError(str(job), job.command)
-    if isinstance(result, runs.Failure):
+    result = next(results)
+    if isinstance(result, Failure):
         return FailedRunError(result.reason, job.command())
-    assert result is not None
     if result.diverged_at is not None:
         return FailedRunError(f"diverged by step {result.diverged_at}", job.command())
-    return result.metrics[job.task.metric]
+    return float(result.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
 
 def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
@@ -180,6 +217,23 @@ def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
         write_csv(found, folder / "results.csv")
         write_comparison(folder, found, metric, title=title, target_pieces=target)
     print(f"\nin {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(config)}")
+    _name_reports(config)
+
+
+def _tabulate(measurement: Measurement) -> None:
+    """Writes the table of a folder of measurements."""
+    folder = run_folder(measurement).parent
+    if found := read_results(folder):
+        write_csv(found, folder / "results.csv")
+        print(f"{len(found)} rows in {folder / 'results.csv'}")
+    _name_reports(measurement)
+
+
+def _name_reports(job: Job) -> None:
+    """Says how to make the tables and figures of a sweep, where a report lies here that is made from it."""
+    for report in sorted(Path().glob("experiments/*/report.py")):
+        if re.search(rf"experiment={re.escape(str(job.name))}\b", report.read_text(encoding="utf-8")):
+            print(f"its tables and figures: python {report}")
 
 
 @functools.cache
@@ -213,6 +267,8 @@ def _store_schemas() -> None:
     """Makes the dataclasses known to Hydra, in a group of their own that the command line does not offer."""
     store = ConfigStore.instance()
     store.store(group="schema", name="run", node=RunConfig, package="_global_")
+    for measurement in MEASUREMENTS:
+        store.store(group="schema", name=measurement.kind, node=measurement, package="_global_")
     for task in TASKS:
         store.store(group="schema/task", name=task.name, node=task)
     for optimizer in OPTIMIZERS:
@@ -225,6 +281,9 @@ _store_schemas()
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
 def _main(config: DictConfig) -> Any:
-    """One run (of a sweep, if another launcher than `stack` takes care of it)."""
-    run_config = to_run_config(config)
-    return run_one(run_config).metrics[run_config.task.metric]
+    """One job (of a sweep, if another launcher than `stack` takes care of it)."""
+    job = to_job(config)
+    if isinstance(job, Measurement):
+        measure_one(job)
+        return None
+    return run_one(job).metrics[job.task.metric]

@@ -5,8 +5,6 @@ a Hydra or OmegaConf one.
 """
 
 import dataclasses
-import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from typing import Any
 
 import torch
 
+from dlcourse.job import WITHOUT_BEARING, Job, check_name
 from dlcourse.losses import SoftmaxCrossEntropy
 from dlcourse.networks import MLP, Activation, Initialization, SoftmaxClassifier
 from dlcourse.streams import stream
@@ -22,9 +21,6 @@ from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
 
 DEFAULT_DEPTH, DEFAULT_WIDTH = 2, 8
-
-# What does not bear on a run's result, and so not on its folder: the one list of them.
-WITHOUT_BEARING = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
 
 # What torch.compile looks for.
 COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
@@ -96,7 +92,7 @@ class Model:
 
 
 @dataclass(kw_only=True)
-class RunConfig:
+class RunConfig(Job):
     """One run: a network trained on a task from a seed.
 
     Attributes:
@@ -151,8 +147,7 @@ class RunConfig:
             raise ValueError(f"compile must be false where there is no C++ compiler ({', '.join(COMPILERS)}), got true")
         if self.name is None:
             self.name = self.task.name
-        if self.name in ("", ".", "..") or "/" in self.name or "\\" in self.name:
-            raise ValueError(f"name must be the name of one folder, got {self.name!r}")
+        check_name(self.name)
         if self.device is Device.cuda and not torch.cuda.is_available():
             raise ValueError("device must be cpu or auto here, where torch finds no CUDA device, got cuda")
 
@@ -194,33 +189,16 @@ class RunConfig:
         # a size that was left to its default is the same as one that was spelled out
         return flat | {"model.depth": len(self.model.layer_widths), "model.width": self.model.common_width}
 
-    def run_name(self) -> str:
-        """The run's folder below `outputs/<name>`: readable, and unique by a hash of all that bears on the result."""
-        digest = hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:10]
+    @property
+    def title(self) -> str:
+        """The part of the folder's name that says what is inside."""
         if self.model.widths is None:
             sizes = f"depth={len(self.model.layer_widths)}-width={self.model.common_width}"
         else:
             sizes = "widths=" + ",".join(map(str, self.model.widths))
-        return f"{self.task.name}-{sizes}-{self.model.activation}-seed={self.seed}-{digest}"
+        return f"{self.task.name}-{sizes}-{self.model.activation}-seed={self.seed}"
 
-    def to_yaml(self) -> str:
-        """All values that bear on the result as YAML, headed by the command that repeats the run."""
-        lines = [f"# {self.command()}"]
-        group = ""
-        for key, value in self.flat().items():
-            first, _, rest = key.partition(".")
-            if rest and first != group:
-                lines.append(f"{first}:")
-            group = first
-            lines.append(f"  {rest}: {json.dumps(value)}" if rest else f"{key}: {json.dumps(value)}")
-        return "\n".join(lines) + "\n"
-
-    def command(self) -> str:
-        """The command line that repeats the run, with every value spelled out."""
-        words = ["dlcourse", f"name={self.name}"]
-        for key, value in self.flat().items():
-            if key == "model.depth" and self.model.widths is not None:
-                value = None
-            key = key.removesuffix(".name")
-            words.append(f"{key}={json.dumps(value)}" if not isinstance(value, str) else f"{key}={value}")
-        return " ".join(words).replace(", ", ",")
+    def overrides(self) -> dict[str, Any]:
+        """What the command line sets to repeat the run: every value."""
+        spelled = {key.removesuffix(".name"): value for key, value in self.flat().items()}
+        return spelled if self.model.widths is None else spelled | {"model.depth": None}

@@ -42,7 +42,8 @@ def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by:
     """
     if not results:
         raise ValueError("no finished runs here")
-    known = list(dict.fromkeys(name for result in results for name in result.metrics))
+    values = {name: value for result in results for name, value in result.metrics.items()}
+    known = [name for name, value in values.items() if not isinstance(value, str)]  # words have no quartiles
     metrics = _among("metric", metrics, known) if metrics else known
     settings = list(dict.fromkeys(name for result in results for name in result.config))
     by = _among("setting", by, settings) if by else [name for name in varied_settings(results) if name != "seed"]
@@ -59,7 +60,7 @@ def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by:
 
 def _value(result: Result, metric: str) -> float:
     """The run's metric; worse than every number where it says nothing."""
-    value = result.metrics.get(metric, math.nan)
+    value: float = result.metrics.get(metric, math.nan)
     if math.isfinite(value) and result.diverged_at is None:
         return value
     return -math.inf if is_better_higher(metric) else math.inf

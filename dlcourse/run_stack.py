@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dlcourse import pieces
 from dlcourse.checkpoints import Checkpoint, History, read_checkpoint, write_checkpoint
 from dlcourse.config import RunConfig
+from dlcourse.job import run_folder
 from dlcourse.layerwise import outputs
 from dlcourse.networks import Activation, Stack, num_parameters, stack, unstack
 from dlcourse.recording import Result, write_events, write_result
@@ -114,11 +115,6 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress) -> list[Result]:
         _write_folder(each, network, history, result, drawn, started)
         results.append(result)
     return results
-
-
-def run_folder(config: RunConfig) -> Path:
-    """`outputs/<name>/<run>`, a function of the configuration."""
-    return Path(config.outputs, config.name or config.task.name, config.run_name())
 
 
 def _beside(members: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

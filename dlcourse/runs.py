@@ -4,13 +4,10 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,11 @@ from tqdm import tqdm
 
 from dlcourse.checkpoints import read_checkpoint
 from dlcourse.config import RunConfig
-from dlcourse.recording import Result, read_result
+from dlcourse.job import Failure, finished_result, run_folder
+from dlcourse.recording import Result
 from dlcourse.recording.files import write_atomically
-from dlcourse.run_stack import Progress, run_folder, run_stack
+from dlcourse.run_stack import Progress, run_stack
+from dlcourse.workers import HERE, KILLED, Workers, in_workers
 
 # Members beyond this number gain no more from company, and their activations and batches leave the cache.
 MAX_MEMBERS = 64
@@ -29,47 +28,7 @@ MAX_MEMBERS = 64
 WORTH_WORKERS = 6.0
 
 
-class FolderTakenError(ValueError):
-    """A run's folder holds a run of another configuration."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that could not be finished.
-
-    Attributes:
-        config: Its configuration.
-        reason: What went wrong.
-    """
-
-    config: RunConfig
-    reason: str
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Who does the work.
-
-    Attributes:
-        num: Worker processes; None for one a core. 1 is this process.
-        backend: `loky` for processes on this machine, `dask` for a Dask cluster.
-        scheduler: Address of the cluster's scheduler.
-    """
-
-    num: int | None = 1
-    backend: str = "loky"
-    scheduler: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.num is not None and self.num < 1:
-            raise ValueError(f"num_workers must be at least 1, or null for one a core, got {self.num}")
-        if self.backend not in ("loky", "dask"):
-            raise ValueError(f"backend must be loky or dask, got {self.backend!r}")
-        if (self.backend == "dask") != (self.scheduler is not None):
-            raise ValueError(f"scheduler must be given with backend=dask and only there, got {self.scheduler!r}")
-
-
-def run(configs: Sequence[RunConfig], *, workers: Workers = Workers(), progress: bool = True) -> list[Result | Failure]:
+def run(configs: Sequence[RunConfig], *, workers: Workers = HERE, progress: bool = True) -> list[Result | Failure]:
     """Makes sure that every run is finished, and returns what each came to.
 
     Runs that differ only in seed and rate are trained as stacks; a member's result depends neither on its company nor
@@ -95,7 +54,7 @@ def run(configs: Sequence[RunConfig], *, workers: Workers = Workers(), progress:
             done[folder] = finished
         else:
             pending.setdefault(folder, config)
-    stacks = _stacks(list(pending.values()), workers.num or _num_cores())
+    stacks = _stacks(list(pending.values()), workers.num_processes)
     total = sum(config.num_steps for config in pending.values())
     num_failed = 0
     with tqdm(total=total, unit="step", unit_scale=True, disable=None if progress and total else True) as bar:
@@ -119,22 +78,6 @@ def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
         kind = json.dumps([config.name, {**config.flat(), "seed": None}], sort_keys=True)
         yield config if kind not in pictured else dataclasses.replace(config, pictures=False)
         pictured.add(kind)
-
-
-def finished_result(config: RunConfig) -> Result | None:
-    """The result that the run's folder holds, if the run need not be run (again).
-
-    Raises:
-        FolderTakenError: If it is another run's.
-    """
-    folder = run_folder(config)
-    if config.force or not (folder / "metrics.json").exists():
-        return None
-    result = read_result(folder)
-    # by way of JSON, as the file has it
-    if result.config != json.loads(json.dumps(config.flat())):
-        raise FolderTakenError(f"{folder} holds a run of another configuration; move it, or choose another name")
-    return result
 
 
 def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
@@ -167,52 +110,20 @@ def _seconds(configs: Sequence[RunConfig]) -> float:
     return config.num_steps * (12e-6 * 3 * len(sizes) + len(configs) * flops / 20e9)
 
 
-def _num_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _outcomes(
     stacks: list[list[RunConfig]], workers: Workers, bar: Any
 ) -> Iterator[tuple[list[RunConfig], list[Result | Failure]]]:
     """Every stack with what its members came to, in the order in which they are done."""
-    num = min(workers.num or _num_cores(), len(stacks))
+    num = min(workers.num_processes, len(stacks))
     if workers.backend == "loky" and (num <= 1 or sum(map(_seconds, stacks)) < WORTH_WORKERS):
         for members in stacks:
             yield members, _run_safely(members, lambda steps, losses: show_progress(bar, steps, losses))
         return
     with tempfile.TemporaryDirectory(prefix="dlcourse-") as folder, _watched(Path(folder), bar):
-        remaining = dict(enumerate(stacks))
-        lives = 2  # a worker that is killed takes the whole pool with it: what is left goes to a new one
-        while remaining and lives:
-            before = len(remaining)
-            try:
-                for index, outcomes in _in_parallel(remaining, folder, workers, num):
-                    yield remaining.pop(index), outcomes
-            except BrokenExecutor:
-                lives -= len(remaining) == before  # nothing at all was done: this cannot go on for ever
-        for members in remaining.values():
-            yield members, [Failure(config, "the worker process was killed (out of memory?)") for config in members]
-
-
-def _in_parallel(
-    stacks: Mapping[int, list[RunConfig]], folder: str, workers: Workers, num: int
-) -> Iterator[tuple[int, list[Result | Failure]]]:
-    """Every stack's number and outcomes, from worker processes, in the order in which they are done."""
-    # joblib takes a tenth of a second to import, dask.distributed a second
-    import joblib
-
-    with contextlib.ExitStack() as context:
-        settings: dict[str, Any] = {"backend": "loky", "n_jobs": num, "inner_max_num_threads": 1}
-        if workers.backend == "dask":
-            from distributed import Client
-
-            context.enter_context(Client(workers.scheduler))
-            settings = {"backend": "dask"}
-        context.enter_context(joblib.parallel_config(**settings))
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        work = list(stacks.items())  # joblib asks for it bit by bit, while the caller takes out what is done
-        yield from parallel(joblib.delayed(_work)(index, _placed(members), folder) for index, members in work)
+        noted = [(Path(folder, str(index)), _placed(members)) for index, members in enumerate(stacks)]
+        for index, outcomes in in_workers(_work, noted, workers):
+            members = stacks[index]
+            yield members, outcomes or [Failure(config, KILLED) for config in members]
 
 
 def _placed(members: Sequence[RunConfig]) -> list[RunConfig]:
@@ -220,9 +131,9 @@ def _placed(members: Sequence[RunConfig]) -> list[RunConfig]:
     return [dataclasses.replace(config, outputs=str(Path(config.outputs).absolute())) for config in members]
 
 
-def _work(index: int, members: list[RunConfig], folder: str) -> tuple[int, list[Result | Failure]]:
+def _work(noted: tuple[Path, list[RunConfig]]) -> list[Result | Failure]:
     """What a worker process does: it runs a stack, and leaves a note on how far it is."""
-    note, done = Path(folder, str(index)), 0
+    (note, members), done = noted, 0
 
     def progress(num_steps: int, losses: list[float]) -> None:
         nonlocal done
@@ -230,7 +141,7 @@ def _work(index: int, members: list[RunConfig], folder: str) -> tuple[int, list[
         with contextlib.suppress(OSError):  # a worker on another machine has no such folder
             write_atomically(note, json.dumps([done, losses]).encode())
 
-    return index, _run_safely(members, progress)
+    return _run_safely(members, progress)
 
 
 def _run_safely(members: Sequence[RunConfig], progress: Progress) -> list[Result | Failure]:

@@ -82,6 +82,14 @@ MISTAKES = [
     (["-m", "seed=0,1", "model.width=-8"], ["model.width must be at least 1, got -8"]),
     (["-m", "seed=0,1", "optimizer.rte=0.1,0.2"], ["optimizer.rte", "rate"]),
     (["model.depth=1,2"], ["model.depth=1,2", "--multirun"]),
+    (["experiment=random_networks", "model.depth=3"], ["model", "allowed here: name, outputs, force, widths"]),
+    (["experiment=random_networks", "task=zigzag"], ["Key 'task' not in 'RandomNetworks'"]),
+    (["experiment=random_networks", "num_drawn=3"], ["num_drawn", "num_draws"]),
+    (["experiment=random_networks", "num_draws=1"], ["num_draws must be at least 2, got 1"]),
+    (["experiment=random_networks", "widths=[]"], ["widths must be at least 1 in each of one or more layers, got []"]),
+    (["experiment=random_networks", "name=a/b"], ["name must be the name of one folder, got 'a/b'"]),
+    (["-m", "experiment=random_networks", "num_draws=0,1"], ["num_draws must be at least 2, got 0"]),
+    (["-m", "experiment=random_networks", "modle.depth=1,2"], ["modle", "allowed here: name, outputs, force, widths"]),
     (["model.depth="], ["model.depth"]),
     (["model.depth"], ["model.depth"]),
 ]
@@ -96,7 +104,7 @@ def test_a_mistake_gets_a_few_lines_and_leaves_nothing(
     for words in named:
         assert words in err
     assert "Traceback" not in err + out
-    assert len(err.splitlines()) <= 25
+    assert len(err.splitlines()) <= 7 + len(list((cli.CONFIGS / "experiment").iterdir()))  # may name all of them
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,17 +172,88 @@ def _pictures(folder: Path) -> list[str]:
     return EventAccumulator(str(events)).Reload().Tags()["images"]
 
 
+# two jobs each; runs are small with two steps
+SMALL_MEASUREMENTS = {
+    "first_gradient": ["subset=2,3", "num_bits=4"],
+    "layerwise_gradients": ["depth=1,2", "num_seeds=2"],
+    "layerwise_time": ["depth=1,2", "num_turns=1"],
+    "near_the_solution": ["noise=0.1,null", "num_folds=2", "num_steps=2"],
+    "parity_circuits": ["num_bits=4,5"],
+    "parity_networks": ["num_bits=2,3"],
+    "parity_threshold": ["power_of_ten=1,2"],
+    "random_networks": ["widths=[3],[2,2]", "num_draws=2"],
+    "random_networks_planes": ["widths=[3],[2,2]", "num_draws=2"],
+    "reached_pieces": ["width=2,3", "num_draws=4", "num_climbers=2", "num_mutations=2"],
+    "reached_pieces_planes": ["width=2,3", "depth=1", "num_draws=2", "num_climbers=2", "num_mutations=2"],
+}
+
+
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml")))
 def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
     settings = yaml.safe_load((cli.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
-    small = ["num_steps=2", "seed=0,1"]
+    small = [*SMALL_MEASUREMENTS.get(experiment, ["num_steps=2", "seed=0,1"])]
+    given = [override.partition("=")[0] for override in small]
     for key, choices in settings["hydra"]["sweeper"]["params"].items():
         (override,) = OverridesParser.create().parse_overrides([f"{key}={choices}"])
-        if key != "seed":  # the first of its choices
+        if key not in given:  # the first of its choices
             small.append(f"{key}={next(override.sweep_string_iterator()) if override.is_sweep_override() else choices}")
-    code, _, err = dlcourse("-m", f"experiment={experiment}", *small)
+    code, _, err = dlcourse("-m", f"experiment={experiment}", *small, "hydra.launcher.num_workers=1")
     assert (code, "Traceback" in err) == (0, False)
     assert len(list((tmp_path / "outputs" / experiment).glob("*/metrics.json"))) == 2
+
+
+def test_a_measurement(dlcourse: Command, tmp_path: Path) -> None:
+    line = ("experiment=parity_circuits", "num_bits=8", "depth=3")
+    code, out, err = dlcourse(*line)
+    assert (code, err) == (0, "")
+    assert re.search(r"^fewest_gates +25$", out, re.MULTILINE)
+    (folder,) = tmp_path.glob("outputs/parity_circuits/*")
+    assert folder.name.startswith("parity_circuits-num_bits=8-depth=3-")
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "metrics.json"}
+    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+    program, *command = shlex.split((folder / "config.yaml").read_text().splitlines()[0].removeprefix("# "))
+    assert program == "dlcourse"
+    code, out, _ = dlcourse(*command)  # the same one
+    assert code == 0
+    assert "finished already" in out
+    assert len(list(tmp_path.glob("outputs/parity_circuits/*"))) == 1
+
+
+def test_a_sweep_of_measurements(dlcourse: Command, tmp_path: Path) -> None:
+    line = ("-m", "experiment=parity_circuits", "num_bits=4,8", "depth=2", "hydra.launcher.num_workers=1")
+    code, out, _ = dlcourse(*line)
+    assert code == 0
+    assert "report.py" not in out
+    report = tmp_path / "experiments" / "of_circuits" / "report.py"
+    report.parent.mkdir(parents=True)
+    report.write_text("# dlcourse -m experiment=parity_circuits\n")
+    (tmp_path / "experiments" / "other").mkdir()
+    (tmp_path / "experiments" / "other" / "report.py").write_text("# dlcourse -m experiment=parity_circuits_too\n")
+    code, out, _ = dlcourse(*line[:3], "depth=2,3", line[-1])
+    assert code == 0
+    assert "2 of 4 measurements are finished already" in out
+    assert out.count("report.py") == 1
+    assert "python experiments/of_circuits/report.py" in out
+    with (tmp_path / "outputs" / "parity_circuits" / "results.csv").open() as file:
+        found = {(row["num_bits"], row["depth"]): row["fewest_gates"] for row in csv.DictReader(file)}
+    # 2^(d-1) terms and an OR in depth 2; the others as in the literature's construction with the best blocks
+    assert found == {("4", "2"): "9", ("8", "2"): "129", ("4", "3"): "9", ("8", "3"): "25"}
+
+
+@pytest.mark.slow
+def test_a_measurement_that_fails_leaves_the_others_alone(dlcourse: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = ("-m", "experiment=parity_circuits", "num_bits=4", "depth=2,3", "outputs=outputs,file")
+    code, _, err = dlcourse(*line, "hydra.launcher.num_workers=2")
+    assert code == 1
+    assert "Traceback" not in err
+    failed = re.findall(r"^failed: NotADirectoryError: .*\n  (dlcourse .*)$", err, re.MULTILINE)
+    assert len(failed) == 2
+    assert "depth=2" in failed[0]
+    assert len(list(tmp_path.glob("outputs/parity_circuits/*/metrics.json"))) == 2
+    code, _, err = dlcourse("experiment=parity_circuits", "outputs=file")
+    assert code == 1
+    assert "NotADirectoryError" in err
 
 
 def test_help_names_everything_there_is(dlcourse: Command) -> None:

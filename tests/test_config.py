@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.cli import CONFIGS
+from dlcourse.cli import CONFIGS, MEASUREMENTS
 from dlcourse.config import Device, Model, RunConfig
+from dlcourse.measurements import Measurement
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
 from dlcourse.training import SGD, Adam
@@ -126,7 +127,7 @@ def test_yaml_says_what_the_folder_is_named_after(
 def test_command_repeats_the_run() -> None:
     from hydra import compose, initialize_config_dir
 
-    from dlcourse.cli import to_run_config
+    from dlcourse.cli import to_job
 
     for each in (
         config(model=Model(widths=[3, 4]), optimizer=SGD(rate=0.5, momentum=0.25), batch_size=None, name="there"),
@@ -135,17 +136,17 @@ def test_command_repeats_the_run() -> None:
         program, *overrides = shlex.split(each.command())
         assert program == "dlcourse"
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            again = to_run_config(compose("config", overrides))
+            again = to_job(compose("config", overrides))
         assert (again.flat(), again.name) == (each.flat(), each.name)
 
 
-def composed(overrides: list[str]) -> RunConfig:
+def composed(overrides: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
 
-    from dlcourse.cli import to_run_config
+    from dlcourse.cli import to_job
 
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return to_run_config(compose("config", overrides))
+        return to_job(compose("config", overrides))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -158,6 +159,11 @@ def test_every_yaml_composes(path: Path) -> None:
             assert run_config.name == path.stem
         case "optimizer":
             assert type(run_config.optimizer) in (SGD, Adam)
+
+
+@pytest.mark.parametrize("kind", MEASUREMENTS, ids=lambda kind: kind.kind)
+def test_every_measurement_has_an_experiment_of_its_name(kind: type[Measurement]) -> None:
+    assert composed([f"experiment={kind.kind}"]).kind == kind.kind  # which its command line relies on
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses() -> None:

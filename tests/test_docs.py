@@ -43,6 +43,14 @@ def test_every_slide_has_code_that_exists_and_an_experiment() -> None:
         assert re.search(r"\]\(\.\./experiments/\w+/README\.md\)", experiment), slide
 
 
+def test_reports_are_made_from_experiments_that_there_are() -> None:
+    reports = "".join(path.read_text() for path in (CONFIGS.parent / "experiments").glob("*/report.py"))
+    named = set(re.findall(r"^ *dlcourse -m experiment=(\w+)$", reports, re.MULTILINE))
+    names = {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")}
+    assert names - named == {"parity", "reference_sweep"}  # these two have no page
+    assert named <= names
+
+
 def test_every_experiment_has_its_page_and_is_in_the_table() -> None:
     table = (DOCS / "lecture.md").read_text()
     folders = [path.parent for path in (CONFIGS.parent / "experiments").glob("*/README.md")]

@@ -17,7 +17,7 @@ FLOORS = [
     ["layerwise", "tasks", "circuits"],
     ["training", "pieces"],
     ["recording"],
-    ["config", "checkpoints", "run_stack", "runs", "results"],
+    ["job", "workers", "config", "checkpoints", "run_stack", "runs", "measurements", "measure", "results"],
     ["cli", "__main__"],
 ]
 
@@ -40,6 +40,7 @@ def test_imports_go_downwards(path: Path) -> None:
 
 def test_the_library_imports_no_hydra() -> None:
     code = (
-        "import sys, dlcourse.runs, dlcourse.results; sys.exit(any(m in sys.modules for m in ('hydra', 'omegaconf')))"
+        "import sys, dlcourse.runs, dlcourse.measure, dlcourse.results; "
+        "sys.exit(any(m in sys.modules for m in ('hydra', 'omegaconf')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0

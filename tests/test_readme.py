@@ -32,7 +32,7 @@ def test_commands_compose() -> None:
     from hydra import compose, initialize_config_dir
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from dlcourse.cli import to_run_config
+    from dlcourse.cli import to_job
 
     lines = [shlex.split(line, comments=True) for line in README.splitlines() if line.startswith("dlcourse ")]
     assert len(lines) >= 4
@@ -42,9 +42,9 @@ def test_commands_compose() -> None:
         assert any(each.is_sweep_override() for each in parsed) <= ("-m" in arguments)
         plain = [each.input_line for each in parsed if not each.is_sweep_override()]
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            to_run_config(compose("config", [str(line) for line in plain]))
+            to_job(compose("config", [str(line) for line in plain]))
 
 
 def test_experiments_are_those_there_are() -> None:
-    table = re.findall(r"^\| `(\w+)` \| .* \| (\d+) runs \|$", README, re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)` \| .* \| (\d+) (?:runs|measurements) \|$", README, re.MULTILINE)
     assert {name for name, _ in table} == {path.stem for path in Path(CONFIGS, "experiment").glob("*.yaml")}

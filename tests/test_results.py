@@ -68,3 +68,14 @@ def test_mistakes(
         main()
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_words_have_no_quartiles() -> None:
+    measured = [
+        Result(f"m-{bits}", {"num_bits": bits}, {"gates": 2 * bits, "blocks": "(1 3)"}, None, 0.1) for bits in (4, 8)
+    ]
+    heading, *rows = grouped(measured, by=["num_bits"]).splitlines()
+    assert heading.split() == ["num_bits", "runs", "gates", "(quartiles)"]
+    assert [row.split()[2] for row in rows] == ["8", "16"]
+    with pytest.raises(ValueError, match="metric must be one of gates, got blocks"):
+        grouped(measured, metrics=["blocks"])

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from dlcourse import run_stack, runs
 from dlcourse.config import Model, RunConfig
+from dlcourse.job import FolderTakenError
 from dlcourse.networks import Activation, Initialization
 from dlcourse.recording import Result, read_result
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
@@ -127,7 +128,7 @@ def test_a_folder_of_another_configuration_is_not_taken(config: Any) -> None:
     path = run_stack.run_folder(each) / "metrics.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     before = path.read_text()
-    with pytest.raises(runs.FolderTakenError, match="holds a run of another configuration"):
+    with pytest.raises(FolderTakenError, match="holds a run of another configuration"):
         runs.run([each])
     assert path.read_text() == before
 

@@ -22,13 +22,14 @@ class Result:
         run: The name of its folder.
         config: Its configuration, flat: `{"task.name": "zigzag", "model.depth": 3, ..., "seed": 0}`.
         metrics: What was measured at its end: `{"loss/test": 0.01, "num_pieces": 8, "num_parameters": 97, ...}`.
+            A run's are numbers, a measurement's may be words, too.
         diverged_at: The step at which a loss or a parameter was no longer finite; None if that never was.
         seconds: How long it took.
     """
 
     run: str
     config: dict[str, Any]
-    metrics: dict[str, int | float]
+    metrics: dict[str, Any]
     diverged_at: int | None
     seconds: int | float
 

@@ -1,6 +1,13 @@
-"""Learning parity: steps until networks know it, from the sweep; and Figure 1 of Shalev-Shwartz et al., trained here.
+"""Learning parity: steps until networks know it, and Figure 1 of Shalev-Shwartz et al.
 
-Run from the root of the repository, after the sweep: python experiments/learning_parity/report.py
+    dlcourse -m experiment=learning_parity
+    dlcourse -m experiment=first_gradient
+    dlcourse -m experiment=published_parity_5
+    dlcourse -m experiment=published_parity_10
+    dlcourse -m experiment=published_parity_30
+    python experiments/learning_parity/report.py
+
+Run from the root of the repository.
 """
 
 import csv
@@ -13,23 +20,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlcourse.config import Model, RunConfig
 from dlcourse.recording import Result, quartiles, read_results
-from dlcourse.run_stack import run_folder
-from dlcourse.runs import Workers, run
-from dlcourse.tasks import Parity
-from dlcourse.training import SGD
 
 FOLDER = Path(__file__).parent
-SWEEP = Path("outputs", "learning_parity")
+OUTPUTS = Path("outputs")
+SWEEP = OUTPUTS / "learning_parity"
 LEARNT = 0.99  # of all inputs; with a constant rate, all of them is a matter of luck
 WIDTH_COLOURS = {16: "#ffa90e", 32: "#e76300", 64: "#bd1f01"}
 
 # Shalev-Shwartz, Shamir & Shammah 2017, Fig. 1: their steps until accuracy 1, None where there is no learning.
 PUBLISHED = {5: 2110, 10: 19_500, 30: None}
-SUBSETS = {5: (1, 2, 3, 4, 5), 10: (3, 4, 5, 6, 7), 30: (2, 3, 15)}  # how many bits count
-NUM_STEPS = {5: 10_000, 10: 50_000, 30: 50_000}
-NUM_SEEDS = {5: 5, 10: 3, 30: 2}
 BITS_COLOURS = {5: "#3f90da", 10: "#832db6", 30: "#222222"}
 Row = dict[str, Any]
 
@@ -118,48 +118,22 @@ def figure_of_sweep(rows: list[Row]) -> Figure:
     return figure
 
 
-def first_gradients(num_bits: int = 10) -> list[Row]:
+def first_gradients() -> list[Row]:
     """Before the first step: norms of the gradient of -y y~, which the hinge is while |y~| < 1, over all inputs."""
-    rows = []
-    for subset in range(1, num_bits + 1):
-        config = figure_1_config(num_bits, subset, seed=0)
-        data, network = config.task.data(seed=0), config.network().double()
-        outputs = network(data.test_inputs)
-        (-data.test_targets * outputs).mean().backward()
-        norms = {name: parameter.grad.norm().item() for name, parameter in network.named_parameters()}
-        within = (outputs.abs() < 1).double().mean().item()
-        rows.append({"num_bits": num_bits, "bits_that_count": subset, **norms, "outputs_where_hinge_is_linear": within})
-    return rows
-
-
-def figure_1_config(num_bits: int, subset: int, seed: int) -> RunConfig:
-    """The paper's network and training."""
-    return RunConfig(
-        task=Parity(num_bits=num_bits, subset=subset, encoding="plus_minus", posed_as="hinge", fresh=True),
-        model=Model(depth=1, width=10 * num_bits, initialization="truncated"),
-        optimizer=SGD(rate=0.01),
-        num_steps=NUM_STEPS[num_bits],
-        batch_size=128,
-        seed=seed,
-        log_every=100,
-        count_pieces=False,
-        pictures=False,
-        name="learning_parity_figure_1",
-    )
+    results = sorted(read_results(OUTPUTS / "first_gradient"), key=lambda result: result.config["subset"])
+    return [
+        {"num_bits": each.config["num_bits"], "bits_that_count": each.config["subset"], **each.metrics}
+        for each in results
+    ]
 
 
 def reproduced() -> dict[tuple[int, int], list[tuple[NDArray[Any], NDArray[Any]]]]:
     """For each number of bits and of those that count: every seed's curve."""
-    configs = {
-        (num_bits, subset, seed): figure_1_config(num_bits, subset, seed)
-        for num_bits, subsets in SUBSETS.items()
-        for subset in subsets
-        for seed in range(NUM_SEEDS[num_bits])
-    }
-    run(list(configs.values()), workers=Workers(None))
     curves = defaultdict(list)
-    for (num_bits, subset, _), config in configs.items():
-        curves[num_bits, subset].append(accuracy_curve(run_folder(config)))
+    for sweep in (OUTPUTS / f"published_parity_{num_bits}" for num_bits in PUBLISHED):
+        for result in sorted(read_results(sweep), key=lambda result: result.config["task.subset"]):
+            config = result.config
+            curves[config["task.num_bits"], config["task.subset"]].append(accuracy_curve(sweep / result.run))
     return curves
 
 

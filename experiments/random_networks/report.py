@@ -1,71 +1,54 @@
-"""Counts the pieces of random networks on lines and planes: python experiments/random_networks/report.py
+"""Counts of the pieces of random networks on lines and planes, beside what is expected.
 
-Weights are N(0, 2 / n_in), biases N(0, 1e-3^2), and what is counted is [-1, 1] or [-1, 1]^2. A network with biases c b
-at c x is c times the network with biases b at x: the smaller the biases, the more of the whole line or plane is seen.
-Here it is a thousand times the size of the biases, and all but some pieces in a thousand.
+    dlcourse -m experiment=random_networks
+    dlcourse -m experiment=random_networks_planes
+    python experiments/random_networks/report.py
+
+Run from the root of the repository.
 """
 
 import csv
 import math
 from pathlib import Path
 
-import joblib
 import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from torch import nn
 
-from dlcourse import pieces
-from dlcourse.networks import MLP, stack
-from dlcourse.pieces.bounds import hanin_rolnick, serra_upper
-from dlcourse.streams import stream
+from dlcourse.recording import Result, read_results
 
-BIAS = 1e-3
+SWEEPS = (Path("outputs/random_networks"), Path("outputs/random_networks_planes"))
 DEPTHS = (1, 2, 3, 4, 6, 8)
-NUM_UNITS = {1: (24, 48, 96, 192), 2: (24, 48, 96)}  # in all layers together; every depth divides them
-NUM_DRAWS = {1: 1000, 2: 200}
-PUBLISHED = ([60], [30, 30], [20, 20, 20], [10] * 4)  # on planes
-NUM_AT_ONCE = 50
-
+NUM_UNITS = {
+    1: (24, 48, 96, 192),
+    2: (24, 48, 96),
+}  # in all layers together; the table has others (published ones) after them
 FOLDER = Path(__file__).parent
 
 
-def random_network(in_features: int, widths: list[int], seed: int) -> MLP:
-    """He's weights and small biases, from a random stream of the seed's own."""
-    generator = stream(seed, "random network", in_features, *widths)
-    network = MLP(in_features, 1, width=widths, initialization="he", generator=generator, dtype=torch.float64)
-    for layer in network.hidden.layers:
-        nn.init.normal_(layer.bias, 0, BIAS, generator=generator)
-    return network
-
-
-def count(in_features: int, widths: list[int], seeds: range) -> list[int]:
-    """Linear pieces on the line, activation regions on the plane."""
-    networks = [random_network(in_features, widths, seed) for seed in seeds]
-    if in_features == 1:
-        line = pieces.on_lines(stack(networks), np.array([[-1.0]]), np.array([[1.0]]))
-        return line.num_pieces[:, 0].tolist()
-    return [pieces.on_plane(network, -1, 1).num_regions for network in networks]
-
-
-def row(in_features: int, widths: list[int], counts: list[int]) -> dict[str, object]:
-    expected = hanin_rolnick(in_features, widths)
-    deviation = float(np.std(counts, ddof=1))
+def row(result: Result) -> dict[str, object]:
+    """One architecture."""
+    widths, draws, metrics = result.config["widths"], result.config["num_draws"], result.metrics
+    mean, deviation, expected = metrics["mean"], metrics["standard_deviation"], metrics["expected"]
     return {
-        "in_features": in_features,
+        "in_features": result.config["in_features"],
         "units": sum(widths),
         "depth": len(widths),
         "width": widths[0],
-        "draws": len(counts),
-        "mean": round(float(np.mean(counts)), 2),
+        "draws": draws,
+        "mean": round(mean, 2),
         "standard_deviation": round(deviation, 2),
-        "least": min(counts),
-        "most": max(counts),
+        "least": metrics["least"],
+        "most": metrics["most"],
         "expected": round(expected),
-        "ratio": round(float(np.mean(counts)) / expected, 4),
-        "standard_error": round(deviation / math.sqrt(len(counts)) / expected, 4),
-        "upper_bound": serra_upper(in_features, widths),
+        "ratio": round(mean / expected, 4),
+        "standard_error": round(deviation / math.sqrt(draws) / expected, 4),
+        "upper_bound": metrics["upper_bound"],
     }
+
+
+def place(row: dict) -> tuple:
+    """Where an architecture stands in the table: the line first, and those of the figure before the others."""
+    in_figure = row["units"] in NUM_UNITS[row["in_features"]]
+    return row["in_features"], not in_figure, row["units"] * in_figure, row["depth"]
 
 
 def draw(rows: list[dict]) -> plt.Figure:
@@ -106,23 +89,7 @@ def select(rows: list[dict], in_features: int, num_units: int) -> list[dict]:
 
 
 def main() -> None:
-    networks = [
-        (in_features, [num_units // depth] * depth)
-        for in_features in (1, 2)
-        for num_units in NUM_UNITS[in_features]
-        for depth in DEPTHS
-    ]
-    networks += [(2, widths) for widths in PUBLISHED]
-    jobs = [
-        (index, range(first, first + NUM_AT_ONCE))
-        for index, (in_features, _) in enumerate(networks)
-        for first in range(0, NUM_DRAWS[in_features], NUM_AT_ONCE)
-    ]
-    counts = joblib.Parallel(n_jobs=2)(joblib.delayed(count)(*networks[index], seeds) for index, seeds in jobs)
-    rows = []
-    for index, (in_features, widths) in enumerate(networks):
-        some = [n for (job, _), part in zip(jobs, counts, strict=True) if job == index for n in part]
-        rows.append(row(in_features, widths, some))
+    rows = sorted((row(result) for sweep in SWEEPS for result in read_results(sweep)), key=place)
     with (FOLDER / "counts.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -1,180 +1,80 @@
-"""How many pieces do constructions, search and training reach? python experiments/reached_pieces/report.py"""
+"""How many pieces do constructions, search and training reach?
+
+    dlcourse -m experiment=reached_pieces
+    dlcourse -m experiment=reached_pieces_planes
+    dlcourse -m experiment=reached_pieces_training
+    python experiments/reached_pieces/report.py
+
+Run from the root of the repository.
+"""
 
 import csv
-import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
 from dlcourse import pieces
-from dlcourse.networks import MLP, Stack, num_parameters, stack, unstack
-from dlcourse.networks.constructions import montufar, nested_tents, nested_valleys, nested_zigzags, serra
-from dlcourse.pieces.bounds import montufar_lower, most_on_line, serra_lower, serra_upper
-from dlcourse.streams import stream
-from dlcourse.tasks import ZigZag
-from dlcourse.training import Adam, Batches, Schedule, train
+from dlcourse.networks import MLP, stack
+from dlcourse.recording import Result, read_results
 
 WIDTHS, DEPTHS = (2, 3, 4, 8, 16), (1, 2, 3, 4, 5)  # on the line
-PLANE_WIDTHS, PLANE_DEPTHS = (4, 6, 8), (1, 2, 3)
-FAR = 1e4  # [-FAR, FAR] stands for the whole line: biases are about 1 or less
-NUM_DRAWS = {1: 10_000, 2: 1_000}  # of each of the two initialisations
-NUM_CLIMBERS = {1: 50, 2: 10}  # start from as many of the best draws
-NUM_STEPS = {1: 1_500, 2: 200}
-NUM_AT_ONCE = 1_000
+PLANE_DEPTHS = (1, 2, 3)
+FAR = 1e4  # [-FAR, FAR] stands for the whole line
 FOLDS = (3, 6)  # trained on zig-zags of 8 and of 64 pieces
-NUM_SEEDS = 16
-TRAINING_STEPS = 3_000
 SOLVED = 0.001  # mean squared error; the targets' variance is 4/3
-MOST_COUNTED = 200_000  # larger constructions are not counted here; tests count up to 161,051
 
 FOLDER = Path(__file__).parent
-Parameters = dict[str, torch.Tensor]
+SEARCHES = (Path("outputs/reached_pieces"), Path("outputs/reached_pieces_planes"))
+TRAINING = Path("outputs/reached_pieces_training")
+STATISTICS = ("lower quartile", "median", "upper quartile", "most")
+Row = dict[str, Any]
 
 
-def draw(initialization: str, in_features: int, widths: list[int], num: int, generator: torch.Generator) -> Stack:
-    """Networks drawn at random: `torch` as nn.Linear does it, `he` He's weights with biases N(0, 1)."""
-    architecture = MLP(in_features, 1, width=widths, device="meta", dtype=torch.float64)
-    parameters = {}
-    sizes = [in_features, *widths]
-    for index, (name, parameter) in enumerate(architecture.named_parameters()):
-        shape, num_inputs = (num, *parameter.shape), sizes[index // 2]
-        if initialization == "torch":
-            values = (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1) / math.sqrt(num_inputs)
-        else:
-            scale = 1 if name.endswith("bias") else math.sqrt(2 / num_inputs)
-            values = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
-        parameters[name] = values
-    return Stack(architecture, parameters, {})
+def training() -> dict[tuple[int, int], Row]:
+    """By width and depth: pieces of the trained networks on the whole line, and how many solve the task."""
+    groups: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
+    for result in read_results(TRAINING):
+        config = result.config
+        groups[config["model.width"], config["model.depth"], config["task.num_folds"]].append(result)
+    rows: dict[tuple[int, int], Row] = defaultdict(dict)
+    for (width, depth, num_folds), results in groups.items():
+        networks = []
+        for result in results:
+            networks.append(MLP(1, 1, width=width, depth=depth))
+            networks[-1].load_state_dict(torch.load(TRAINING / result.run / "model.pt", weights_only=True))
+        counts = pieces.on_lines(stack(networks), np.array([[-FAR]]), np.array([[FAR]])).num_pieces[:, 0]
+        name, row = f"{2**num_folds} pieces", rows[width, depth]
+        found = [*np.percentile(counts, [25, 50, 75]), counts.max()]
+        row |= {f"trained on {name}: {each}": int(value) for each, value in zip(STATISTICS, found, strict=True)}
+        row[f"solved {name}"] = sum(result.metrics["mean_squared_error"] < SOLVED for result in results)
+    return rows
 
 
-def count(networks: Stack) -> np.ndarray:
-    """Linear pieces on the line, activation regions of the plane."""
-    if next(iter(networks.parameters.values())).shape[2] == 1:
-        return pieces.on_lines(networks, np.array([[-FAR]]), np.array([[FAR]])).num_pieces[:, 0]
-    return np.array([pieces.on_plane(network, -FAR, FAR).num_regions for network in unstack(networks)])
-
-
-def mutate(networks: Stack, generator: torch.Generator) -> Stack:
-    """Normal noise of any size from 0.001 to 1, in one layer or in all."""
-    num, num_layers = networks.num_members, len(networks.parameters) // 2
-    size = 10 ** (-3 * torch.rand(num, generator=generator, dtype=torch.float64))
-    layer = torch.randint(num_layers + 1, (num,), generator=generator)  # num_layers: all
-    changed = {}
-    for index, (name, values) in enumerate(networks.parameters.items()):
-        each = size * ((layer == index // 2) | (layer == num_layers))
-        noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
-        changed[name] = values + noise * each.view(-1, *[1] * (values.ndim - 1))
-    return replace(networks, parameters=changed)
-
-
-def climb(networks: Stack, num_steps: int, generator: torch.Generator) -> np.ndarray:
-    """Every member on its own takes each mutation that makes no fewer pieces."""
-    counts = count(networks)
-    for _ in range(num_steps):
-        mutants = mutate(networks, generator)
-        found = count(mutants)
-        taken = torch.from_numpy(found >= counts)
-        for name, values in networks.parameters.items():
-            values[taken] = mutants.parameters[name][taken]
-        counts = np.maximum(counts, found)
-    return counts
-
-
-def search(in_features: int, widths: list[int]) -> dict[str, np.ndarray]:
-    """Draws at random, then climbs from the best of them."""
-    generator = stream(0, "search", in_features, *widths)
-    draws, counts = [], {}
-    for initialization in ("torch", "he"):
-        some = [
-            draw(initialization, in_features, widths, NUM_AT_ONCE, generator)
-            for _ in range(NUM_DRAWS[in_features] // NUM_AT_ONCE)
-        ]
-        counts[f"random {initialization}"] = np.concatenate([count(networks) for networks in some])
-        draws += some
-    best = np.argsort(-np.concatenate(list(counts.values())), kind="stable")[: NUM_CLIMBERS[in_features]]
-    start = {name: torch.cat([networks.parameters[name] for networks in draws])[best] for name in draws[0].parameters}
-    counts["climbing"] = climb(replace(draws[0], parameters=start), NUM_STEPS[in_features], generator)
-    return counts
-
-
-def training(widths: list[int]) -> dict[str, np.ndarray]:
-    """Adam on zig-zags of [-2, 2]: pieces of the trained networks, and which of them solve the task."""
-    counts = {}
-    for num_folds in FOLDS:
-        task = ZigZag(num_folds=num_folds, centred=True)
-        data = [task.data(seed) for seed in range(NUM_SEEDS)]
-        inputs = torch.stack([one.train_inputs for one in data])
-        targets = torch.stack([one.train_targets for one in data])
-        networks = [MLP(1, 1, width=widths, generator=stream(seed, "initialization")) for seed in range(NUM_SEEDS)]
-        optimizer = Adam(rate=0.01, schedule=Schedule.cosine)
-        batches = Batches(range(NUM_SEEDS), inputs, targets, batch_size=64)
-        for snapshot in train(stack(networks), batches, loss=task.loss, optimizer=optimizer, num_steps=TRAINING_STEPS):
-            trained = snapshot.members
-        counts[f"trained on {2**num_folds} pieces"] = count(trained)
-        in_float32 = replace(data[0], test_inputs=data[0].test_inputs.float())
-        errors = task.metrics(trained, in_float32)["mean_squared_error"].numpy()
-        counts[f"solved {2**num_folds} pieces"] = errors < SOLVED
-    return counts
-
-
-def constructions(in_features: int, widths: list[int]) -> dict[str, int]:
-    """The pieces of the networks by hand, counted."""
-    if in_features == 2:
-        side = 1 if len(widths) == 1 else 2 * (widths[0] // 2) + 1
-        counted = {"montufar": pieces.on_plane(montufar(2, widths), 0, 1).num_regions}
-        if widths[0] >= 6:
-            counted["serra"] = pieces.on_plane(serra(2, widths), 0, side).num_regions
-        return counted
-    counted = {}
-    if montufar_lower(1, widths) <= MOST_COUNTED:
-        counted["montufar"] = pieces.on_line(montufar(1, widths), 0, 1).num_pieces
-    if widths[0] == 2:
-        counted["tents"] = pieces.on_line(nested_tents(len(widths)), -FAR, FAR).num_pieces
-        counted["valleys"] = pieces.on_line(nested_valleys(len(widths)), -FAR, FAR).num_pieces
-    elif most_on_line(widths) <= MOST_COUNTED:
-        counted["zigzags"] = pieces.on_line(nested_zigzags(widths), -FAR, FAR).num_pieces
-    return counted
-
-
-def row(in_features: int, widths: list[int], results: dict[str, np.ndarray]) -> dict[str, object]:
+def row(result: Result, trained: Row) -> Row:
     """One line of the table."""
-    columns: dict[str, object] = {
-        "in_features": in_features,
-        "width": widths[0],
-        "depth": len(widths),
-        "parameters": num_parameters(MLP(in_features, 1, width=widths)),
-        "upper_bound": serra_upper(in_features, widths),
-        "montufar_lower": montufar_lower(in_features, widths),
-        "serra_lower": serra_lower(in_features, widths) if widths[0] >= 3 * in_features else "",
+    config, metrics = result.config, result.metrics
+    columns: Row = {
+        "in_features": config["in_features"],
+        "width": config["width"],
+        "depth": config["depth"],
+        "parameters": metrics["num_parameters"],
+        "upper_bound": metrics["upper_bound"],
+        "montufar_lower": metrics["montufar_lower"],
+        "serra_lower": metrics.get("serra_lower", ""),
     }
-    counted = constructions(in_features, widths)
-    columns |= {
-        f"{name}_counted": counted.get(name, "") for name in ("montufar", "serra", "zigzags", "tents", "valleys")
-    }
-    for name in (
-        "random torch",
-        "random he",
-        "climbing",
-        *(f"trained on {2**num_folds} pieces" for num_folds in FOLDS),
-    ):
-        for statistic, compute in STATISTICS.items():
-            columns[f"{name}: {statistic}"] = int(compute(results[name])) if name in results else ""
-    for num_folds in FOLDS if in_features == 1 else ():
-        columns[f"solved {2**num_folds} pieces"] = int(results[f"solved {2**num_folds} pieces"].sum())
-    return columns
-
-
-STATISTICS: dict[str, Callable] = {
-    "lower quartile": lambda counts: np.percentile(counts, 25),
-    "median": np.median,
-    "upper quartile": lambda counts: np.percentile(counts, 75),
-    "most": np.max,
-}
+    counted = [f"{name}_counted" for name in ("montufar", "serra", "zigzags", "tents", "valleys")]
+    columns |= {name: metrics.get(name, "") for name in counted}
+    for key in ("random_torch", "random_he", "climbing"):
+        for statistic in STATISTICS:
+            name = f"{key.replace('_', ' ')}: {statistic}"
+            columns[name] = int(metrics[f"{key}/{statistic.replace(' ', '_')}"])
+    names = [f"trained on {2**folds} pieces: {statistic}" for folds in FOLDS for statistic in STATISTICS]
+    names += [f"solved {2**folds} pieces" for folds in FOLDS]
+    return columns | {name: trained.get(name, "") for name in names}
 
 
 def plot(axes: plt.Axes, rows: list[dict], x: str) -> None:
@@ -196,16 +96,12 @@ def plot(axes: plt.Axes, rows: list[dict], x: str) -> None:
 
 
 def main() -> None:
-    line = [(1, [width] * depth) for width in WIDTHS for depth in DEPTHS]
-    plane = [(2, [width] * depth) for width in PLANE_WIDTHS for depth in PLANE_DEPTHS]
-    jobs = [(search, architecture) for architecture in reversed(line + plane)]
-    jobs += [(training, (widths,)) for _, widths in reversed(line)]
-    found = joblib.Parallel(n_jobs=2, batch_size=1)(joblib.delayed(job)(*arguments) for job, arguments in jobs)
-    results: dict[tuple[int, ...], dict] = {}
-    for (job, arguments), counts in zip(jobs, found, strict=True):
-        in_features, widths = arguments if job is search else (1, *arguments)
-        results.setdefault((in_features, *widths), {}).update(counts)
-    rows = [row(in_features, widths, results[in_features, *widths]) for in_features, widths in line + plane]
+    trained = training()
+    rows = []
+    for sweep in SEARCHES:
+        for result in sorted(read_results(sweep), key=lambda result: (result.config["width"], result.config["depth"])):
+            on_line = result.config["in_features"] == 1
+            rows.append(row(result, trained[result.config["width"], result.config["depth"]] if on_line else {}))
     with (FOLDER / "pieces.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

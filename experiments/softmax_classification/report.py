@@ -1,4 +1,11 @@
-"""Depth against width on digits and spirals, and two spiral networks' regions. See README.md beside this file."""
+"""Depth against width on digits and spirals, and two spiral networks' regions.
+
+    dlcourse -m experiment=softmax_spirals
+    dlcourse -m experiment=digits
+    python experiments/softmax_classification/report.py
+
+Run from the root of the repository.
+"""
 
 import csv
 import io

@@ -1,6 +1,9 @@
 """Stochastic gradient descent as on the slide, against minibatches, the full batch and a constant rate: error curves.
 
-Run from the root of the repository, after the sweep: python experiments/stochastic_gradient_descent/report.py
+    dlcourse -m experiment=stochastic_gradient_descent
+    python experiments/stochastic_gradient_descent/report.py
+
+Run from the root of the repository.
 """
 
 import csv

@@ -1,6 +1,10 @@
 """One hidden layer: error against width, beside what the best function of so many pieces or steps could do.
 
-Run from the root of the repository, after the two sweeps: python experiments/universal_approximation/report.py
+    dlcourse -m experiment=universal_approximation
+    dlcourse -m experiment=universal_approximation_zigzag
+    python experiments/universal_approximation/report.py
+
+Run from the root of the repository.
 """
 
 import csv

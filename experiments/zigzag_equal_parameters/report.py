@@ -1,6 +1,7 @@
 """Depth against width at equal numbers of parameters, and training that starts near the exact solution.
 
     dlcourse -m experiment=zigzag_equal_parameters
+    dlcourse -m experiment=near_the_solution
     python experiments/zigzag_equal_parameters/report.py
 
 Run from the root of the repository.
@@ -12,19 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import joblib
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse import pieces
-from dlcourse.networks import MLP, Stack, stack
-from dlcourse.networks.constructions import nested_tents
 from dlcourse.recording import Result, quartiles, read_results
-from dlcourse.streams import stream
-from dlcourse.tasks import ZigZag
-from dlcourse.training import Adam, Batches, Schedule, train
 
 SOLVED = 0.001  # mean squared error; the target's variance is 4/3
 TARGETS = (3, 4)  # folds of the sweep's targets: 8 and 16 pieces
@@ -32,8 +25,7 @@ TARGETS = (3, 4)  # folds of the sweep's targets: 8 and 16 pieces
 FOLDS = (3, 4, 5)
 NOISES = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.5)
 RATES = (0.01, 0.001)
-SEEDS = range(20)
-NUM_STEPS, BATCH_SIZE = 6_000, 64
+NUM_SEEDS = 20
 
 FOLDER = Path(__file__).parent
 COLOURS = {3: "#3f90da", 4: "#bd1f01", 5: "#832db6"}  # by folds
@@ -52,8 +44,7 @@ def main() -> None:
     groups = by_setting(read_results(Path("outputs/zigzag_equal_parameters")))
     write("shapes.csv", [setting_row(setting, runs) for setting, runs in groups.items()])
     save(shapes_figure(groups), "equal_parameters.png")
-    jobs = [joblib.delayed(near_the_solution)(folds, rate) for folds in FOLDS[::-1] for rate in RATES]
-    rows = [row for part in joblib.Parallel(2)(jobs) for row in part]
+    rows = [noise_row(result) for result in sorted(read_results(Path("outputs/near_the_solution")), key=by_noise)]
     write("near_the_solution.csv", rows)
     save(noise_figure(rows), "near_the_solution.png")
 
@@ -110,69 +101,29 @@ def setting_row(setting: Setting, runs: Sequence[Result]) -> Row:
     }
 
 
-def construction(num_folds: int) -> MLP:
-    """The lecture's tents as the network that is `ZigZag(num_folds, centred=True)` without any error."""
-    network = nested_tents(num_folds, -2.0, 2.0)
-    with torch.no_grad():  # from [0, 1] to [-2, 2]
-        network.output.weight.mul_(4)
-        network.output.bias.mul_(4).sub_(2)
-    return network
+def by_noise(result: Result) -> tuple[object, ...]:
+    """The most pieces first, then the larger rate; the random start after all sizes of noise."""
+    config = result.config
+    return -config["num_folds"], -config["rate"], math.inf if config["noise"] is None else config["noise"]
 
 
-@torch.no_grad()
-def disturbed(network: MLP, noise: float, generator: torch.Generator) -> MLP:
-    """Normal noise on every parameter, relative to the root mean square of its layer's weights or biases."""
-    for parameter in network.parameters():
-        size = parameter.square().mean().sqrt()
-        parameter.add_(noise * size * torch.randn(parameter.shape, generator=generator))
-    return network
-
-
-def near_the_solution(num_folds: int, rate: float) -> list[Row]:
-    """Trains from the construction plus noise, and from a random start, all sizes of noise and seeds side by side."""
-    task = ZigZag(num_folds=num_folds, centred=True)
-    assert errors(task, stack([construction(num_folds)])) == 0
-    networks = [disturbed(construction(num_folds), noise, stream(seed, "start")) for noise in NOISES for seed in SEEDS]
-    networks += [MLP(1, 1, width=2, depth=num_folds, generator=stream(seed, "start")) for seed in SEEDS]
-    num_starts = len(NOISES) + 1
-    data = [task.data(seed) for seed in SEEDS] * num_starts
-    inputs, targets = (torch.stack([getattr(one, name) for one in data]) for name in ("train_inputs", "train_targets"))
-    *_, last = train(
-        stack(networks),
-        Batches([*SEEDS] * num_starts, inputs, targets, BATCH_SIZE),
-        loss=task.loss,
-        optimizer=Adam(rate=rate, schedule=Schedule.cosine),
-        num_steps=NUM_STEPS,
-    )
-    before, after = (errors(task, members).reshape(num_starts, -1) for members in (stack(networks), last.members))
-    counts = pieces.on_lines(last.members, *task.lines(0)).num_pieces.reshape(num_starts, -1)
-    rows: list[Row] = []
-    for index, noise in enumerate([*NOISES, "random start"]):
-        solved = after[index] < SOLVED
-        low, high = interval(int(solved.sum()), len(SEEDS))
-        rows.append(
-            {
-                "folds": num_folds,
-                "rate": rate,
-                "noise": noise,
-                "error_before": f"{np.median(before[index]):.3g}",
-                "error_after": f"{np.median(after[index]):.3g}",
-                "solved_before": int((before[index] < SOLVED).sum()),
-                "solved": int(solved.sum()),
-                "probability_low": round(low, 3),
-                "probability_high": round(high, 3),
-                "median_pieces": float(np.median(counts[index])),
-                "solved_with_exactly_2^folds_pieces": int((counts[index][solved] == 2**num_folds).sum()),
-            }
-        )
-    return rows
-
-
-def errors(task: ZigZag, networks: Stack) -> np.ndarray:
-    """The mean squared error of every member."""
-    data = task.data(0)
-    data = type(data)(*(values.float() for values in vars(data).values()))
-    return task.metrics(networks, data)["mean_squared_error"].numpy()
+def noise_row(result: Result) -> Row:
+    """One size of noise, over its seeds."""
+    config, metrics = result.config, result.metrics
+    low, high = interval(metrics["num_solved"], config["num_seeds"])
+    return {
+        "folds": config["num_folds"],
+        "rate": config["rate"],
+        "noise": "random start" if config["noise"] is None else config["noise"],
+        "error_before": f"{metrics['error_before']:.3g}",
+        "error_after": f"{metrics['error_after']:.3g}",
+        "solved_before": metrics["num_solved_before"],
+        "solved": metrics["num_solved"],
+        "probability_low": round(low, 3),
+        "probability_high": round(high, 3),
+        "median_pieces": metrics["median_pieces"],
+        "solved_with_exactly_2^folds_pieces": metrics["num_solved_exactly"],
+    }
 
 
 def shapes_figure(groups: dict[Setting, list[Result]]) -> Figure:
@@ -221,7 +172,7 @@ def noise_figure(rows: Sequence[Row]) -> Figure:
             own = [row for row in rows if row["folds"] == folds and row["rate"] == rate]
             # the random start stands at the right end, a little apart from the other folds'
             noises = np.array([*NOISES, 1.5]) * 1.04 ** (index - 1)
-            shares = [int(str(row["solved"])) / len(SEEDS) for row in own]
+            shares = [int(str(row["solved"])) / NUM_SEEDS for row in own]
             ends = [(float(str(row["probability_low"])), float(str(row["probability_high"]))) for row in own]
             colour = COLOURS[folds]
             axes.vlines(noises, *zip(*ends, strict=True), color=colour, lw=1.5, alpha=0.45)

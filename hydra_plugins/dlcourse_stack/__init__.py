@@ -68,7 +68,7 @@ class StackLauncher(Launcher):
         from dlcourse import cli
 
         try:
-            return cli.to_run_config(self._config_loader.load_application_config(self._config, overrides))
+            return cli.to_job(self._config_loader.load_application_config(self._config, overrides))
         except cli.RefusedError as error:
             error.command = shlex.join(["dlcourse", *overrides])
             return error
