@@ -85,6 +85,13 @@ def test_cells_of_depth_and_width() -> None:
     assert all(run.config["model.depth"] == c.depth for c in found for run in c.results)
 
 
+def test_equal_widths_are_a_width() -> None:
+    equal = [result(2, None, seed, **{"model.widths": [7, 7]}) for seed in range(2)]
+    shallow = result(1, None, **{"model.widths": [19]})
+    found = cells([*equal, shallow, result(2, None, **{"model.widths": [7, 8]})])
+    assert [(c.depth, c.width, c.setting, len(c.results)) for c in found] == [(2, 7, "", 2), (1, 19, "", 1)]
+
+
 def test_runs_without_one_width_are_left_out() -> None:
     assert cells([result(1, None)]) == []
 

@@ -78,3 +78,5 @@ def test_three_widths_fit_into_a_hundred_columns() -> None:
 
 def test_nothing_to_compare() -> None:
     assert depth_width_table([], "accuracy") == "no finished runs to compare"
+    tapered = Result("run", {"model.depth": 2, "model.width": None, "model.widths": [8, 4]}, {"accuracy": 0.5}, None, 1)
+    assert "results.csv" in depth_width_table([tapered], "accuracy")

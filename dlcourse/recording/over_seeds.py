@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 from dlcourse.recording.results import Result, varied_settings
 
@@ -66,14 +67,14 @@ class Cell:
 def cells(results: Sequence[Result]) -> list[Cell]:
     """Gathers the runs that differ in their seed only, sorted by setting, width and depth.
 
-    Runs without one width for all layers (`model.widths`) have no place in depth against width and are left out.
+    Runs whose layers have different widths (`model.widths`) have no place in depth against width and are left out.
     """
-    results = [result for result in results if isinstance(result.config.get("model.width"), int)]
+    results = [result for result in results if _width(result) is not None]
     settings = _settings(results)
-    gathered: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
+    gathered: dict[tuple[int, Any, int], list[Result]] = defaultdict(list)
     order = list(dict.fromkeys(settings))  # as the runs are ordered: rate=2 before rate=10
     for result, setting in zip(results, settings, strict=True):
-        gathered[order.index(setting), result.config["model.width"], result.config["model.depth"]].append(result)
+        gathered[order.index(setting), _width(result), result.config["model.depth"]].append(result)
     return [
         Cell(depth, width, order[index], runs)
         for (index, width, depth), runs in sorted(gathered.items(), key=itemgetter(0))
@@ -104,9 +105,18 @@ def is_better_higher(metric: str) -> bool:
     return metric == "accuracy"
 
 
+def _width(result: Result) -> int | None:
+    """The units that each hidden layer has; None if they are not the same."""
+    width, widths = result.config.get("model.width"), result.config.get("model.widths")
+    if width is None and widths and len(set(widths)) == 1:
+        width = widths[0]
+    return width if isinstance(width, int) else None
+
+
 def _settings(results: Sequence[Result]) -> list[str]:
     """For each run, what varies besides depth, width and seed: words as they are, other values with their key's end."""
-    keys = [key for key in varied_settings(results) if key not in ("model.depth", "model.width", "seed")]
+    sizes = ("model.depth", "model.width", "model.widths")
+    keys = [key for key in varied_settings(results) if key not in (*sizes, "seed")]
     values = [[(key, result.config.get(key)) for key in keys] for result in results]
     names = [
         "-".join(

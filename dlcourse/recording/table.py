@@ -22,7 +22,9 @@ def depth_width_table(results: Sequence[Result], metric: str) -> str:
     """
     gathered = cells(results)
     if not gathered:
-        return "no finished runs to compare"
+        return (
+            "widths differ from layer to layer: results.csv has all runs" if results else "no finished runs to compare"
+        )
     most = max(len(cell.results) for cell in gathered)
     over = f"medians over {most} seeds" if most > 1 else "one seed"
     blocks = [f"{_words(metric)}, linear pieces, parameters: {over}"]
