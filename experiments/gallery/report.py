@@ -1,4 +1,10 @@
-"""Linear regions of trained classifiers, and of degenerate networks, in pictures. See README.md beside this file."""
+"""Linear regions of trained classifiers, and of degenerate networks, in pictures.
+
+    dlcourse -m experiment=gallery
+    python experiments/gallery/report.py
+
+Run from the root of the repository.
+"""
 
 import csv
 import io
