@@ -351,7 +351,7 @@ class _Subdivision:
             for row, kept in enumerate(on):
                 self.rows[row] *= kept
             if not all(self.quantum):
-                some = active.any(axis=0)
+                some = np.asarray(active.any(axis=0))
                 self.error[-1] *= some
                 if keep_values:  # exactly 0 only where all is off on both sides
                     some[1:] |= some[:-1]
