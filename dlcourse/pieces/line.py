@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Int64, Shaped
 from dlcourse.pieces.along import Along
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
 from dlcourse.pieces.layer import Layer, of_member
-from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, length, norm, quantum, roundings
+from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, norm, quantum, roundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,6 @@ class _Crossings(NamedTuple):
     unit: Int[np.ndarray, " crossings"]
     interval: Int[np.ndarray, " crossings"]
     t: Float[np.ndarray, " crossings"]  # 0 < t < 1 from one end of the interval to the other
-    t_error: Float[np.ndarray, " crossings"]
     number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
 
 
@@ -181,7 +180,16 @@ class _Subdivision:
 
     The vertices of all segments lie side by side: member after member, line after line, from t = 0 to t = 1. Interval v
     is the one to the right of vertex v; a line's last vertex has none. The signs of pre-activations at vertices are
-    exact; the floats have a bound for their error, in the 2-norm over units: |rows[., :, v] - exact| <= error[., v].
+    exact; the floats have bounds, in the 2-norm over units. A slope is off by error[1, v] at most. A value belongs to
+    a place near the vertex, at most shift[v] away from it in t: there the affine functions of both neighbouring
+    intervals, continued if need be, are at most error[0, v] away from it. So errors do not grow where layers cut:
+
+    - The value at a convex combination of two vertices' places is off by their larger error, and by roundings.
+    - Where a unit's value is 0, its function is at most that error, so its zero is error / |slope| away: the shift.
+    - A unit turned off is 0 on one side and its function on the other: 0 is within that error of both.
+
+    A value more than error + shift |slope| from 0 has the sign of the function both at the vertex and at the value's
+    place. Hence zeros of units that cross lie between the places of their interval's ends.
 
     Attributes:
         last: The last vertex of each line, lines numbered through all members.
@@ -190,6 +198,8 @@ class _Subdivision:
             the last bend on only the slopes, since no sign depends on those values.
         quantum: For each of the rows: if positive, its floats are all exact and integer multiples of it.
         error: The bounds, for each of the rows, `[rows, vertices]`; a single 0, `[rows, 1]`, as long as all is exact.
+        steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
+        shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         nonzero: Which of the values that the last layer that bends has made may be other than 0, `[units, vertices]`;
             None before there is one.
         since: The layers after that one.
@@ -216,6 +226,7 @@ class _Subdivision:
         self.starts, self.ends = starts.reshape(num_lines, in_features), ends.reshape(num_lines, in_features)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.last = np.arange(1, 2 * num_lines, 2)
+        self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.members), 2 * self.lines_per_member)
         self.cuts: list[_Cut] = []
         self.nonzero: Bool[np.ndarray, "units vertices"] | None = None
@@ -276,6 +287,7 @@ class _Subdivision:
         size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
             size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
+        self.steepest = size[-1]
         if not np.isfinite(size).all():
             raise ValueError("the network's values on the line must be finite in float64, but they overflow")
         if any(self.quantum):
@@ -338,8 +350,12 @@ class _Subdivision:
         if layer.gates:
             for row, kept in enumerate(on):
                 self.rows[row] *= kept
-                if not all(self.quantum):
-                    self.error[row] *= kept.any(axis=0)
+            if not all(self.quantum):
+                some = np.asarray(active.any(axis=0))
+                self.error[-1] *= some
+                if keep_values:  # exactly 0 only where all is off on both sides
+                    some[1:] |= some[:-1]
+                    self.error[0] *= some
         else:
             if keep_values:
                 self.rows[0][signs == 0] = 0  # exactly, as with ReLU
@@ -373,11 +389,12 @@ class _Subdivision:
 
     def _signs(self, layer: Layer) -> Int[np.ndarray, "units vertices"]:
         """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
-        values, error = self.rows[0], self.error[0]
+        values = self.rows[0]
         through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
         if self.quantum[0] == 0:
-            proven = np.abs(values) > error
-            proven |= error == 0
+            bound = SLACK * (self.error[0] + self.shift * (SLACK * self.steepest + self.error[1]))
+            proven = np.abs(values) > bound
+            proven |= bound == 0
             if through is not None:
                 proven |= through
             if not proven.all():
@@ -389,6 +406,11 @@ class _Subdivision:
 
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
+        # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        left, right = (np.abs(self.rows[1][:, v]) + self.error[1, v] for v in (vertices - 1, vertices))
+        bound = SLACK * (self.error[0, vertices] + self.shift[vertices] * np.minimum(left, right))
+        proven[:, vertices] |= np.abs(self.rows[0][:, vertices]) > bound
         # What is made of zeros is 0 itself: of pools of units that are off, for instance.
         vertices = np.flatnonzero(~proven.all(axis=0))
         proven[:, vertices] |= ~self._nonzero_before(vertices)
@@ -399,6 +421,7 @@ class _Subdivision:
             values = self._exact_values(vertices)
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
+            self.shift[vertices] = 0
 
     def _nonzero_before(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "units some"]:
         """Which pre-activations of the current layer at some vertices may be other than 0."""
@@ -445,7 +468,7 @@ class _Subdivision:
         Int[np.ndarray, "units more_vertices"],
     ]:
         """Makes a vertex of every point where units cross: what `_Cut` tells of them, and all vertices' signs."""
-        unit, left, t, _, number = crossings
+        unit, left, t, number = crossings
         num_vertices = signs.shape[1]
         if len(unit) == 0:
             return np.arange(num_vertices), unit, t, signs
@@ -477,12 +500,16 @@ class _Subdivision:
         rows = np.empty((*self.rows.shape[:2], len(parent)))
         self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
         if len(rows) == 2:
-            new_values, new_error = self._interpolate(points)
+            new_values, new_error, new_shift = self._interpolate(crossings, points)
             np.concatenate([self.rows[0], new_values], axis=1).take(order, axis=1, out=rows[0], mode="clip")
         if not all(self.quantum):
             self.error = self.error.take(parent, axis=1)
             if len(rows) == 2:
-                self.error[0, order >= num_vertices] = new_error
+                new = order >= num_vertices
+                self.shift = self.shift.take(parent)
+                self.error[0, new], self.shift[new] = new_error, new_shift
+        elif len(rows) == 2:
+            self.shift = np.zeros(len(parent))
         self.rows = rows
         self.last = np.cumsum(num_pieces)[self.last] - 1
         if self.members > 1:
@@ -502,7 +529,7 @@ class _Subdivision:
         t_error *= SLACK
         number = np.arange(len(unit))
         if (interval[1:] > interval[:-1]).all():
-            return _Crossings(unit, interval, t, t_error, number)
+            return _Crossings(unit, interval, t, number)
 
         order = np.lexsort((t, interval))
         unit, interval, t, t_error = unit[order], interval[order], t[order], t_error[order]
@@ -511,15 +538,15 @@ class _Subdivision:
             open_ = interval[1:][~proven]
             self._count_settled(open_)
             order, number = self._exact_order(unit, interval, np.unique(open_))
-            unit, t, t_error = unit[order], t[order], t_error[order]
-        return _Crossings(unit, interval, t, t_error, number)
+            unit, t = unit[order], t[order]
+        return _Crossings(unit, interval, t, number)
 
     def _interpolate(
-        self, points: _Crossings
-    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"] | float]:
-        """All units' values at the points where a unit crosses, with their bounds; tells whether they are exact."""
-        unit, left, t, t_error, _ = points
-        values, error = self.rows[0], self.error[0]
+        self, crossings: _Crossings, points: _Crossings
+    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+        """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
+        unit, left, t, _ = points
+        values, error = self.rows[0], self.error
         start = values.take(left, axis=1)
         change = values.take(left + 1, axis=1) - start
         new_values = start + t * change
@@ -530,14 +557,17 @@ class _Subdivision:
             exact_t = np.abs(t * change[unit, point]) == np.abs(start[unit, point])
             if exact_t.all() and 2 * size < EXACT * shared:
                 self.quantum[0] = shared
-                return new_values, 0.0
+                return new_values, np.zeros(len(unit)), np.zeros(len(unit))
             if all(self.quantum):
-                self.error = np.zeros(self.rows.shape[::2])
+                self.error = error = np.zeros(self.rows.shape[::2])
             self.quantum[0] = 0.0
-            error = self.error[0]
         size = np.abs(new_values).max(axis=0) + np.abs(change).max(axis=0)
-        new_error = np.minimum(t_error, 1) * length(change) + math.sqrt(len(values)) * 2 * EPS * size
-        return new_values, SLACK * (new_error + np.maximum(error[left], error[left + 1])) + TINY
+        rounded = math.sqrt(len(values)) * 2 * EPS * size
+        # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
+        taken = np.bincount(crossings.number, np.abs(new_values[crossings.unit, crossings.number]))
+        new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
+        flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
+        return new_values, new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
 
     def _find_kinks(self) -> Bool[np.ndarray, " vertices"]:
         """Whether some output has different slopes on the two sides of a vertex."""
