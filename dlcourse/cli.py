@@ -40,7 +40,8 @@ OPTIMIZERS = (training.SGD, training.Adam)
 MEASUREMENTS = (
     measurements.FirstGradient, measurements.LayerwiseGradients, measurements.LayerwiseTime,
     measurements.NearTheSolution, measurements.ParityCircuits, measurements.ParityNetworks,
-    measurements.ParityThreshold, measurements.RandomNetworks, measurements.ReachedPieces,
+    measurements.ParityThreshold, measurements.PlanesOfImages, measurements.RandomNetworks,
+    measurements.ReachedPieces,
 )  # fmt: skip
 
 

@@ -181,6 +181,7 @@ SMALL_MEASUREMENTS = {
     "parity_circuits": ["num_bits=4,5"],
     "parity_networks": ["num_bits=2,3"],
     "parity_threshold": ["power_of_ten=1,2"],
+    "planes_of_images": ["seed=0,1", "steps=[0,2]", "num_lines=2", "num_triangles=2", "num_planes=1"],
     "random_networks": ["widths=[3],[2,2]", "num_draws=2"],
     "random_networks_planes": ["widths=[3],[2,2]", "num_draws=2"],
     "reached_pieces": ["width=2,3", "num_draws=4", "num_climbers=2", "num_mutations=2"],

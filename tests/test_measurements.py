@@ -13,10 +13,13 @@ from dlcourse.measurements import (
     ParityCircuits,
     ParityNetworks,
     ParityThreshold,
+    PlanesOfImages,
     RandomNetworks,
     ReachedPieces,
 )
 from dlcourse.measurements.layerwise_gradients import digits
+from dlcourse.streams import stream
+from dlcourse.tasks.task import lines_between
 
 
 @pytest.mark.parametrize("in_features", [1, 2])
@@ -160,6 +163,26 @@ def test_search_repeats_bit_for_bit() -> None:
     assert ReachedPieces(**small).measure() != ReachedPieces(**small, seed=1).measure()
 
 
+@pytest.mark.parametrize("initialization", ["he", "torch"])
+def test_one_layer_bends_a_line_between_images_wherever_a_unit_changes_sign(initialization: str) -> None:
+    measurement = PlanesOfImages(
+        widths=[8], initialization=initialization, steps=[0, 4, 6], num_lines=10, num_triangles=3, num_planes=2
+    )
+    row = measurement.measure()
+    networks, data = measurement.networks(), measurement.data()
+    assert list(networks) == [0, 4, 6]
+    starts, ends = lines_between(data.train_inputs.double(), 10, stream(0, "lines"))
+    for step, network in networks.items():
+        (layer,) = network.double().body.layers
+        changes = (layer(starts) > 0) != (layer(ends) > 0)
+        assert row[f"pieces_on_lines/{step}"] == 1 + changes.sum(1).double().mean()
+        right = network(data.test_inputs.double()).argmax(1) == data.test_targets.argmax(1)
+        assert row[f"accuracy/{step}"] == pytest.approx(right.double().mean().item())
+        # a triangle is inside its plane, and eight lines make at most 1 + 8 + 28 regions
+        assert 1 <= row[f"regions_of_triangles/{step}"] <= row[f"regions_of_planes/{step}"] <= 37
+    assert len(row) == 12
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -174,6 +197,9 @@ def test_search_repeats_bit_for_bit() -> None:
         (lambda: LayerwiseGradients(num_seeds=0), "num_seeds must be at least 1, got 0"),
         (lambda: LayerwiseTime(num_turns=0), "num_turns must be at least 1, got 0"),
         (lambda: NearTheSolution(noise=-1.0), "noise must be between 0 and .*, got -1"),
+        (lambda: PlanesOfImages(steps=[10, 0]), r"steps must be one or more numbers from 0, increasing, got \[10, 0\]"),
+        (lambda: PlanesOfImages(num_planes=21), "num_planes must be between 1 and 20, got 21"),
+        (lambda: PlanesOfImages(initialization="zero"), "initialization must be one of torch, .*, got 'zero'"),
         (lambda: FirstGradient(subset=11), "subset .* got 11"),
         (lambda: FirstGradient(name=".."), "name must be the name of one folder, got '..'"),
     ],

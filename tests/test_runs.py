@@ -15,7 +15,7 @@ from dlcourse import run_stack, runs
 from dlcourse.config import Model, RunConfig
 from dlcourse.job import FolderTakenError
 from dlcourse.networks import Activation, Initialization
-from dlcourse.recording import Result, read_result
+from dlcourse.recording import Result, read_log, read_result
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam
 
@@ -48,6 +48,9 @@ def test_a_run_leaves_what_the_design_says(config: Any) -> None:
     last = accumulator.Scalars("metric/mean_squared_error")[-1].value
     assert last == pytest.approx(result.metrics["mean_squared_error"], rel=1e-6)  # events are float32
     assert len((folder / "train.log").read_text().splitlines()) == 4
+    for tag, points in read_log(folder).items():
+        logged = [(point.step, pytest.approx(point.value, rel=1e-5)) for point in accumulator.Scalars(tag)]
+        assert points == logged
 
 
 def test_results_are_those_of_the_saved_network(config: Any) -> None:

@@ -2,6 +2,7 @@
 
 from dlcourse.recording.comparison import write_comparison
 from dlcourse.recording.events import write_events
+from dlcourse.recording.log import read_log
 from dlcourse.recording.over_seeds import Cell, Quartiles, cells, quartiles
 from dlcourse.recording.results import Result, read_json, read_result, read_results, write_csv, write_json, write_result
 from dlcourse.recording.table import depth_width_table
@@ -16,6 +17,7 @@ __all__ = [
     "depth_width_table",
     "quartiles",
     "read_json",
+    "read_log",
     "read_result",
     "read_results",
     "write_comparison",

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlcourse.recording import Result, quartiles, read_results
+from dlcourse.recording import Result, quartiles, read_log, read_results
 
 FOLDER = Path(__file__).parent
 OUTPUTS = Path("outputs")
@@ -47,8 +47,8 @@ def main() -> None:
 
 def accuracy_curve(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     """Logged steps, and the accuracy at each."""
-    log = np.genfromtxt(folder / "train.log", names=True, deletechars="")
-    return log["step"], log["metric/accuracy"]
+    steps, accuracies = np.array(read_log(folder)["metric/accuracy"]).T
+    return steps, accuracies
 
 
 def steps_until(accuracy: float, steps: NDArray[Any], accuracies: NDArray[Any]) -> float:

@@ -2,6 +2,7 @@
 
     dlcourse -m experiment=depth_vs_width_zigzag
     dlcourse -m experiment=pieces_of_mnist
+    dlcourse -m experiment=planes_of_images
     python experiments/pieces_during_training/report.py
 
 Run from the root of the repository.
@@ -12,8 +13,8 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -27,34 +28,25 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dlcourse import pieces
-from dlcourse.networks import SoftmaxClassifier, initialize_, stack, unstack
-from dlcourse.recording import quartiles, read_results
+from dlcourse.measurements import PlanesOfImages
+from dlcourse.recording import Result, quartiles, read_log, read_results
 from dlcourse.recording.figures import CLASS_COLORS
-from dlcourse.streams import stream
-from dlcourse.tasks import MNIST
-from dlcourse.tasks.task import lines_between
-from dlcourse.training import Adam, Batches, train
 
 SOLVED = 0.001  # mean squared error on the zig-zag
 ZIGZAG_STEPS = (0, 100, 300, 1000, 3000, 10000)
 SWEEP_STEPS = (0, 100, 300, 1000, 2000)
 
-# The setting of Hanin & Rolnick: Adam, rate 0.001; 96 units, three layers of 32 among them.
 WIDTHS = ([96], [32] * 3, [16] * 6)
 NUM_UNITS = 96
 INITIALIZATIONS = ("he", "torch")
-HE_BIAS = 0.001  # standard deviation of the biases beside He's weights: with 0 all kinks would start in one point
 SEEDS = range(5)
 STEPS = (0, 10, 30, 100, 300, 1000, 3000)
-BATCH_SIZE = 64
-NUM_LINES, NUM_TRIANGLES, NUM_PLANES = 20, 20, 5
-FAR = 10  # planes are counted as far as this many times the distances of the three images
 
-DRAWN, DRAWN_STEPS = [32] * 3, (0, 3000)
+# The network of the picture is trained once more: a measurement leaves numbers only.
+DRAWN, DRAWN_STEPS = {"widths": [32] * 3, "initialization": "he", "seed": 0}, (0, 3000)
 FOLDER = Path(__file__).parent
 COLOURS = {1: "#3f90da", 2: "#ffa90e", 3: "#bd1f01", 4: "#832db6", 5: "#a96b59", 6: "#222222"}
-Row = dict[str, object]
-Images = tuple[Tensor, Tensor, Tensor, Tensor]
+Row = dict[str, Any]
 
 
 def main() -> None:
@@ -63,12 +55,13 @@ def main() -> None:
     write("zigzag.csv", sweep_rows(zigzag, ZIGZAG_STEPS))
     write("mnist_lines.csv", sweep_rows(sweep, SWEEP_STEPS))
     save(zigzag_figure(zigzag), "zigzag.png")
-    images = mnist()
-    jobs = [joblib.delayed(counted)(images, widths, start) for widths in WIDTHS[::-1] for start in INITIALIZATIONS]
-    rows = [row for part in joblib.Parallel(2)(jobs) for row in part]
+    networks = read_results(Path("outputs/planes_of_images"))
+    rows = sorted((row for result in networks for row in counted(result)), key=place)
     write("mnist_planes.csv", rows)
     save(mnist_figure(sweep, rows), "mnist.png")
-    save(plane_figure(*images[:2]), "plane_of_images.png")
+    drawn = next(result.config for result in networks if result.config.items() >= DRAWN.items())
+    settings = {key: value for key, value in drawn.items() if key != "measurement"}
+    save(plane_figure(PlanesOfImages(**settings)), "plane_of_images.png")
 
 
 Curves = dict[tuple[int, int], list[tuple[bool, dict[int, float]]]]
@@ -79,9 +72,7 @@ def curves(experiment: str) -> Curves:
     folder = Path("outputs") / experiment
     gathered: Curves = defaultdict(list)
     for result in read_results(folder):
-        header, *lines = (folder / result.run / "train.log").read_text().splitlines()
-        column = header.split().index("pieces/num_pieces")
-        points = {int(line.split()[0]): float(line.split()[column]) for line in lines}
+        points = dict(read_log(folder / result.run)["pieces/num_pieces"])
         solved = result.metrics.get("mean_squared_error", np.inf) < SOLVED
         gathered[result.config["model.depth"], result.config["model.width"]].append((solved, points))
     return dict(sorted(gathered.items()))
@@ -126,75 +117,28 @@ def plot_quartiles(
     axes.plot(steps, median, style, color=colour, lw=1.6, label=label)
 
 
-def mnist() -> Images:
-    """Training inputs and targets, test inputs and targets, in float32."""
-    data = MNIST().data(0)
-    inputs, targets = data.train_inputs.float(), data.train_targets.float()
-    return inputs, targets, data.test_inputs.float(), data.test_targets.float()
+def counted(result: Result) -> list[Row]:
+    """What was counted of one network, step after step."""
+    config, metrics = result.config, result.metrics
+    return [
+        {
+            "depth": len(config["widths"]),
+            "width": config["widths"][0],
+            "initialization": config["initialization"],
+            "seed": config["seed"],
+            "step": step,
+            "accuracy": round(metrics[f"accuracy/{step}"], 4),
+            "pieces_on_lines": round(metrics[f"pieces_on_lines/{step}"], 2),
+            "regions_of_triangles": round(metrics[f"regions_of_triangles/{step}"], 2),
+            "regions_of_planes": round(metrics[f"regions_of_planes/{step}"], 1),
+        }
+        for step in config["steps"]
+    ]
 
 
-def network(widths: Sequence[int], initialization: str, seed: int) -> SoftmaxClassifier:
-    """A classifier before training."""
-    generator = stream(seed, "initialization")
-    classifier = SoftmaxClassifier(784, 10, width=widths)
-    initialize_(classifier, initialization, generator)
-    if initialization == "he":
-        for layer in classifier.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.bias, 0, HE_BIAS, generator=generator)
-    return classifier
-
-
-def trained(
-    widths: Sequence[int], initialization: str, seeds: Sequence[int], inputs: Tensor, targets: Tensor
-) -> dict[int, list[nn.Module]]:
-    """Step -> the networks as they are then, one for each seed."""
-    members = stack([network(widths, initialization, seed) for seed in seeds])
-    same = [values.expand(len(seeds), -1, -1) for values in (inputs, targets)]
-    snapshots = train(
-        members,
-        Batches(seeds, *same, BATCH_SIZE),
-        loss=MNIST().loss,
-        optimizer=Adam(rate=0.001),
-        num_steps=STEPS[-1],
-        snapshot_every=STEPS[1],
-    )
-    return {snapshot.step: unstack(snapshot.members) for snapshot in snapshots if snapshot.step in STEPS}
-
-
-def counted(data: Images, widths: Sequence[int], initialization: str) -> list[Row]:
-    """Counts at every step between and around images: the same lines, triangles and planes for all networks."""
-    torch.set_num_threads(1)
-    inputs, targets, test_inputs, test_targets = data
-    starts, ends = lines_between(inputs.double(), NUM_LINES, stream(0, "lines"))
-    generator = stream(0, "planes")
-    triples = [inputs[torch.randperm(len(inputs), generator=generator)[:3]].double() for _ in range(NUM_TRIANGLES)]
-    rows: list[Row] = []
-    for step, networks in trained(widths, initialization, SEEDS, inputs, targets).items():
-        on_lines = pieces.on_lines(stack(networks), starts, ends).num_pieces.mean(axis=1)
-        for seed, one in enumerate(networks):
-            right = one(test_inputs).argmax(dim=1) == test_targets.argmax(dim=1)
-            triangles = [count_regions(one, images, vertices=[[0, 0], [1, 0], [0, 1]]) for images in triples]
-            planes = [count_regions(one, images, low=-FAR, high=FAR) for images in triples[:NUM_PLANES]]
-            rows.append(
-                {
-                    "depth": len(widths),
-                    "width": widths[0],
-                    "initialization": initialization,
-                    "seed": seed,
-                    "step": step,
-                    "accuracy": round(right.double().mean().item(), 4),
-                    "pieces_on_lines": round(float(on_lines[seed]), 2),
-                    "regions_of_triangles": round(float(np.mean(triangles)), 2),
-                    "regions_of_planes": round(float(np.mean(planes)), 1),
-                }
-            )
-    return rows
-
-
-def count_regions(one: nn.Module, images: Tensor, **domain: object) -> int:
-    """Activation regions of the plane through three images: they are at (0, 0), (1, 0) and (0, 1)."""
-    return pieces.on_plane(one, origin=images[0], directions=images[1:] - images[0], **domain).num_regions
+def place(row: Row) -> tuple:
+    """Where a row stands in the table: deep networks first."""
+    return -row["depth"], row["initialization"], row["step"], row["seed"]
 
 
 def mnist_figure(sweep: Curves, rows: Sequence[Row]) -> Figure:
@@ -214,10 +158,7 @@ def mnist_figure(sweep: Curves, rows: Sequence[Row]) -> Figure:
         for initialization, style in zip(INITIALIZATIONS, ("-", "--"), strict=True):
             for widths in WIDTHS:
                 of = [r for r in rows if r["depth"] == len(widths) and r["initialization"] == initialization]
-                runs = [
-                    {int(str(row["step"])): float(str(row[name])) / units for row in of if row["seed"] == seed}
-                    for seed in SEEDS
-                ]
+                runs = [{row["step"]: row[name] / units for row in of if row["seed"] == seed} for seed in SEEDS]
                 label = f"{len(widths)} x {widths[0]}, {initialization}"
                 plot_quartiles(axes, list(STEPS), runs, COLOURS[len(widths)], label, style)
         axes.set(title=title, ylabel=what or "activation regions / (N² / 2)")
@@ -233,9 +174,10 @@ def mnist_figure(sweep: Curves, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def plane_figure(inputs: Tensor, targets: Tensor) -> Figure:
+def plane_figure(measurement: PlanesOfImages) -> Figure:
     """The plane through three images before and after training."""
-    networks = {step: members[0] for step, members in trained(DRAWN, "he", [0], inputs, targets).items()}
+    networks, data = measurement.networks(), measurement.data()
+    inputs, targets = data.train_inputs, data.train_targets
     classes = targets.argmax(dim=1)
     images = torch.stack([inputs[classes == digit][2] for digit in (0, 4, 7)]).double()
     # What the inputs were shifted by: no pixel is below 0, and each one is 0 in some image.

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from dlcourse.recording import quartiles, read_results
+from dlcourse.recording import quartiles, read_log, read_results
 
 FOLDER = Path(__file__).parent
 SWEEP = Path("outputs", "stochastic_gradient_descent")
@@ -48,20 +47,19 @@ def main() -> None:
 
 def table() -> list[Row]:
     """For each batch size, schedule and rate: the error in the end and on the way, and which rate ends best."""
-    logs: dict[tuple[str, str, float], list[NDArray[Any]]] = defaultdict(list)
+    logs: dict[tuple[str, str, float], list[dict[str, list[tuple[int, float]]]]] = defaultdict(list)
     num_items: dict[str, int] = {}
     for result in read_results(SWEEP):
         config = result.config
         items = config["batch_size"] or config["task.num_train"]
         batch = "one item" if items == 1 else f"{items} items" if config["batch_size"] else f"all {items} items"
         num_items[batch] = items
-        log = np.genfromtxt(SWEEP / result.run / "train.log", names=True, deletechars="")
-        logs[batch, config["optimizer.schedule"], config["optimizer.rate"]].append(log)
+        logs[batch, config["optimizer.schedule"], config["optimizer.rate"]].append(read_log(SWEEP / result.run))
     rows = []
     for batch, schedule, rate in sorted(logs, key=lambda key: (num_items[key[0]], list(STYLES).index(key[1]), key[2])):
         members = logs[batch, schedule, rate]
-        steps = members[0]["step"]
-        errors = np.nan_to_num(np.stack([log[METRIC] for log in members]), nan=np.inf)
+        steps = np.array([step for step, _ in members[0][METRIC]])
+        errors = np.nan_to_num([[error for _, error in log[METRIC]] for log in members], nan=np.inf)
         final = quartiles(errors[:, -1].tolist())
         common = quartiles(errors[:, steps * num_items[batch] == COMMON_ITEMS][:, 0].tolist())
         rows.append(
@@ -73,7 +71,7 @@ def table() -> list[Row]:
                 "error_lower_quartile": final.lower,
                 "error_median": final.median,
                 "error_upper_quartile": final.upper,
-                "train_loss_median": quartiles([log["loss/train"][-1] for log in members]).median,
+                "train_loss_median": quartiles([log["loss/train"][-1][1] for log in members]).median,
                 f"error_median_after_{COMMON_ITEMS}_items": common.median,
                 "curve": (steps, steps * num_items[batch], np.median(errors, axis=0)),
             }
