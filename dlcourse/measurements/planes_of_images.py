@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ class PlanesOfImages(Measurement):
             }
         return row
 
-    def networks(self) -> dict[int, SoftmaxClassifier]:
+    def networks(self) -> dict[int, nn.Module]:
         """Step -> the network as it is then."""
         data = self.data()
         snapshots = train(
@@ -127,6 +127,6 @@ class PlanesOfImages(Measurement):
         return Data(*(values.float() for values in vars(MNIST().data(self.seed)).values()))
 
 
-def _num_regions(network: nn.Module, images: Tensor, **domain: object) -> int:
+def _num_regions(network: nn.Module, images: Tensor, **domain: Any) -> int:
     """Activation regions of the plane through three images: they are at (0, 0), (1, 0) and (0, 1)."""
     return pieces.on_plane(network, origin=images[0], directions=images[1:] - images[0], **domain).num_regions
