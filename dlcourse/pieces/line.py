@@ -103,7 +103,8 @@ class OnLines:
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them;
+            a member may need fewer when it is counted alone. The counts are the same.
     """
 
     num_regions: Int64[np.ndarray, "members num_lines"]

@@ -51,7 +51,7 @@ def on_line(
     order of breakpoints, and whether neighbouring regions have one map.
 
     Time and memory grow as regions times units: 2^20 pieces of nested tents take about 0.1 s and 100 MB. Where
-    breakpoints coincide, and in networks of more than 8 layers or so, it may take longer: every sign that is settled
+    breakpoints coincide, and in networks of more than 16 layers or so, it may take longer: every sign that is settled
     exactly costs a pass through the network in integers, about 0.1 microseconds for each weight that is not 0. A whole
     line takes two to three times as long as a segment that all breakpoints lie on. All members of a stack together take
     much less than one by one.
