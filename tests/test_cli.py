@@ -340,6 +340,7 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "dlcourse", *line], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
         stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(cli.CONFIGS.parent)}, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job is born deaf to Ctrl-C
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("outputs/zigzag/*/metrics.json")) and time.monotonic() < deadline:
