@@ -4,7 +4,16 @@ from dlcourse.recording.comparison import write_comparison
 from dlcourse.recording.events import write_events
 from dlcourse.recording.log import read_log
 from dlcourse.recording.over_seeds import Cell, Quartiles, cells, quartiles
-from dlcourse.recording.results import Result, read_json, read_result, read_results, write_csv, write_json, write_result
+from dlcourse.recording.results import (
+    Result,
+    read_json,
+    read_result,
+    read_results,
+    results_of,
+    write_csv,
+    write_json,
+    write_result,
+)
 from dlcourse.recording.table import depth_width_table
 
 # `figures` is left out: it imports matplotlib, which takes half a second. Import it where a picture is drawn.
@@ -20,6 +29,7 @@ __all__ = [
     "read_log",
     "read_result",
     "read_results",
+    "results_of",
     "write_comparison",
     "write_csv",
     "write_events",

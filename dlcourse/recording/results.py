@@ -73,6 +73,21 @@ def read_results(folder: Path) -> list[Result]:
     return sorted(results, key=lambda result: _natural_order(result.run))
 
 
+def results_of(folder: Path) -> list[Result]:
+    """`read_results` for a report, which has nothing to say without results.
+
+    Args:
+        folder: `outputs/<name>` of an experiment that has this name.
+
+    Raises:
+        SystemExit: If there are none; it says which command makes them.
+    """
+    results = read_results(folder)
+    if not results:
+        raise SystemExit(f"no finished runs in {folder}; this makes them: dlcourse -m experiment={folder.name}")
+    return results
+
+
 def write_csv(results: Sequence[Result], path: Path) -> None:
     """One row a run: the settings that vary, the metrics, then all the rest.
 

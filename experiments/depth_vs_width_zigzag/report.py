@@ -7,7 +7,7 @@ import csv
 import shutil
 from pathlib import Path
 
-from dlcourse.recording import cells, read_results
+from dlcourse.recording import cells, results_of
 
 FOLDER = Path(__file__).parent
 RUNS = Path("outputs/depth_vs_width_zigzag")
@@ -15,12 +15,13 @@ SOLVED = 0.001
 
 
 def main() -> None:
+    gathered = cells(results_of(RUNS))
     with (FOLDER / "results.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(
             ["depth", "width", "parameters", "error", "lower quartile", "upper quartile", "pieces", "solved"]
         )
-        for cell in cells(read_results(RUNS)):
+        for cell in gathered:
             error, pieces = cell.quartiles("mean_squared_error"), cell.quartiles("num_pieces")
             parameters = cell.results[0].metrics["num_parameters"]
             solved = sum(result.metrics["mean_squared_error"] < SOLVED for result in cell.results)

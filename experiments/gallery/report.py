@@ -23,7 +23,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
 from dlcourse.pieces.plotting import CLASS_COLOURS
-from dlcourse.recording import Result, read_results
+from dlcourse.recording import Result, results_of
 
 matplotlib.use("Agg")
 
@@ -134,9 +134,7 @@ def draw_degenerate() -> None:
 
 
 def main() -> None:
-    results = read_results(RUNS)
-    if not results:
-        raise SystemExit(f"no runs in {RUNS}: dlcourse -m experiment=gallery")
+    results = results_of(RUNS)
     draw_trained(results)
     draw_degenerate()
 

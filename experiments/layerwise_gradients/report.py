@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dlcourse.networks import Activation
-from dlcourse.recording import Result, read_results
+from dlcourse.recording import Result, results_of
 
 FOLDER = Path(__file__).parent
 OUTPUTS = Path("outputs")
@@ -64,7 +64,7 @@ def timing(result: Result) -> list[dict[str, object]]:
 
 def measured(name: str, *settings: str) -> list[Result]:
     """What an experiment measured, sorted by some settings."""
-    return sorted(read_results(OUTPUTS / name), key=lambda result: [result.config[each] for each in settings])
+    return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[each] for each in settings])
 
 
 def write(rows: list[dict[str, object]], name: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlcourse.recording import Result, quartiles, read_log, read_results
+from dlcourse.recording import Result, quartiles, read_log, results_of
 
 FOLDER = Path(__file__).parent
 OUTPUTS = Path("outputs")
@@ -60,7 +60,7 @@ def steps_until(accuracy: float, steps: NDArray[Any], accuracies: NDArray[Any]) 
 def table_of_sweep() -> list[Row]:
     """For each number of bits, depth and width: how many seeds learn parity, and after how many steps."""
     results: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
-    for result in read_results(SWEEP):
+    for result in results_of(SWEEP):
         config = result.config
         results[config["task.num_bits"], config["model.depth"], config["model.width"]].append(result)
     rows = []
@@ -120,7 +120,7 @@ def figure_of_sweep(rows: list[Row]) -> Figure:
 
 def first_gradients() -> list[Row]:
     """Before the first step: norms of the gradient of -y y~, which the hinge is while |y~| < 1, over all inputs."""
-    results = sorted(read_results(OUTPUTS / "first_gradient"), key=lambda result: result.config["subset"])
+    results = sorted(results_of(OUTPUTS / "first_gradient"), key=lambda result: result.config["subset"])
     return [
         {"num_bits": each.config["num_bits"], "bits_that_count": each.config["subset"], **each.metrics}
         for each in results
@@ -131,7 +131,7 @@ def reproduced() -> dict[tuple[int, int], list[tuple[NDArray[Any], NDArray[Any]]
     """For each number of bits and of those that count: every seed's curve."""
     curves = defaultdict(list)
     for sweep in (OUTPUTS / f"published_parity_{num_bits}" for num_bits in PUBLISHED):
-        for result in sorted(read_results(sweep), key=lambda result: result.config["task.subset"]):
+        for result in sorted(results_of(sweep), key=lambda result: result.config["task.subset"]):
             config = result.config
             curves[config["task.num_bits"], config["task.subset"]].append(accuracy_curve(sweep / result.run))
     return curves

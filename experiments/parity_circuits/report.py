@@ -36,7 +36,7 @@ from dlcourse.circuits.bounds import (
     upper_bound,
 )
 from dlcourse.circuits.drawing import draw
-from dlcourse.recording import read_results
+from dlcourse.recording import results_of
 
 FOLDER = Path(__file__).parent
 OUTPUTS = Path("outputs")
@@ -66,7 +66,7 @@ def main() -> None:
 
 def measured(name: str, *settings: str) -> list[Row]:
     """What an experiment measured: its settings and results, sorted by some of them."""
-    rows = [{**result.config, **result.metrics} for result in read_results(OUTPUTS / name)]
+    rows = [{**result.config, **result.metrics} for result in results_of(OUTPUTS / name)]
     return sorted(rows, key=lambda row: [row[setting] for setting in settings])
 
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from dlcourse import pieces
 from dlcourse.measurements import PlanesOfImages
-from dlcourse.recording import Result, quartiles, read_log, read_results
+from dlcourse.recording import Result, quartiles, read_log, results_of
 from dlcourse.recording.figures import CLASS_COLORS
 
 SOLVED = 0.001  # mean squared error on the zig-zag
@@ -55,7 +55,7 @@ def main() -> None:
     write("zigzag.csv", sweep_rows(zigzag, ZIGZAG_STEPS))
     write("mnist_lines.csv", sweep_rows(sweep, SWEEP_STEPS))
     save(zigzag_figure(zigzag), "zigzag.png")
-    networks = read_results(Path("outputs/planes_of_images"))
+    networks = results_of(Path("outputs/planes_of_images"))
     rows = sorted((row for result in networks for row in counted(result)), key=place)
     write("mnist_planes.csv", rows)
     save(mnist_figure(sweep, rows), "mnist.png")
@@ -71,7 +71,7 @@ def curves(experiment: str) -> Curves:
     """(depth, width) -> for every seed, whether it solved the zig-zag, and the number of pieces at each logged step."""
     folder = Path("outputs") / experiment
     gathered: Curves = defaultdict(list)
-    for result in read_results(folder):
+    for result in results_of(folder):
         points = dict(read_log(folder / result.run)["pieces/num_pieces"])
         solved = result.metrics.get("mean_squared_error", np.inf) < SOLVED
         gathered[result.config["model.depth"], result.config["model.width"]].append((solved, points))

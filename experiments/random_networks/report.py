@@ -13,7 +13,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from dlcourse.recording import Result, read_results
+from dlcourse.recording import Result, results_of
 
 SWEEPS = (Path("outputs/random_networks"), Path("outputs/random_networks_planes"))
 DEPTHS = (1, 2, 3, 4, 6, 8)
@@ -89,7 +89,7 @@ def select(rows: list[dict], in_features: int, num_units: int) -> list[dict]:
 
 
 def main() -> None:
-    rows = sorted((row(result) for sweep in SWEEPS for result in read_results(sweep)), key=place)
+    rows = sorted((row(result) for sweep in SWEEPS for result in results_of(sweep)), key=place)
     with (FOLDER / "counts.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

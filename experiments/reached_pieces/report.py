@@ -19,7 +19,7 @@ import torch
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
-from dlcourse.recording import Result, read_results
+from dlcourse.recording import Result, results_of
 
 WIDTHS, DEPTHS = (2, 3, 4, 8, 16), (1, 2, 3, 4, 5)  # on the line
 PLANE_DEPTHS = (1, 2, 3)
@@ -37,7 +37,7 @@ Row = dict[str, Any]
 def training() -> dict[tuple[int, int], Row]:
     """By width and depth: pieces of the trained networks on the whole line, and how many solve the task."""
     groups: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
-    for result in read_results(TRAINING):
+    for result in results_of(TRAINING):
         config = result.config
         groups[config["model.width"], config["model.depth"], config["task.num_folds"]].append(result)
     rows: dict[tuple[int, int], Row] = defaultdict(dict)
@@ -99,7 +99,7 @@ def main() -> None:
     trained = training()
     rows = []
     for sweep in SEARCHES:
-        for result in sorted(read_results(sweep), key=lambda result: (result.config["width"], result.config["depth"])):
+        for result in sorted(results_of(sweep), key=lambda result: (result.config["width"], result.config["depth"])):
             on_line = result.config["in_features"] == 1
             rows.append(row(result, trained[result.config["width"], result.config["depth"]] if on_line else {}))
     with (FOLDER / "pieces.csv").open("w", newline="") as file:

@@ -20,7 +20,7 @@ from PIL import Image
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
 from dlcourse.pieces.plotting import CLASS_COLOURS
-from dlcourse.recording import Result, read_results
+from dlcourse.recording import Result, results_of
 from dlcourse.recording.over_seeds import cells
 from dlcourse.tasks import Spirals
 
@@ -110,9 +110,7 @@ def save(figure: Figure, path: Path) -> None:
 def main() -> None:
     rows = []
     for name in SWEEPS:
-        results = read_results(OUTPUTS / name)
-        if not results:
-            raise SystemExit(f"no runs in {OUTPUTS / name}: dlcourse -m experiment={name}")
+        results = results_of(OUTPUTS / name)
         rows += table(name, results)
         if name == "softmax_spirals":
             save(draw(results), FOLDER / "regions.png")

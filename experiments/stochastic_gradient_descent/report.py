@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import quartiles, read_log, read_results
+from dlcourse.recording import quartiles, read_log, results_of
 
 FOLDER = Path(__file__).parent
 SWEEP = Path("outputs", "stochastic_gradient_descent")
@@ -49,7 +49,7 @@ def table() -> list[Row]:
     """For each batch size, schedule and rate: the error in the end and on the way, and which rate ends best."""
     logs: dict[tuple[str, str, float], list[dict[str, list[tuple[int, float]]]]] = defaultdict(list)
     num_items: dict[str, int] = {}
-    for result in read_results(SWEEP):
+    for result in results_of(SWEEP):
         config = result.config
         items = config["batch_size"] or config["task.num_train"]
         batch = "one item" if items == 1 else f"{items} items" if config["batch_size"] else f"all {items} items"

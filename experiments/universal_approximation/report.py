@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, quartiles, read_results
+from dlcourse.recording import Result, quartiles, results_of
 from dlcourse.tasks import Smooth, ZigZag
 from dlcourse.tasks.curve import Curve
 
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 def main() -> None:
     """The table and the figure into this folder."""
     check_bound()
-    rows = [row for sweep, target in SWEEPS.items() for row in table(read_results(Path("outputs", sweep)), target)]
+    rows = [row for sweep, target in SWEEPS.items() for row in table(results_of(Path("outputs", sweep)), target)]
     with (FOLDER / "errors.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()

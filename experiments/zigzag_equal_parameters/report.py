@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, quartiles, read_results
+from dlcourse.recording import Result, quartiles, results_of
 
 SOLVED = 0.001  # mean squared error; the target's variance is 4/3
 TARGETS = (3, 4)  # folds of the sweep's targets: 8 and 16 pieces
@@ -41,10 +41,10 @@ Setting = tuple[int, str, float, tuple[int, ...]]
 
 def main() -> None:
     """Tables and figures into this folder."""
-    groups = by_setting(read_results(Path("outputs/zigzag_equal_parameters")))
+    groups = by_setting(results_of(Path("outputs/zigzag_equal_parameters")))
     write("shapes.csv", [setting_row(setting, runs) for setting, runs in groups.items()])
     save(shapes_figure(groups), "equal_parameters.png")
-    rows = [noise_row(result) for result in sorted(read_results(Path("outputs/near_the_solution")), key=by_noise)]
+    rows = [noise_row(result) for result in sorted(results_of(Path("outputs/near_the_solution")), key=by_noise)]
     write("near_the_solution.csv", rows)
     save(noise_figure(rows), "near_the_solution.png")
 
