@@ -37,8 +37,8 @@ def unpack(words: UInt64[np.ndarray, "rows words"], num_flags: int) -> Bool[np.n
 def positions(words: UInt64[np.ndarray, "rows words"]) -> tuple[Int[np.ndarray, " ones"], Int[np.ndarray, " ones"]]:
     """Row and bit of every bit that is set, in order."""
     eighths = np.ascontiguousarray(words).view(np.uint8).ravel()
-    where = np.flatnonzero(eighths != 0)
-    ones = np.flatnonzero(np.unpackbits(eighths[where], bitorder="little").view(np.bool_))
+    where = (eighths != 0).nonzero()[0]
+    ones = np.unpackbits(eighths[where], bitorder="little").view(np.bool_).nonzero()[0]
     at = 8 * where[ones >> 3] + (ones & 7)
     row = at // (64 * words.shape[1])
     return row, at - 64 * words.shape[1] * row
@@ -46,16 +46,17 @@ def positions(words: UInt64[np.ndarray, "rows words"]) -> tuple[Int[np.ndarray, 
 
 def single(bits: Int[np.ndarray, " rows"], num_words: int) -> UInt64[np.ndarray, "rows words"]:
     """Rows with one bit set in each."""
-    words = np.zeros((len(bits), num_words), dtype=np.uint64)
-    words[np.arange(len(bits)), bits >> 6] = ONE << (bits & 63).astype(np.uint64)
-    return words
+    words = np.zeros(len(bits) * num_words, dtype=np.uint64)
+    words[np.arange(0, len(words), num_words) + (bits >> 6)] = ONE << (bits & 63).astype(np.uint64)
+    return words.reshape(-1, num_words)
 
 
 def has(
     words: UInt64[np.ndarray, "all_rows words"], rows: Int[np.ndarray, " some"], bits: Int[np.ndarray, " some"]
 ) -> Bool[np.ndarray, " some"]:
     """Whether a bit is set, for pairs of a row and a bit."""
-    found: Bool[np.ndarray, " some"] = (words[rows, bits >> 6] >> (bits & 63).astype(np.uint64)) & ONE == ONE
+    word = words.ravel().take(words.shape[1] * rows + (bits >> 6))
+    found: Bool[np.ndarray, " some"] = (word >> (bits & 63).astype(np.uint64)) & ONE == ONE
     return found
 
 
@@ -70,12 +71,35 @@ def union(
 
 def hashed(seeds: Int[np.ndarray, " rows"], words: UInt64[np.ndarray, "rows words"]) -> UInt64[np.ndarray, " rows"]:
     """A number for a seed and a row: equal for equal ones, and for others different but for one chance in 2^64."""
-    numbers = seeds.astype(np.uint64)
-    for column in (None, *range(words.shape[1])):
-        if column is not None:
-            numbers ^= words[:, column]
+    numbers = seeds.astype(np.uint64) * _FACTORS[0]
+    for column in words.T:
+        numbers ^= column
         # A product carries differences up, a shift brings them down: after two of each they are everywhere.
         for factor in _FACTORS:
             numbers ^= numbers >> _HALF
             numbers *= factor
     return numbers
+
+
+def distinct(names: UInt64[np.ndarray, " rows"]) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " names"]]:
+    """What `hashed` gave, numbered: for each row the number of its name, for each number a row that has that name.
+
+    A table in the place of a sort: where names have one place in it, the one that was written last has it, and the
+    others take part again, at other places.
+    """
+    num_rows = len(names)
+    size = max(1, (2 * num_rows).bit_length())
+    table = np.empty(1 << size, dtype=np.int64)
+    rows = np.arange(num_rows)
+    same = np.empty(num_rows, dtype=np.int64)
+    left, left_names = rows, names
+    shift = 64
+    while len(left):
+        shift -= size
+        at = ((left_names >> np.uint64(max(shift, 0))) & np.uint64((1 << size) - 1)).astype(np.int64)
+        table[at] = left
+        same[left] = first = table[at]
+        missed = (names[first] != left_names).nonzero()[0]
+        left, left_names = left[missed], left_names[missed]
+    is_first = same == rows
+    return (np.cumsum(is_first) - 1)[same], is_first.nonzero()[0]

@@ -12,7 +12,7 @@ from dlcourse.pieces import bits
 from dlcourse.pieces.exact_box import ExactBox
 from dlcourse.pieces.layer import Layer
 from dlcourse.pieces.maps import affine_maps, frobenius
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, length, norm, roundings
+from dlcourse.pieces.rounding import EPS, SLACK, TINY
 
 
 class DegenerateError(ValueError):
@@ -26,7 +26,8 @@ class EdgeSubdivision:
     layer. In general position a vertex lies on d walls; each edge at it leaves one of them, to one of its sides, and
     stays on the others. A vertex, edge, ..., region is to one side of every wall that it does not lie on: its hash is
     the sum of the random numbers of these sides. The floats have a bound for their error,
-    |values[:, v] - exact|_2 <= error[v], and signs are proven before they are used.
+    |values[:, v] - exact| <= error[v] unit by unit, and signs are proven before they are used. (A bound in the 2-norm
+    would be for all units together, and grow by several times as much with every cut.)
 
     While it cuts, all arrays have room for more than there is, so that adding to them takes no copy.
 
@@ -39,8 +40,9 @@ class EdgeSubdivision:
         ends: The two vertices of each edge, `[2, edges]`.
         leaves: Which wall the edge leaves at its first end: twice the wall's place in `on`, plus 1 for its positive
             side.
-        values: The current layer's pre-activations at the vertices, `[units, vertices]`; none when all is cut.
+        values: The current layer's pre-activations at the vertices, `[units, vertices]`, as far as they are needed.
         error: Their bounds.
+        rounded: What rounding adds to the error of a value between two vertices, at most.
     """
 
     def __init__(
@@ -96,13 +98,14 @@ class EdgeSubdivision:
     def _affine(self, index: int) -> None:
         """W h + b at the vertices."""
         layer, values, error = self.layers[index], self.values[:, : self.num_vertices], self.error[: self.num_vertices]
-        by_weights, by_biases = roundings(layer.weight, layer.bias, np.abs(layer.weight).sum(axis=2))
-        rounded = by_weights[0] * np.abs(values).max(axis=0) + by_biases[0]
-        self.error = SLACK * (norm(layer.weight, self.num_vertices)[0] * error + rounded) + TINY
+        stretch = float(np.abs(layer.weight).sum(axis=2).max())
+        rounded = EPS * (stretch * float(np.abs(values).max()) + float(np.abs(layer.bias).max()))
+        self.error = SLACK * (stretch * error + (layer.weight.shape[2] + 2) * rounded) + TINY
         self.values = layer.weight[0] @ values + layer.bias[0][:, None]
         largest = float(np.abs(self.values).max())
         if not largest < 1e300:  # nor NaN
             raise ValueError("the network's values in the box must be finite in float64, but they overflow")
+        self.rounded = 16 * EPS * largest + TINY
         self.inaccurate = _INACCURATE * largest
         self.num_improved = 0
 
@@ -114,7 +117,7 @@ class EdgeSubdivision:
         values, positive = self.values[:, :num], self.unpacked(index, slice(num))
         values *= np.where(positive, 1.0, slope[:, None]) if slope.any() else positive
         if not layer.gates:
-            self.error[:num] = SLACK * (steepest * self.error[:num] + EPS * length(values))
+            self.error[:num] = SLACK * (steepest * self.error[:num] + EPS * np.abs(values).max(axis=0))
 
     def _cut(self, index: int, unit: int) -> None:
         """Cuts the edges, and the faces between them, where a unit is zero."""
@@ -141,8 +144,8 @@ class EdgeSubdivision:
         hashes = self.hashes[a] + self.numbers[2 * left + side]
         pairs, leaves = self._faces(on, hashes)
         self._count(index, on, hashes, pairs, leaves)
-        words = self.positive[:, a] | self.positive[:, b]
-        self._interpolate(unit, a, b)
+        words = self.positive.take(a, axis=1) | self.positive.take(b, axis=1)
+        self._interpolate(index, unit, a, b)
         self.hashes[:num] += np.where(positive, above, below)
         self.positive[word, :num] |= positive.astype(np.uint64) << bit
         self.hashes = _added(self.hashes, num, hashes)
@@ -158,24 +161,28 @@ class EdgeSubdivision:
         self.num_vertices += len(cut)
         self.num_edges += len(cut) + pairs.shape[1]
 
-    def _interpolate(self, unit: int, a: Int[np.ndarray, " new"], b: Int[np.ndarray, " new"]) -> None:
+    def _interpolate(self, index: int, unit: int, a: Int[np.ndarray, " new"], b: Int[np.ndarray, " new"]) -> None:
         """Adds the values where the unit is zero on each edge from a to b."""
         num = self.num_vertices
-        start = self.values[:, a]
-        change = self.values[:, b]
+        done = unit if index == len(self.layers) - 2 else 0  # units of the last layer are not needed once they have cut
+        start = self.values[done:, a]
+        change = self.values[done:, b]
         change -= start
-        before = np.abs(start[unit])
-        whole = np.abs(change[unit])  # the signs are different
+        before = np.abs(start[unit - done])
+        whole = np.abs(change[unit - done])  # the signs are different
         t = before / whole
-        error = np.maximum(self.error[a], self.error[b])
-        t_error = np.minimum(SLACK * (error / whole + 2 * EPS * t), 1)
-        distance = length(change)
+        at_a, at_b = self.error[a], self.error[b]
+        worst = np.maximum(at_a, at_b)
+        # The exact zero is between the exact ends, so t is off by no more than the error there / whole. That error is
+        # at most (1 - t) at_a + t at_b, and once more the worst one times how far t can be off.
+        error = at_a + t * (at_b - at_a) + (worst / whole + 4 * EPS) * worst
+        distance = np.abs(change).max(axis=0)
         change *= t
         change += start
-        change[unit] = 0
-        rounded = t_error * distance + 4 * EPS * (length(start) + distance)
-        self.values = _added(self.values, num, change)
-        self.error = _added(self.error, num, SLACK * (error + rounded) + TINY)
+        change[unit - done] = 0
+        self.values = _with_room(self.values, num, num + len(a))
+        self.values[done:, num : num + len(a)] = change
+        self.error = _added(self.error, num, SLACK * (error * (1 + distance / whole) + self.rounded))
 
     def _faces(
         self, on: Int[np.ndarray, "walls cut"], hashes: UInt64[np.ndarray, " cut"]
@@ -316,7 +323,7 @@ class EdgeSubdivision:
         values = (exact / denominator).astype(np.float64)
         values[unit] = values[unit] or (5e-324 if exact[unit] > 0 else -5e-324)
         self.values[:, vertex] = values
-        self.error[vertex] = len(values) ** 0.5 * EPS * np.abs(values).max() + TINY
+        self.error[vertex] = EPS * np.abs(values).max() + TINY
 
     def _named(self, wall: int) -> str:
         """A wall for an error message."""
@@ -326,9 +333,18 @@ class EdgeSubdivision:
         return f"unit {wall - self.first_wall[index]} of layer {index}"
 
 
-_INACCURATE = 2.0**-20  # of the largest value: more is improved on occasion
+_INACCURATE = 2.0**-10  # of the largest value: more is improved on occasion
 _MOST_VERTICES = 8  # for each region that is allowed: in many dimensions, few regions can have many
 _PART = 1024  # vertices that are worked out anew at once: memory stays small
+
+
+def _with_room(array: np.ndarray, num: int, end: int) -> np.ndarray:
+    """The array, or a longer one that begins with the first num of its columns, so that there are `end` columns."""
+    if end > array.shape[-1]:
+        longer = np.empty((*array.shape[:-1], 2 * end), dtype=array.dtype)
+        longer[..., :num] = array[..., :num]
+        array = longer
+    return array
 
 
 def _added(
@@ -338,9 +354,6 @@ def _added(
 ) -> np.ndarray:
     """An array with more columns after the first num; a longer one if there is no room."""
     end = num + more.shape[-1]
-    if end > array.shape[-1]:
-        longer = np.empty((*array.shape[:-1], 2 * end), dtype=array.dtype)
-        longer[..., :num] = array[..., :num]
-        array = longer
+    array = _with_room(array, num, end)
     array[..., num:end] = more
     return array

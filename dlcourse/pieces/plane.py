@@ -327,7 +327,7 @@ def _corners(low: Point | None, high: Point | None, vertices: Points | None) -> 
             numbers = finite(name, bound)
             if numbers.shape not in ((), (1,), (2,)):
                 raise ValueError(f"{name} must be one number or two, got shape {numbers.shape}")
-            bounds.append(np.broadcast_to(numbers, 2))
+            bounds.append(numbers * np.ones(2))
         if not (bounds[0] < bounds[1]).all():
             raise ValueError(f"low must be below high in both coordinates, got {bounds[0]} and {bounds[1]}")
         return rectangle(*bounds)

@@ -118,7 +118,7 @@ def _numbers(values: Tensor, name: str, of_stack: bool) -> Float[np.ndarray, "me
         raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
     if values.dtype is torch.bfloat16:  # which NumPy does not know
         values = values.float()
-    numbers = values.detach().cpu().numpy().astype(np.float64)
+    numbers = values.numpy(force=True).astype(np.float64)
     if not of_stack:
         numbers = numbers[None]
     finite = np.isfinite(numbers)

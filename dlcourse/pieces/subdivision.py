@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
 from dlcourse.pieces.layer import Layer
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, norm
+from dlcourse.pieces.rounding import EPS, SLACK, TINY, must_be_close, norm
 
 
 class SubdivisionError(RuntimeError):
@@ -107,6 +107,7 @@ class Subdivision:
         values: What the current layer takes in, or gives before its activation, at the vertices.
         error: The bounds.
         size: A bound for all |exact values|_2.
+        closely: Whether both need a close bound for how much layers stretch them.
         made: The vertices beyond the domain's corners, a part of them for each time that some were made.
         last_cut: The last layer with kinks.
         counted: What `count` has found out about that layer, for `finish`.
@@ -123,7 +124,6 @@ class Subdivision:
         max_regions: int,
     ) -> None:
         num_corners = len(corners)
-        around = np.arange(num_corners)
         self.layers, self.max_regions = layers, max_regions
         self.exact = ExactPlane(layers, frame, corners)
         self.num_settled = 0
@@ -133,9 +133,9 @@ class Subdivision:
         self.mesh = Mesh(
             num_vertices=num_corners,
             num_faces=1,
-            ends=np.stack([around, (around + 1) % num_corners], axis=1),
+            ends=np.array([(corner, (corner + 1) % num_corners) for corner in range(num_corners)]),
             faces=np.full((num_corners, 2), [0, -1]),
-            lines=line_number(-1, around),
+            lines=line_number(-1, np.arange(num_corners)),
         )
         self.made: list[_Made] = []
         self.values = corners @ frame[:, :2].T + frame[:, 2]
@@ -144,6 +144,7 @@ class Subdivision:
         is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
         self.error = np.full(num_corners, 0.0 if is_identity else 4 * EPS * self.size)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
+            self.closely = must_be_close(layer.weight for layer in layers)
             self.affine(0)
             for following in range(1, self.last_cut + 1):
                 self.cut()
@@ -160,7 +161,7 @@ class Subdivision:
     def affine(self, index: int) -> None:
         """Takes the affine part of a layer."""
         self.layer = index
-        self.values, self.error, self.size = affine(self.layers[index], self.values, self.error)
+        self.values, self.error, self.size = affine(self.layers[index], self.values, self.error, closely=self.closely)
 
     def cut(self) -> None:
         """Cuts the faces where units of the current layer change their signs, and applies its activation."""
@@ -236,7 +237,11 @@ class Subdivision:
 
 
 def affine(
-    layer: Layer, values: Float[np.ndarray, "points in_features"], error: Float[np.ndarray, " points"]
+    layer: Layer,
+    values: Float[np.ndarray, "points in_features"],
+    error: Float[np.ndarray, " points"],
+    *,
+    closely: bool = True,
 ) -> tuple[Float[np.ndarray, "points units"], Float[np.ndarray, " points"], float]:
     """W h + b at some points with bounds for their errors and one for the size of all, in the 2-norm.
 
@@ -244,7 +249,7 @@ def affine(
         ValueError: If the values overflow.
     """
     weight, bias = layer.weight[0], layer.bias[0]
-    stretch = float(norm(layer.weight, len(values))[0])
+    stretch = float(norm(layer.weight, len(values), closely=closely)[0])
     frobenius = math.sqrt(float(np.einsum("ij,ij->", weight, weight)))
     length = math.sqrt(float(bias @ bias))
     inputs = _longest(values) * SLACK + TINY
@@ -258,6 +263,23 @@ def affine(
     values = values @ weight.T
     values += bias
     return values, error, size
+
+
+def _share(
+    before: Float[np.ndarray, " some"], after: Float[np.ndarray, " some"], error: Float[np.ndarray, " some"]
+) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, " some"]]:
+    """before / (before + after), between 0 and 1, and how far off it may be for errors (at least TINY) of the two."""
+    whole = np.maximum(before + after, TINY)
+    share = before / whole
+    return share, SLACK * (error / whole + 2 * EPS * share)
+
+
+def _entries(
+    rows: Float[np.ndarray, "rows entries"], row: Int[np.ndarray, " some"], entry: Int[np.ndarray, " some"]
+) -> Float[np.ndarray, " some"]:
+    """rows[row, entry], in half the time."""
+    entries: Float[np.ndarray, " some"] = rows.ravel().take(row * rows.shape[1] + entry)
+    return entries
 
 
 def _longest(vectors: Float[np.ndarray, "vectors entries"]) -> float:
@@ -338,10 +360,10 @@ class _Arrangement:
         """Where units change their signs on edges, in order along each."""
         sub, mesh = self.subdivision, self.mesh
         start, end = mesh.ends[:, 0], mesh.ends[:, 1]
-        self.positive_start, self.positive_end = self.positive[start], self.positive[end]
+        self.positive_start, self.positive_end = self.positive.take(start, axis=0), self.positive.take(end, axis=0)
         changes = self.positive_start ^ self.positive_end
         if self.has_zeros:
-            zero_start, zero_end = self.zero[start], self.zero[end]
+            zero_start, zero_end = self.zero.take(start, axis=0), self.zero.take(end, axis=0)
             changes &= ~(zero_start | zero_end)
             self.zero_edges = zero_start & zero_end
             # Just inside an edge a unit that is zero at its end has the other end's sign.
@@ -351,10 +373,8 @@ class _Arrangement:
             )
         edge, unit = bits.positions(changes)
         a, b = start[edge], end[edge]
-        before, after = np.abs(sub.values[a, unit]), np.abs(sub.values[b, unit])
-        whole = before + after
-        t = before / whole
-        t_error = SLACK * (np.maximum(sub.error[a], sub.error[b]) / whole + 2 * EPS * t)
+        before, after = np.abs(_entries(sub.values, a, unit)), np.abs(_entries(sub.values, b, unit))
+        t, t_error = _share(before, after, np.maximum(sub.error[a], sub.error[b]))
         order, first = self._ordered(edge, unit, t, t_error, on_chords=False)
         unit, t, t_error = unit[order], t[order], t_error[order]  # edges keep their order, and so their ends theirs
         self.several = not first.all()
@@ -381,10 +401,9 @@ class _Arrangement:
         shared = np.zeros(num, dtype=bool)
         shared[1:] = beside
         shared[:-1] |= beside
-        some = np.flatnonzero(shared)
+        some = shared.nonzero()[0]
         # The sum may round t; things that it misplaces have gaps that are not proven.
-        position = np.where(np.isfinite(t[some]), t[some], 0.5)
-        within = some[np.argsort(2.0 * line[some] + position)]
+        within = some[np.argsort(2.0 * line[some] + t[some])]
         order[some] = within
         in_order, error = t[within], t_error[within]
         proven = in_order[1:] - in_order[:-1] > SLACK * (error[1:] + error[:-1])
@@ -437,24 +456,26 @@ class _Arrangement:
         pattern[self.piece_after] = toggled
         np.bitwise_xor.accumulate(pattern, axis=0, out=pattern)
         self.piece_pattern = pattern
-        self.point_positive = pattern[self.piece_after] & pattern[self.piece_after - 1]
+        self.point_positive = pattern.take(self.piece_after, axis=0)
+        self.point_positive &= pattern.take(self.piece_after - 1, axis=0)
         if self.has_zeros or self.several:
             self.point_zero = toggled | self.zero_edges[points.edge] if self.has_zeros else toggled
 
     def _positive_at(self, points: Int[np.ndarray, " some"]) -> UInt64[np.ndarray, "some words"]:
         """Which units are positive at vertices and edge points."""
         if self.has_zeros:
-            words: UInt64[np.ndarray, "some words"] = np.concatenate([self.positive, self.point_positive])[points]
+            everywhere = np.concatenate([self.positive, self.point_positive])
+            words: UInt64[np.ndarray, "some words"] = everywhere.take(points, axis=0)
         else:
-            words = self.point_positive[points - self.mesh.num_vertices]
+            words = self.point_positive.take(points - self.mesh.num_vertices, axis=0)
         return words
 
     def _zero_at(self, points: Int[np.ndarray, " some"]) -> UInt64[np.ndarray, "some words"]:
         """Which units are zero at vertices and edge points."""
         if self.has_zeros:
-            words: UInt64[np.ndarray, "some words"] = np.concatenate([self.zero, self.point_zero])[points]
+            words: UInt64[np.ndarray, "some words"] = np.concatenate([self.zero, self.point_zero]).take(points, axis=0)
         else:
-            words = self.point_zero[points - self.mesh.num_vertices]
+            words = self.point_zero.take(points - self.mesh.num_vertices, axis=0)
         return words
 
     # Chords
@@ -467,9 +488,9 @@ class _Arrangement:
         point = num_vertices + points.crossing_point
         # Counterclockwise around the face on its left a unit rises where it is negative at the edge's start; around the
         # face on its right it falls there. A chord goes from where its unit falls to where it rises.
-        left, right = mesh.faces[edge].T
+        left, right = mesh.faces.take(edge, axis=0).T
         rises = ~bits.has(self.positive_start, edge, unit)
-        inner = right >= 0
+        inner = (right >= 0).nonzero()[0]
         face = np.concatenate([left, right[inner]])
         units = np.concatenate([unit, unit[inner]])
         rising = np.concatenate([rises, ~rises[inner]])
@@ -519,7 +540,7 @@ class _Arrangement:
         origin = np.concatenate([mesh.ends[:, 0], mesh.ends[inner, 1]])
         target = np.concatenate([mesh.ends[:, 1], mesh.ends[inner, 0]])
         face = np.concatenate([mesh.faces[:, 0], mesh.faces[inner, 1]])
-        side, unit = bits.positions(self.zero[origin])
+        side, unit = bits.positions(self.zero.take(origin, axis=0))
         rising = bits.has(self.positive, target[side], unit)
         touching = bits.has(self.zero, target[side], unit)
         group = (face[side] << max(1, (self.num_units - 1).bit_length())) | unit
@@ -609,9 +630,7 @@ class _Arrangement:
         # A value that is on the wrong side of 0 for rounding is nearer to the true one if it is 0.
         before = np.maximum(np.where(falls, start, -start), 0)
         after = np.maximum(np.where(falls, -end, end), 0)
-        whole = before + after
-        t = before / whole
-        return t, SLACK * (error / whole + 2 * EPS * t)
+        return _share(before, after, error)
 
     def _value(
         self, point: Int[np.ndarray, " some"], unit: Int[np.ndarray, " some"]
@@ -628,8 +647,8 @@ class _Arrangement:
             which = point - num_vertices
             a, b = points.start[which], points.end[which]
             t, t_error = points.t[which], points.t_error[which]
-        start = sub.values[a, unit]
-        change = sub.values[b, unit] - start
+        start = _entries(sub.values, a, unit)
+        change = _entries(sub.values, b, unit) - start
         value = start + t * change
         size = np.abs(change)
         error = np.minimum(t_error, 1) * size + np.maximum(sub.error[a], sub.error[b])
@@ -665,7 +684,7 @@ class _Arrangement:
         ends = np.empty((num_pieces, 2), dtype=np.int64)
         ends[self.first_piece, 0], ends[self.last_piece, 1] = mesh.ends.T
         ends[self.piece_after, 0] = ends[self.piece_after - 1, 1] = np.arange(num_vertices, new.stop)
-        faces, lines = mesh.faces[self.piece_edge], mesh.lines[self.piece_edge]
+        faces, lines = mesh.faces.take(self.piece_edge, axis=0), mesh.lines[self.piece_edge]
         left = right = self.piece_pattern
         if self.has_zeros:
             left, right = self._beside_zero_edges(faces)
@@ -684,7 +703,8 @@ class _Arrangement:
         pattern[first[1:]] ^= self.chord_end[:-1]
         pattern[after] = before_chord
         np.bitwise_xor.accumulate(pattern, axis=0, out=pattern)
-        chord_left, chord_right = pattern | self.chord_left[piece_chord], pattern | self.chord_right[piece_chord]
+        chord_left = pattern | self.chord_left.take(piece_chord, axis=0)
+        chord_right = pattern | self.chord_right.take(piece_chord, axis=0)
         chord_faces = np.repeat(chords.face[piece_chord][:, None], 2, axis=1)
         chord_lines = line_number(sub.layer, chords.unit[piece_chord])
 
@@ -700,7 +720,7 @@ class _Arrangement:
         self.off = np.full(self.new_vertices, True)
         self.off[:num_vertices] = ~self.positive.any(axis=1)
         self.off[new] = ~self.point_positive.any(axis=1)
-        self.off[crossing] = ~(pattern[after] & pattern[after - 1]).any(axis=1)
+        self.off[crossing] = ~(pattern.take(after, axis=0) & pattern.take(after - 1, axis=0)).any(axis=1)
         sub.mesh = Mesh(self.new_vertices, num_faces, ends, faces, lines)
 
     def _extend(self, num_rows: int) -> None:
@@ -725,15 +745,14 @@ class _Arrangement:
     ) -> None:
         """New vertices between others, with values and bounds."""
         sub = self.subdivision
-        t = np.where(t >= 0, np.minimum(t, 1), 0.5)  # not a number if it is lost in rounding
-        t_error = np.where(t_error <= 1, t_error, 1)
+        t_error = np.minimum(t_error, 1)
         sub.made.append(_Made(sub.layer, face, line, other_line, start, end, t, t_error))
         if self.keeps_values:
             values, width = sub.values, np.empty(len(t))
             for first in range(0, len(t), _PART):
                 part = slice(first, first + _PART)
-                before = values[start[part]]
-                change = values[end[part]]
+                before = values.take(start[part], axis=0)
+                change = values.take(end[part], axis=0)
                 change -= before
                 width[part] = np.einsum("ij,ij->i", change, change)
                 change *= t[part, None]
@@ -748,7 +767,7 @@ class _Arrangement:
         """Makes vertices where chords cross, and gives them in order along each chord: vertex, chord, units there."""
         sub = self.subdivision
         chord, unit, other = self.cross_chord, self.cross_unit, self.cross_other
-        upper, lower = np.flatnonzero(chord < other), np.flatnonzero(chord > other)
+        upper, lower = (chord < other).nonzero()[0], (chord > other).nonzero()[0]
         bits_of_chord = max(1, len(self.chords.face).bit_length())
         key = (chord[upper] << bits_of_chord) | other[upper]
         mirrored = (other[lower] << bits_of_chord) | chord[lower]
@@ -764,7 +783,7 @@ class _Arrangement:
         along = self._ordered(chord, unit, t, t_error, on_chords=True)
         toggled = bits.single(unit, self.num_words)
         if self.several or self.has_zeros:
-            toggled = (self.chord_left | self.chord_right)[other]
+            toggled = (self.chord_left | self.chord_right).take(other, axis=0)
         order, first = along.order, along.first
         made = upper
         if not first.all():
@@ -781,7 +800,7 @@ class _Arrangement:
         self._make(new, self.chords.face[chord[made]], line, other_line, start[made], end[made], t[made], t_error[made])
         if self.keeps_values:
             sub.values[num_rows + vertex, unit] = 0
-        at, on, toggled = num_rows + vertex[order], chord[order], toggled[order]
+        at, on, toggled = num_rows + vertex[order], chord[order], toggled.take(order, axis=0)
         if not first.all():
             toggled = bits.union(toggled, np.cumsum(first) - 1, int(first.sum()))
             at, on = at[first], on[first]
@@ -813,7 +832,7 @@ class _Arrangement:
     ) -> tuple[UInt64[np.ndarray, "pieces words"], UInt64[np.ndarray, "pieces words"]]:
         """Which units are positive to the left and to the right of parts of edges; some units are zero along them."""
         mesh = self.mesh
-        zero = self.zero_edges[self.piece_edge]
+        zero = self.zero_edges.take(self.piece_edge, axis=0)
         if not zero.any():
             return self.piece_pattern, self.piece_pattern
         inner = mesh.faces[:, 1] >= 0
@@ -824,8 +843,8 @@ class _Arrangement:
         )
         # A unit that is zero along a face's side is positive inside if it is positive anywhere at its border.
         return (
-            self.piece_pattern | (zero & somewhere[faces[:, 0]]),
-            self.piece_pattern | (zero & somewhere[faces[:, 1]]),
+            self.piece_pattern | (zero & somewhere.take(faces[:, 0], axis=0)),
+            self.piece_pattern | (zero & somewhere.take(faces[:, 1], axis=0)),
         )
 
     def _name_faces(
@@ -841,20 +860,14 @@ class _Arrangement:
         """
         is_cut = np.zeros(self.mesh.num_faces + 1, dtype=bool)  # the last one, -1, is the outside
         is_cut[self.chords.face] = True
-        whole = np.flatnonzero(~is_cut[:-1])
+        whole = (~is_cut[:-1]).nonzero()[0]
         number = np.full(self.mesh.num_faces + 1, -1)
         number[whole] = np.arange(len(whole))
         named = number[faces]
-        cut_left, cut_right = np.flatnonzero(is_cut[faces[:, 0]]), np.flatnonzero(is_cut[faces[:, 1]])
+        cut_left, cut_right = (is_cut[beside].nonzero()[0] for beside in faces.T)
         parents = np.concatenate([faces[cut_left, 0], faces[cut_right, 1]])
-        names = bits.hashed(parents, np.concatenate([left[cut_left], right[cut_right]]))
-        order = np.argsort(names)
-        ascending = names[order]
-        new = np.ones(len(names), dtype=bool)
-        np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
-        some = order[new]  # one side for each name
-        which = np.empty(len(names), dtype=np.int64)
-        which[order] = np.cumsum(new) - 1
+        names = bits.hashed(parents, np.concatenate([left.take(cut_left, axis=0), right.take(cut_right, axis=0)]))
+        which, some = bits.distinct(names)
         if len(whole) + len(some) != num_faces:
             raise SubdivisionError(
                 f"Euler's formula asks for {num_faces} faces, but {len(whole) + len(some)} have patterns of their own"
@@ -872,7 +885,7 @@ class _Arrangement:
     ) -> UInt64[np.ndarray, "faces words"]:
         """Which units are positive on each face, from what is known beside its edges."""
         pattern = np.empty((num_faces, self.num_words), dtype=np.uint64)
-        inner = faces[:, 1] >= 0
-        pattern[faces[inner, 1]] = right[inner]
+        inner = (faces[:, 1] >= 0).nonzero()[0]
+        pattern[faces[inner, 1]] = right.take(inner, axis=0)
         pattern[faces[:, 0]] = left
         return pattern
