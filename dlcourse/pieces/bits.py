@@ -46,8 +46,10 @@ def positions(words: UInt64[np.ndarray, "rows words"]) -> tuple[Int[np.ndarray, 
 
 def single(bits: Int[np.ndarray, " rows"], num_words: int) -> UInt64[np.ndarray, "rows words"]:
     """Rows with one bit set in each."""
+    if num_words == 1:
+        return (ONE << bits.view(np.uint64))[:, None]
     words = np.zeros(len(bits) * num_words, dtype=np.uint64)
-    words[np.arange(0, len(words), num_words) + (bits >> 6)] = ONE << (bits & 63).astype(np.uint64)
+    words[np.arange(0, len(words), num_words) + (bits >> 6)] = ONE << (bits & 63).view(np.uint64)
     return words.reshape(-1, num_words)
 
 
@@ -55,8 +57,8 @@ def has(
     words: UInt64[np.ndarray, "all_rows words"], rows: Int[np.ndarray, " some"], bits: Int[np.ndarray, " some"]
 ) -> Bool[np.ndarray, " some"]:
     """Whether a bit is set, for pairs of a row and a bit."""
-    word = words.ravel().take(words.shape[1] * rows + (bits >> 6))
-    found: Bool[np.ndarray, " some"] = (word >> (bits & 63).astype(np.uint64)) & ONE == ONE
+    at = rows if words.shape[1] == 1 else words.shape[1] * rows + (bits >> 6)
+    found: Bool[np.ndarray, " some"] = (words.ravel().take(at) >> (bits & 63).view(np.uint64)) & ONE == ONE
     return found
 
 
@@ -72,34 +74,35 @@ def union(
 def hashed(seeds: Int[np.ndarray, " rows"], words: UInt64[np.ndarray, "rows words"]) -> UInt64[np.ndarray, " rows"]:
     """A number for a seed and a row: equal for equal ones, and for others different but for one chance in 2^64."""
     numbers = seeds.astype(np.uint64) * _FACTORS[0]
-    for column in words.T:
-        numbers ^= column
-        # A product carries differences up, a shift brings them down: after two of each they are everywhere.
-        for factor in _FACTORS:
-            numbers ^= numbers >> _HALF
-            numbers *= factor
+    for column in range(words.shape[1]):
+        if column > 0:
+            # A product carries differences up, a shift brings them down: after two of each they are everywhere.
+            for factor in _FACTORS:
+                numbers ^= numbers >> _HALF
+                numbers *= factor
+        numbers ^= words[:, column]
     return numbers
 
 
 def distinct(names: UInt64[np.ndarray, " rows"]) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, " names"]]:
-    """What `hashed` gave, numbered: for each row the number of its name, for each number a row that has that name.
+    """What `hashed` gave, numbered: for each row the number of its name, for each number a row that has that name."""
+    same = _same(names)
+    is_first = same == np.arange(len(names))
+    return (np.cumsum(is_first) - 1)[same], is_first.nonzero()[0]
+
+
+def _same(names: UInt64[np.ndarray, " rows"]) -> Int[np.ndarray, " rows"]:
+    """For each row one that has its name, the same one for all of that name.
 
     A table in the place of a sort: where names have one place in it, the one that was written last has it, and the
-    others take part again, at other places.
+    others take part in a smaller table.
     """
-    num_rows = len(names)
-    size = max(1, (2 * num_rows).bit_length())
+    size = (2 * len(names)).bit_length()
+    at = ((names * _FACTORS[1]) >> np.uint64(64 - size)).view(np.int64)
     table = np.empty(1 << size, dtype=np.int64)
-    rows = np.arange(num_rows)
-    same = np.empty(num_rows, dtype=np.int64)
-    left, left_names = rows, names
-    shift = 64
-    while len(left):
-        shift -= size
-        at = ((left_names >> np.uint64(max(shift, 0))) & np.uint64((1 << size) - 1)).astype(np.int64)
-        table[at] = left
-        same[left] = first = table[at]
-        missed = (names[first] != left_names).nonzero()[0]
-        left, left_names = left[missed], left_names[missed]
-    is_first = same == rows
-    return (np.cumsum(is_first) - 1)[same], is_first.nonzero()[0]
+    table[at] = np.arange(len(names))
+    same = table[at]
+    missed = (names[same] != names).nonzero()[0]
+    if len(missed):
+        same[missed] = missed[_same(names[missed])]
+    return same

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Int64, Shaped
 from dlcourse.pieces.along import Along
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
 from dlcourse.pieces.layer import Layer, of_member
-from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, must_be_close, norm, quantum, roundings
+from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, grows, norm, quantum, roundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +200,7 @@ class _Subdivision:
         quantum: For each of the rows: if positive, its floats are all exact and integer multiples of it.
         error: The bounds, for each of the rows, `[rows, vertices]`; a single 0, `[rows, 1]`, as long as all is exact.
         steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
-        closely: Whether errors need a close bound for how much layers stretch them.
+        closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         nonzero: Which of the values that the last layer that bends has made may be other than 0, `[units, vertices]`;
             None before there is one.
@@ -236,7 +236,7 @@ class _Subdivision:
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            self.closely = must_be_close(layer.weight for layer in layers)
+            self.closely = grows(layer.frobenius for layer in layers)
             self._start()
             for index, layer in enumerate(layers):
                 self._affine(layer)
@@ -300,7 +300,8 @@ class _Subdivision:
             self._refine(shared, size)
         if not all(self.quantum):
             nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-            stretched = self.error * self._at_vertices(norm(layer.weight, num_vertices, closely=self.closely))
+            stretch = norm(layer.weight, num_vertices) if self.closely else layer.frobenius
+            stretched = self.error * self._at_vertices(stretch)
             by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)
             if has_values:

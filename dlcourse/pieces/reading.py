@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from dlcourse.layerwise import layer_names
 from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack, unstack
@@ -48,10 +48,9 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
     if not is_vector:
         raise ValueError(f"a point must be a vector of {steps[0].in_features} numbers, got shape {input_shape}")
     layers: list[Layer] = []
-    names = {module: name for name, module in architecture.named_modules()}
     for step in steps:
         if isinstance(step, nn.Linear):
-            layers.append(_affine(network, step, names[step]))
+            layers.append(_affine(network, step))
         else:
             layers[-1] = Layer(layers[-1].weight, layers[-1].bias, np.zeros(layers[-1].bias.shape))
     if layers[-1].bends:
@@ -102,26 +101,36 @@ _UNDERSTOOD = [
 ]
 
 
-def _affine(network: nn.Module | Stack, layer: nn.Linear, name: str) -> Layer:
-    """The affine layer of that name, of all members; without a bias it has zeros."""
-    weight, bias = (f"{name}.{parameter}".removeprefix(".") for parameter in ("weight", "bias"))
-    parameters = network.parameters if isinstance(network, Stack) else {weight: layer.weight, bias: layer.bias}
-    of_stack = isinstance(network, Stack)
-    weights = _numbers(parameters[weight], weight, of_stack)
-    biases = np.zeros(weights.shape[:2]) if layer.bias is None else _numbers(parameters[bias], bias, of_stack)
+def _affine(network: nn.Module | Stack, layer: nn.Linear) -> Layer:
+    """An affine layer, of all members; without a bias it has zeros."""
+    weights = _numbers(network, layer, "weight")
+    biases = np.zeros(weights.shape[:2]) if layer.bias is None else _numbers(network, layer, "bias")
     return Layer(weights, biases, np.ones(biases.shape))
 
 
-def _numbers(values: Tensor, name: str, of_stack: bool) -> Float[np.ndarray, "members *shape"]:
-    """A parameter of all members, in float64."""
+def _numbers(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> Float[np.ndarray, "members *shape"]:
+    """A parameter of a layer, of all members, in float64."""
+    if isinstance(network, Stack):
+        values = network.parameters[_name(network, layer, parameter)]
+    else:
+        values = getattr(layer, parameter)
     if not values.is_floating_point():
+        name = _name(network, layer, parameter)
         raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
     if values.dtype is torch.bfloat16:  # which NumPy does not know
         values = values.float()
     numbers = values.numpy(force=True).astype(np.float64)
-    if not of_stack:
+    if not isinstance(network, Stack):
         numbers = numbers[None]
     finite = np.isfinite(numbers)
     if not finite.all():
+        name = _name(network, layer, parameter)
         raise ValueError(f"{name} must be finite, got {numbers[~finite][0]} in member {np.argwhere(~finite)[0, 0]}")
     return numbers
+
+
+def _name(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> str:
+    """What the network calls a parameter of one of its layers."""
+    architecture = network.architecture if isinstance(network, Stack) else network
+    name = next(name for name, module in architecture.named_modules() if module is layer)
+    return f"{name}.{parameter}".removeprefix(".")

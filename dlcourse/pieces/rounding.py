@@ -34,30 +34,34 @@ def quantum(numbers: Float[np.ndarray, "numbers sets"]) -> Float[np.ndarray, " s
     return np.where(largest == 0, np.inf, np.where((whole == scaled).all(axis=0), lowest, 0))
 
 
+def frobenius(weight: Float[np.ndarray, "members out_features in_features"]) -> Float[np.ndarray, " members"]:
+    """A bound for the Frobenius norm of each member's W."""
+    return np.asarray(np.sqrt(np.einsum("moi,moi->m", weight, weight)) + TINY_NORM)
+
+
 def norm(
-    weight: Float[np.ndarray, "members out_features in_features"], num_vectors: int, *, closely: bool = True
+    weight: Float[np.ndarray, "members out_features in_features"], num_vectors: int
 ) -> Float[np.ndarray, " members"]:
     """A bound for the 2-norm of each member's W, that is for how much W can stretch an error.
 
-    |W| <= |(W W^T)^2|_F^(1/4), about 1.1 |W| for a large random square matrix; where that is not asked for, or would
-    cost more than applying W to the vectors, |W| <= |W|_F instead.
+    |W| <= |(W W^T)^2|_F^(1/4), about 1.1 |W| for a large random square matrix; where that would cost more than applying
+    W to the vectors, |W| <= |W|_F instead.
     """
     num_outputs, num_inputs = weight.shape[1:]
-    if not closely or min(num_outputs, num_inputs) > max(64, num_vectors):
-        return np.asarray(np.einsum("moi,moi->m", weight, weight) ** 0.5 + TINY_NORM)
+    if min(num_outputs, num_inputs) > max(64, num_vectors):
+        return frobenius(weight)
     transposed = weight.transpose(0, 2, 1)
     gram = weight @ transposed if num_outputs < num_inputs else transposed @ weight
     gram = gram @ gram
     return np.asarray(np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)
 
 
-def must_be_close(weights: Iterable[Float[np.ndarray, "members _ _"]]) -> bool:
-    """Whether |W|_F, as a bound for |W|, lets errors grow by more than 2^20 on their way through layers.
+def grows(stretches: Iterable[Float[np.ndarray, " members"]]) -> bool:
+    """Whether layers that stretch errors so much may let one grow by more than 2^20.
 
-    Otherwise it will do: of about 2^-52 they stay below 2^-30, and signs that are open then are rare.
+    If not, errors of about 2^-52 stay below 2^-30, and signs that they leave open are rare.
     """
-    growth = math.prod(float(norm(weight, 0, closely=False).max()) for weight in weights)
-    return not growth < 2.0**20
+    return not math.prod(float(stretch.max()) for stretch in stretches) < 2.0**20
 
 
 def roundings(

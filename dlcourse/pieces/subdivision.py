@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
 from dlcourse.pieces.layer import Layer
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, must_be_close, norm
+from dlcourse.pieces.rounding import EPS, SLACK, TINY, grows, norm
 
 
 class SubdivisionError(RuntimeError):
@@ -107,7 +107,7 @@ class Subdivision:
         values: What the current layer takes in, or gives before its activation, at the vertices.
         error: The bounds.
         size: A bound for all |exact values|_2.
-        closely: Whether both need a close bound for how much layers stretch them.
+        closely: Whether what layers stretch both is bounded more closely than by their Frobenius norms.
         made: The vertices beyond the domain's corners, a part of them for each time that some were made.
         last_cut: The last layer with kinks.
         counted: What `count` has found out about that layer, for `finish`.
@@ -144,7 +144,7 @@ class Subdivision:
         is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
         self.error = np.full(num_corners, 0.0 if is_identity else 4 * EPS * self.size)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            self.closely = must_be_close(layer.weight for layer in layers)
+            self.closely = grows(layer.frobenius for layer in layers)
             self.affine(0)
             for following in range(1, self.last_cut + 1):
                 self.cut()
@@ -249,8 +249,8 @@ def affine(
         ValueError: If the values overflow.
     """
     weight, bias = layer.weight[0], layer.bias[0]
-    stretch = float(norm(layer.weight, len(values), closely=closely)[0])
-    frobenius = math.sqrt(float(np.einsum("ij,ij->", weight, weight)))
+    frobenius = float(layer.frobenius[0])
+    stretch = float(norm(layer.weight, len(values))[0]) if closely else frobenius
     length = math.sqrt(float(bias @ bias))
     inputs = _longest(values) * SLACK + TINY
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
@@ -280,6 +280,15 @@ def _entries(
     """rows[row, entry], in half the time."""
     entries: Float[np.ndarray, " some"] = rows.ravel().take(row * rows.shape[1] + entry)
     return entries
+
+
+def _changes(
+    starts: UInt64[np.ndarray, "lines words"], ends: UInt64[np.ndarray, "lines words"]
+) -> UInt64[np.ndarray, "lines words"]:
+    """What changes from the end of each line to the start of the next one, and from nothing to the first start."""
+    changes = starts.copy()
+    changes[1:] ^= ends[:-1]
+    return changes
 
 
 def _longest(vectors: Float[np.ndarray, "vectors entries"]) -> float:
@@ -448,8 +457,7 @@ class _Arrangement:
         self.piece_edge = np.repeat(np.arange(num_edges), per_edge + 1)
         # Each row says what changes from the part before, the first of an edge against the last of the edge before.
         pattern = np.zeros((num_edges + num_points, self.num_words), dtype=np.uint64)
-        pattern[self.first_piece] = self.positive_start
-        pattern[self.first_piece[1:]] ^= self.positive_end[:-1]
+        pattern[self.first_piece] = _changes(self.positive_start, self.positive_end)
         toggled = bits.single(points.crossing_unit, self.num_words)
         if self.several:
             toggled = bits.union(toggled, points.crossing_point, num_points)
@@ -699,8 +707,7 @@ class _Arrangement:
         chord_ends[first, 0], chord_ends[last, 1] = chords.start, chords.end
         chord_ends[after, 0] = chord_ends[after - 1, 1] = crossing
         pattern = np.zeros((len(chord_ends), self.num_words), dtype=np.uint64)
-        pattern[first] = self.chord_start
-        pattern[first[1:]] ^= self.chord_end[:-1]
+        pattern[first] = _changes(self.chord_start, self.chord_end)
         pattern[after] = before_chord
         np.bitwise_xor.accumulate(pattern, axis=0, out=pattern)
         chord_left = pattern | self.chord_left.take(piece_chord, axis=0)
@@ -715,12 +722,14 @@ class _Arrangement:
         sub.guard(num_faces)
         faces, parents = self._name_faces(old_faces, left, right, num_faces)
         sub.exact.parents.append(parents)
-        sub.exact.patterns.append(self._face_patterns(num_faces, faces, left, right))
+        face_pattern = self._face_patterns(num_faces, faces, left, right)
+        sub.exact.patterns.append(face_pattern)
 
-        self.off = np.full(self.new_vertices, True)
-        self.off[:num_vertices] = ~self.positive.any(axis=1)
-        self.off[new] = ~self.point_positive.any(axis=1)
-        self.off[crossing] = ~(pattern.take(after, axis=0) & pattern.take(after - 1, axis=0)).any(axis=1)
+        self.off = np.zeros(self.new_vertices, dtype=bool)
+        if not face_pattern.any(axis=1).all():  # otherwise some unit is on around every vertex
+            self.off[:num_vertices] = ~self.positive.any(axis=1)
+            self.off[new] = ~self.point_positive.any(axis=1)
+            self.off[crossing] = ~(pattern.take(after, axis=0) & pattern.take(after - 1, axis=0)).any(axis=1)
         sub.mesh = Mesh(self.new_vertices, num_faces, ends, faces, lines)
 
     def _extend(self, num_rows: int) -> None:
@@ -772,7 +781,7 @@ class _Arrangement:
         key = (chord[upper] << bits_of_chord) | other[upper]
         mirrored = (other[lower] << bits_of_chord) | chord[lower]
         order = np.argsort(mirrored)
-        if not np.array_equal(mirrored[order], key):
+        if len(upper) != len(lower) or not (mirrored[order] == key).all():
             raise SubdivisionError("chords must cross each other")
         vertex = np.empty(len(chord), dtype=np.int64)
         vertex[upper] = np.arange(len(upper))
