@@ -1,5 +1,6 @@
 """An unfinished run's way back: what one member needs in order to go on as if nothing had happened."""
 
+import contextlib
 import dataclasses
 import io
 import sys
@@ -38,19 +39,21 @@ class Checkpoint:
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes `checkpoint.pt` into a run's folder, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO()
     torch.save({field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}, content)
-    write_atomically(folder / "checkpoint.pt", content.getvalue())
+    folder.mkdir(parents=True, exist_ok=True)
+    # the folder goes when another process puts the same run, finished, in its place: no way back is needed then
+    with contextlib.suppress(FileNotFoundError):
+        write_atomically(folder / "checkpoint.pt", content.getvalue())
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
     """The checkpoint in a run's folder; None, with a line on stderr, if it cannot be read: the run then starts anew."""
     path = folder / "checkpoint.pt"
-    if not path.exists():
-        return None
     try:
         return Checkpoint(**torch.load(path, weights_only=True, map_location="cpu"))
+    except FileNotFoundError:
+        return None
     except Exception as error:  # torch.load raises whatever the broken file makes its parts raise
         print(f"{path} cannot be read, the run starts anew: {error}", file=sys.stderr)
         return None
