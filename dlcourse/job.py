@@ -3,17 +3,19 @@
 A job is a function of its configuration, and so is its folder.
 """
 
+import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from dlcourse.recording import Result, read_result
-
-# What does not bear on a job's result, and so not on its folder: the one list of them.
-WITHOUT_BEARING = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
+# The one list of the values that say how and where a job is done, but change nothing about its result, and so do not
+# change its folder either.
+NOT_IN_THE_FOLDER = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
 
 
 class FolderTakenError(ValueError):
@@ -39,23 +41,34 @@ class Job(ABC):
         """The part of the folder's name that says what is inside."""
 
     @abstractmethod
-    def flat(self) -> dict[str, Any]:
-        """All values that bear on the result, by dotted keys."""
+    def settings(self) -> dict[str, Any]:
+        """All values that the result depends on, by dotted keys."""
 
     @abstractmethod
     def overrides(self) -> dict[str, Any]:
         """What the command line sets to do the job again: every value."""
 
+    @property
     def run_name(self) -> str:
-        """The job's folder below `outputs/<name>`: readable, and unique by a hash of all that bears on the result."""
-        digest = hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:10]
+        """The job's folder below `outputs/<name>`: readable, and unique by a hash of the settings."""
+        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:10]
         return f"{self.title}-{digest}"
 
-    def to_yaml(self) -> str:
-        """All values that bear on the result as YAML, headed by the command that does the job again."""
-        lines = [f"# {self.command()}"]
+    @property
+    def folder(self) -> Path:
+        """`outputs/<name>/<run>`, a function of the configuration."""
+        assert self.name is not None  # every job has found its own
+        return Path(self.outputs, self.name, self.run_name)
+
+    def to_yaml(self, program: str = "dlcourse") -> str:
+        """The settings as YAML, headed by the command that does the job again.
+
+        Args:
+            program: How the command begins.
+        """
+        lines = [f"# {self.command(program)}"]
         group = ""
-        for key, value in self.flat().items():
+        for key, value in self.settings().items():
             first, _, rest = key.partition(".")
             if rest and first != group:
                 lines.append(f"{first}:")
@@ -63,9 +76,13 @@ class Job(ABC):
             lines.append(f"  {rest}: {json.dumps(value)}" if rest else f"{key}: {json.dumps(value)}")
         return "\n".join(lines) + "\n"
 
-    def command(self) -> str:
-        """The command line that does the job again, with every value spelled out."""
-        words = ["dlcourse", f"name={self.name}"]
+    def command(self, program: str = "dlcourse") -> str:
+        """The command line that does the job again, with every value spelled out.
+
+        Args:
+            program: How it begins: "dlcourse", or "python lab.py" for a script that calls `dlcourse.cli.main`.
+        """
+        words = [program, f"name={self.name}"]
         for key, value in self.overrides().items():
             words.append(f"{key}={json.dumps(value)}" if not isinstance(value, str) else f"{key}={value}")
         return " ".join(words).replace(", ", ",")
@@ -94,23 +111,25 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be the name of one folder, got {name!r}")
 
 
-def run_folder(job: Job) -> Path:
-    """`outputs/<name>/<run>`, a function of the configuration."""
-    assert job.name is not None  # every job has found its own
-    return Path(job.outputs, job.name, job.run_name())
+def values_of(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON can hold them, those of dataclasses inside it by dotted keys."""
+    return {
+        key: value
+        for field in dataclasses.fields(config)
+        for key, value in _written(field.name, getattr(config, field.name)).items()
+    }
 
 
-def finished_result(job: Job) -> Result | None:
-    """The result that the job's folder holds, if the job need not be done (again).
-
-    Raises:
-        FolderTakenError: If it is another job's.
-    """
-    folder = run_folder(job)
-    if job.force or not (folder / "metrics.json").exists():
-        return None
-    result = read_result(folder)
-    # by way of JSON, as the file has it
-    if result.config != json.loads(json.dumps(job.flat())):
-        raise FolderTakenError(f"{folder} holds a run of another configuration; move it, or choose another name")
-    return result
+def _written(key: str, value: Any) -> dict[str, Any]:
+    """A field's value under its key, or several under longer keys."""
+    if dataclasses.is_dataclass(value):
+        return {f"{key}.{inner}": each for inner, each in values_of(value).items()}
+    if isinstance(value, Enum):
+        return {key: value.name}
+    if isinstance(value, Path):
+        return {key: str(value)}
+    if isinstance(value, Mapping):
+        return {key: dict(value)}
+    if isinstance(value, list | tuple):
+        return {key: list(value)}
+    return {key: value}

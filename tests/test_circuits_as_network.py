@@ -65,7 +65,7 @@ def test_the_slides_circuit_is_a_network_of_depth_4() -> None:
 
 @pytest.mark.parametrize("num_bits", range(1, 11))
 def test_parity_in_six_ways(num_bits: int) -> None:
-    data = Parity(num_bits=num_bits).data(seed=0)
+    data = Parity(num_bits=num_bits).data(seed=0, dtype=torch.float64)
     networks: list[nn.Module] = [
         parity_of_sum(num_bits),
         parity_by_tents(num_bits),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.cli import CONFIGS
+from dlcourse.cli.door import CONFIGS
 
 DOCS = CONFIGS.parent / "docs"
 

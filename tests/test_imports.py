@@ -40,7 +40,7 @@ def test_imports_go_downwards(path: Path) -> None:
 
 def test_the_library_imports_no_hydra() -> None:
     code = (
-        "import sys, dlcourse.runs, dlcourse.measure, dlcourse.results; "
+        "import sys, dlcourse.jobs.runs, dlcourse.jobs.measure, dlcourse.cli.results; "
         "sys.exit(any(m in sys.modules for m in ('hydra', 'omegaconf')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.cli import CONFIGS
+from dlcourse.cli.door import CONFIGS
 from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
 SWEEPS: list[list[str]] = [

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
 
-from dlcourse.flat import Flat
-from dlcourse.layerwise import Sweep, beside_itself, is_layered, jacobians, layer_names, layers, outputs
+from dlcourse.layerwise import LayerwiseGradient, in_company, is_layered, jacobians, layer_names, layers, outputs
+from dlcourse.layerwise.flat import Flat
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack, stack
 
@@ -53,7 +53,7 @@ def swept(
     modules: list[nn.Module], inputs: Tensor, targets: Tensor, loss: Loss, reduction: str = "sum"
 ) -> dict[str, Tensor]:
     """The gradients that the code under test computes."""
-    sweep = Sweep(stack(modules), inputs.shape[1], loss=loss, reduction=reduction)
+    sweep = LayerwiseGradient(stack(modules), inputs.shape[1], loss=loss, reduction=reduction)
     sweep.gradient_(inputs, targets)
     return sweep.gradients.views
 
@@ -377,7 +377,7 @@ class TestSweep:
         modules = make(3, in_features, out_features, widths, activation)
         inputs = torch.randn(3, 8, in_features).double()
         targets = torch.randn(3, 8, out_features).double()
-        sweep = Sweep(stack(modules), 8, loss=SquaredError())
+        sweep = LayerwiseGradient(stack(modules), 8, loss=SquaredError())
         unused = filling(sweep.parameters)
         assert unused.any() and not unused.all()
         for _ in range(30):
@@ -398,7 +398,7 @@ class TestSweep:
     @pytest.mark.parametrize("activation", list(Activation))
     def test_nothing_is_left_of_the_call_before(self, activation: Activation) -> None:
         members = stack(make(2, 3, 2, [5, 4], activation))
-        sweep = Sweep(members, 6, loss=SquaredError())
+        sweep = LayerwiseGradient(members, 6, loss=SquaredError())
         batches = [(torch.randn(2, 6, 3).double(), torch.randn(2, 6, 2).double()) for _ in range(2)]
         results = []
         for inputs, targets in [batches[0], batches[0], batches[1], batches[0]]:
@@ -410,7 +410,7 @@ class TestSweep:
     def test_values_are_copied(self) -> None:
         members = stack(make(2, 3, 2, [5]))
         before = {name: values.clone() for name, values in members.parameters.items()}
-        sweep = Sweep(members, 4)
+        sweep = LayerwiseGradient(members, 4)
         assert sweep.parameters.views.keys() == before.keys()
         assert all(torch.equal(sweep.parameters.views[name], values) for name, values in before.items())
         sweep.parameters.vector.fill_(1)
@@ -418,7 +418,7 @@ class TestSweep:
 
     def test_changed_values_count_from_the_next_call_on(self) -> None:
         modules = make(2, 3, 2, [5, 4])
-        sweep = Sweep(stack(make(2, 3, 2, [5, 4])), 4)
+        sweep = LayerwiseGradient(stack(make(2, 3, 2, [5, 4])), 4)
         inputs = torch.randn(2, 4, 3).double()
         sweep.forward(inputs)
         for name, values in stack(modules).parameters.items():
@@ -447,9 +447,9 @@ class TestSweep:
 
     def test_errors(self) -> None:
         with pytest.raises(ValueError, match=r"^reduction must be mean or sum, got max$"):
-            Sweep(stack(make(2, 3, 2, [5])), 4, loss=Hinge(), reduction="max")
+            LayerwiseGradient(stack(make(2, 3, 2, [5])), 4, loss=Hinge(), reduction="max")
         with pytest.raises(TypeError, match="got Linear"):
-            Sweep(stack([nn.Linear(3, 2), nn.Linear(3, 2)]), 4, loss=Hinge())
+            LayerwiseGradient(stack([nn.Linear(3, 2), nn.Linear(3, 2)]), 4, loss=Hinge())
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -533,7 +533,7 @@ def test_gradients_have_the_same_bits_in_any_company(activation: Activation, wid
             inputs, targets = torch.randn(7, n, in_features), targets_for(loss, 7, n, out_features).float()
             company = swept(modules, inputs, targets, loss, "mean")
             for i in (0, 6):
-                sweep = Sweep(beside_itself(stack([modules[i]])), n, loss=loss)
+                sweep = LayerwiseGradient(in_company(stack([modules[i]])), n, loss=loss)
                 sweep.gradient_(inputs[[i, i]], targets[[i, i]])
                 for name, gradients in company.items():
                     assert torch.equal(sweep.gradients.views[name][0], gradients[i])
@@ -585,9 +585,9 @@ class TestLayers:
 
 def test_beside_itself() -> None:
     [module] = make(1, 3, 2, [5])
-    lone = beside_itself(stack([module]))
+    lone = in_company(stack([module]))
     assert lone.num_members == 2
     for name, parameter in module.named_parameters():
         assert torch.equal(lone.parameters[name][0], parameter) and torch.equal(lone.parameters[name][1], parameter)
     two = stack(make(2, 3, 2, [5]))
-    assert beside_itself(two) is two
+    assert in_company(two) is two

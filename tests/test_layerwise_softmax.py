@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
-from dlcourse.layerwise import LogSoftmax, Sweep, data_gradient, layers, log_probability_jacobians
+from dlcourse.layerwise import LayerwiseGradient, LogSoftmax, data_gradient, layers, log_probability_jacobians
 from dlcourse.losses import SoftmaxCrossEntropy
 from dlcourse.networks import Activation, SoftmaxClassifier, stack
 
@@ -195,7 +195,7 @@ class TestDataGradient:
 
     def test_is_what_training_computes(self) -> None:
         classifier, inputs, targets = self.make(6)
-        sweep = Sweep(stack([classifier]), 6, loss=SoftmaxCrossEntropy(), reduction="sum")
+        sweep = LayerwiseGradient(stack([classifier]), 6, loss=SoftmaxCrossEntropy(), reduction="sum")
         sweep.gradient_(inputs[None], targets[None])
         flat = torch.cat([gradient.flatten() for gradient in sweep.gradients.views.values()])
         assert_equal(torch.cat(data_gradient(classifier, inputs, targets)), flat)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from dlcourse.pieces.edge_subdivision import EdgeSubdivision
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 
-def random_layers(widths: list[int], seed: int, below: float, nearly: float) -> list[Layer]:
+def random_layers(widths: list[int], seed: int, below: float, nearly: float) -> list[UnitLayer]:
     """Random ones; the second half of the first layer's units is the first half times 1 + noise."""
     random = np.random.default_rng(seed)
     layers = [
-        Layer(random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
+        UnitLayer(random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
         for a, b in itertools.pairwise(widths)
     ]
     half = widths[1] // 2

@@ -5,12 +5,13 @@ from fractions import Fraction
 import numpy as np
 
 from dlcourse.pieces.exact_box import ExactBox
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 
 def box(*layers: tuple[list[list[float]], list[float], float]) -> ExactBox:
     read = [
-        Layer(np.array([weight]), np.array([bias]), np.full((1, len(bias)), slope)) for weight, bias, slope in layers
+        UnitLayer(np.array([weight]), np.array([bias]), np.full((1, len(bias)), slope))
+        for weight, bias, slope in layers
     ]
     return ExactBox(read, np.cumsum([4, *(len(bias) for _, bias, _ in layers)]), np.array([-1.0, 3.0, -1.0, 3.0]))
 

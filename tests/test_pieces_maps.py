@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.maps import affine_maps
 
 Matrix = list[list[Fraction]]
@@ -29,7 +29,7 @@ def test_maps_are_as_exact_as_they_say(below: float, magnitude: float) -> None:
     random = np.random.default_rng(0)
     widths, num_patterns = [3, 5, 4, 6, 2], 7
     layers = [
-        Layer(magnitude * random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
+        UnitLayer(magnitude * random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
         for a, b in pairwise(widths)
     ]
     positive = [random.random((width, num_patterns)) < 0.5 for width in widths[1:]]

@@ -16,7 +16,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
 from dlcourse.pieces import plane
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 Numbers = list[tuple[list[list[float]], list[float]]]  # weight and bias of each layer
 Corner = tuple[Fraction, Fraction]
@@ -194,7 +194,7 @@ def test_any_slopes_against_fractions(layers: Numbers, corners: list[list[float]
     kinds = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.01, 0.25])
     slopes = [[data.draw(kinds) for _ in bias] for _, bias in layers[:-1]] + [[1.0] * len(layers[-1][1])]
     read = [
-        Layer(np.array([weight]), np.array([bias]), np.array([slope]))
+        UnitLayer(np.array([weight]), np.array([bias]), np.array([slope]))
         for (weight, bias), slope in zip(layers, slopes, strict=True)
     ]
     counted = plane.count(read, np.eye(2, 3), np.array(corners), 10_000)

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.tracing import trace
 
 
-def run(layers: list[Layer], inputs: np.ndarray) -> np.ndarray:
+def run(layers: list[UnitLayer], inputs: np.ndarray) -> np.ndarray:
     """The first member's outputs, layer by layer."""
     for layer in layers:
         inputs = inputs @ layer.weight[0].T + layer.bias[0]

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.tracing import trace
 
@@ -59,7 +59,7 @@ def with_statistics(layer: nn.Module) -> nn.Module:
     return layer
 
 
-def run(layers: list[Layer], x: np.ndarray, member: int = 0) -> tuple[np.ndarray, float]:
+def run(layers: list[UnitLayer], x: np.ndarray, member: int = 0) -> tuple[np.ndarray, float]:
     """The outputs layer by layer, and a bound for how far rounding can take any way of computing them apart."""
     size, num_roundings = np.abs(x).max(), 0
     for layer in layers:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.cli import CONFIGS
+from dlcourse.cli.door import CONFIGS
 
 README = (CONFIGS.parent / "README.md").read_text()
 
@@ -32,7 +32,7 @@ def test_commands_compose() -> None:
     from hydra import compose, initialize_config_dir
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    from dlcourse.cli import to_job
+    from dlcourse.cli.door import to_job
 
     lines = [shlex.split(line, comments=True) for line in README.splitlines() if line.startswith("dlcourse ")]
     assert len(lines) >= 4

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlcourse.cli import CONFIGS
+from dlcourse.cli.door import CONFIGS
 
 SWEEP = [
     "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=30000", "log_every=100",

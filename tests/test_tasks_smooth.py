@@ -25,7 +25,7 @@ def test_values_by_hand(function: Function, values: dict[float, float]) -> None:
 @pytest.mark.parametrize("function", list(Function))
 def test_data_and_metrics_are_those_of_the_function(function: Function) -> None:
     task = Smooth(function=function, num_train=500, num_test=300)
-    data = task.data(seed=1)
+    data = task.data(seed=1, dtype=torch.float64)
     assert (task.low, task.high) == (-2, 2)
     for inputs, targets, num in (
         (data.train_inputs, data.train_targets, 500),
@@ -44,7 +44,7 @@ def test_data_and_metrics_are_those_of_the_function(function: Function) -> None:
 
 def test_noise_is_on_the_data_and_not_in_the_metrics() -> None:
     task = Smooth(noise=0.5, num_train=4000)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     # the standard error of a standard deviation from 4,000 numbers is 1.1 %
     assert (data.train_targets - task.target(data.train_inputs)).std().item() == pytest.approx(0.5, rel=0.05)
     assert task.metrics(lambda x: task.target(x)[None], data)["mean_squared_error"].item() == 0

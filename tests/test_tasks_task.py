@@ -64,7 +64,7 @@ def test_is_a_schema(task_class: type[Task]) -> None:
 @pytest.mark.parametrize("task_class", TASKS)
 def test_data_fit_the_task(task_class: type[Task]) -> None:
     task = task_class()
-    data = task.data(seed=3)
+    data = task.data(seed=3, dtype=torch.float64)
     for inputs, targets in [(data.train_inputs, data.train_targets), (data.test_inputs, data.test_targets)]:
         assert inputs.shape == (len(targets), task.in_features)
         assert targets.shape == (len(inputs), task.out_features)
@@ -81,7 +81,7 @@ def test_data_fit_the_task(task_class: type[Task]) -> None:
 @pytest.mark.parametrize("task_class", TASKS)
 def test_metrics_of_a_stack_hold_the_headline_metric(task_class: type[Task]) -> None:
     task = task_class()
-    data = task.data(seed=3)
+    data = task.data(seed=3, dtype=torch.float64)
 
     def network(inputs: torch.Tensor) -> torch.Tensor:
         return torch.zeros(5, inputs.shape[-2], task.out_features, dtype=inputs.dtype)
@@ -94,7 +94,10 @@ def test_metrics_of_a_stack_hold_the_headline_metric(task_class: type[Task]) -> 
 
 @pytest.mark.parametrize("task_class", TASKS)
 def test_data_and_lines_are_functions_of_the_seed(task_class: type[Task]) -> None:
-    first, again = vars(task_class().data(seed=7)), vars(task_class().data(seed=7))
+    first, again = (
+        vars(task_class().data(seed=7, dtype=torch.float64)),
+        vars(task_class().data(seed=7, dtype=torch.float64)),
+    )
     assert all(first[key].equal(again[key]) for key in first)
     assert all(map(torch.equal, task_class().lines(seed=7), task_class().lines(seed=7)))
 

@@ -51,7 +51,7 @@ def test_centred_target_is_the_same_function_elsewhere(numerator: int, num_folds
 
 def test_centred_data_cover_the_centred_domain() -> None:
     task = ZigZag(num_folds=4, centred=True, num_train=2000)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     assert (task.low, task.high) == (-2.0, 2.0)
     assert data.train_inputs.min() < -1.9
     assert data.train_inputs.max() > 1.9
@@ -95,7 +95,7 @@ def test_metrics_of_constant_members() -> None:
     def network(inputs: torch.Tensor) -> torch.Tensor:
         return constants[:, None, None].expand(4, inputs.shape[-2], 1)
 
-    metrics = task.metrics(network, stacked(task.data(seed=0), 4))
+    metrics = task.metrics(network, stacked(task.data(seed=0, dtype=torch.float64), 4))
     exact = [triangle_wave(Fraction(j, 512), 3) for j in range(1025)]
     for member, constant in enumerate([Fraction(0), Fraction(1, 2), Fraction(2)]):
         expected = sum((y - constant) ** 2 for y in exact) / 1025
@@ -114,7 +114,7 @@ def test_metrics_of_a_perfect_and_a_shifted_member(num_folds: int) -> None:
         assert inputs.dtype == torch.float32
         return task.target(inputs) + shifts
 
-    metrics = task.metrics(network, stacked(task.data(seed=0), 2, torch.float32))
+    metrics = task.metrics(network, stacked(task.data(seed=0, dtype=torch.float64), 2, torch.float32))
     assert metrics["mean_squared_error"].tolist() == [0, 0.0625]
     assert metrics["largest_error"].tolist() == [0, 0.25]
 
@@ -126,14 +126,14 @@ def test_one_wrong_grid_point_is_seen() -> None:
     def network(inputs: torch.Tensor) -> torch.Tensor:
         return (task.target(inputs) + 5.0 * (inputs == spike_at))[None]
 
-    metrics = task.metrics(network, stacked(task.data(seed=0), 1))
+    metrics = task.metrics(network, stacked(task.data(seed=0, dtype=torch.float64), 1))
     assert metrics["largest_error"].tolist() == [5.0]
     assert metrics["mean_squared_error"].item() == pytest.approx(25 / 65537, rel=1e-14)
 
 
 def test_metrics_of_a_member_do_not_depend_on_its_companions() -> None:
     task = ZigZag(num_folds=13)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     slopes = torch.randn(20, 1, 1, generator=stream(0), dtype=torch.float64)
 
     def metrics(slopes: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -148,14 +148,14 @@ def test_metrics_of_a_member_do_not_depend_on_its_companions() -> None:
 def test_metrics_keep_no_graph() -> None:
     task = ZigZag()
     weight = torch.ones(1, 1, 1, dtype=torch.float64, requires_grad=True)
-    metrics = task.metrics(lambda inputs: weight * inputs, stacked(task.data(seed=0), 1))
+    metrics = task.metrics(lambda inputs: weight * inputs, stacked(task.data(seed=0, dtype=torch.float64), 1))
     assert not metrics["mean_squared_error"].requires_grad
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**63), st.integers(1, 20), st.integers(1, 50), st.integers(1, 50))
 def test_data_are_points_of_the_target(seed: int, num_folds: int, num_train: int, num_test: int) -> None:
-    data = ZigZag(num_folds=num_folds, num_train=num_train, num_test=num_test).data(seed)
+    data = ZigZag(num_folds=num_folds, num_train=num_train, num_test=num_test).data(seed, torch.float64)
     assert data.train_inputs.shape == data.train_targets.shape == (num_train, 1)
     assert data.test_inputs.shape == data.test_targets.shape == (num_test, 1)
     inputs = torch.cat((data.train_inputs, data.test_inputs))[:, 0].tolist()
@@ -168,12 +168,16 @@ def test_data_are_points_of_the_target(seed: int, num_folds: int, num_train: int
 
 def test_seeds_differ() -> None:
     task = ZigZag()
-    assert not task.data(seed=0).train_inputs.equal(task.data(seed=1).train_inputs)
-    assert not task.data(seed=0).test_inputs.equal(task.data(seed=1).test_inputs)
+    assert not task.data(seed=0, dtype=torch.float64).train_inputs.equal(
+        task.data(seed=1, dtype=torch.float64).train_inputs
+    )
+    assert not task.data(seed=0, dtype=torch.float64).test_inputs.equal(
+        task.data(seed=1, dtype=torch.float64).test_inputs
+    )
 
 
 def test_inputs_are_uniform() -> None:
-    data = ZigZag(num_train=40_000, num_test=40_000).data(seed=0)
+    data = ZigZag(num_train=40_000, num_test=40_000).data(seed=0, dtype=torch.float64)
     for inputs in (data.train_inputs, data.test_inputs):
         counts = torch.histc(inputs, bins=8, min=0, max=2)
         standard_deviation = math.sqrt(40_000 * 1 / 8 * 7 / 8)
@@ -183,7 +187,7 @@ def test_inputs_are_uniform() -> None:
 def test_noise_is_on_training_and_test_targets() -> None:
     num = 40_000
     task = ZigZag(noise=0.25, num_train=num, num_test=num)
-    data = task.data(seed=0)
+    data = task.data(seed=0, dtype=torch.float64)
     noises = [
         data.train_targets - task.target(data.train_inputs),
         data.test_targets - task.target(data.test_inputs),

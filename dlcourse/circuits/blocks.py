@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
+from dlcourse.checks import check_whole
 from dlcourse.circuits.circuit import Circuit, Kind, and_, not_, or_
 
 
@@ -80,10 +81,8 @@ def best_blocks(num_bits: int, depth: int) -> Block:
 
     Cost: depth d^3 steps, seconds for 100 bits; the plans of a call serve the calls after it.
     """
-    if num_bits < 2:
-        raise ValueError(f"num_bits must be at least 2, got {num_bits}")
-    if depth < 2:
-        raise ValueError(f"depth must be at least 2, got {depth}")
+    check_whole("num_bits", num_bits, 2)
+    check_whole("depth", depth, 2)
 
     def laid_out(plan: _Plan, level: int, first: int) -> Block:
         """The plan for a block of so many levels whose first input is this."""

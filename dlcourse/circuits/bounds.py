@@ -5,6 +5,8 @@ Gates are AND and OR of any fan-in; NOTs are free and do not count for the depth
 
 import math
 
+from dlcourse.checks import check_whole
+
 
 def depth_2_gates(num_bits: int) -> int:
     """2^(d-1) + 1, exactly: what the shallow circuit has, and no circuit of depth 2 has fewer.
@@ -16,7 +18,7 @@ def depth_2_gates(num_bits: int) -> int:
 
     Source: slide "Lower Bound (Hastad, 1986)"; for the proof see `parity.parity_dnf`.
     """
-    _check_at_least("num_bits", num_bits, 2)
+    check_whole("num_bits", num_bits, 2)
     return int(2 ** (num_bits - 1) + 1)
 
 
@@ -30,7 +32,7 @@ def fan_in_2_gates(num_bits: int, *, count_nots: bool) -> int:
     Source: Schnorr 1974, Zwei lineare untere Schranken für die Komplexität Boolescher Funktionen; Red'kin 1973, Proof
     of minimality of circuits consisting of functional elements.
     """
-    _check_at_least("num_bits", num_bits, 1)
+    check_whole("num_bits", num_bits, 1)
     return (4 if count_nots else 3) * (num_bits - 1)
 
 
@@ -46,7 +48,7 @@ def any_depth_lower_bound(num_bits: int) -> int:
     Source: Jeřábek's answer in Theoretical Computer Science Stack Exchange 26026; Kombarov reports there that 3, 5, 8,
     10, 12 gates are the fewest for 2 to 6 bits, and 7d/3 plus a constant enough for d.
     """
-    _check_at_least("num_bits", num_bits, 2)
+    check_whole("num_bits", num_bits, 2)
     return 2 * num_bits - 1
 
 
@@ -66,8 +68,8 @@ def hastad_exponent(num_bits: int, depth: int) -> float:
     Source: Håstad 1986, Almost Optimal Lower Bounds for Small Depth Circuits, the bound on parity; slide "Lower Bound
     (Hastad, 1986)", which leaves the constant out.
     """
-    _check_at_least("num_bits", num_bits, 2)
-    _check_at_least("depth", depth, 2)
+    check_whole("num_bits", num_bits, 2)
+    check_whole("depth", depth, 2)
     power = (math.log2(num_bits) - depth * math.log2(10)) / (depth - 1)
     return math.exp2(power)
 
@@ -90,7 +92,7 @@ def hastad_says_something_from(depth: int) -> int:
     Args:
         depth: Depth k of the circuit, at least 2.
     """
-    _check_at_least("depth", depth, 2)
+    check_whole("depth", depth, 2)
     vacuous, useful = 2, 4
     while hastad_is_vacuous(useful, depth):
         vacuous, useful = useful, 2 * useful
@@ -116,8 +118,8 @@ def upper_bound(num_bits: int, depth: int) -> int:
 
     Source: Håstad 1986, section on parity; the count is in `blocks`.
     """
-    _check_at_least("num_bits", num_bits, 2)
-    _check_at_least("depth", depth, 2)
+    check_whole("num_bits", num_bits, 2)
+    check_whole("depth", depth, 2)
     size = _block_size(num_bits, depth)
     below = sum(-(-num_bits // size**level) for level in range(1, depth - 1))
     return int(1 + 2 ** (size - 1) + 2**size * below)
@@ -134,7 +136,7 @@ def necessary_depth(num_bits: int, num_gates: int) -> int:
 
     Source: slide "Lower Bound (Hastad, 1986)", "there exists a threshold k_min(d)".
     """
-    _check_at_least("num_gates", num_gates, any_depth_lower_bound(num_bits))
+    check_whole("num_gates", num_gates, any_depth_lower_bound(num_bits))
     depth = 2
     while hastad_exponent(num_bits, depth) >= math.log2(num_gates):
         depth += 1
@@ -153,7 +155,7 @@ def sufficient_depth(num_bits: int, num_gates: int) -> int:
 
     Source: slide "Lower Bound (Hastad, 1986)", "there exists a threshold k_min(d)".
     """
-    _check_at_least("num_bits", num_bits, 2)
+    check_whole("num_bits", num_bits, 2)
     deepest = (num_bits - 1).bit_length() + 1
     for depth in range(2, deepest + 1):
         if _block_size(num_bits, depth) <= num_gates.bit_length() and upper_bound(num_bits, depth) <= num_gates:
@@ -178,7 +180,7 @@ def threshold_depth(num_bits: int, constant: float = 0.0) -> float:
 
     Source: slide "Lower Bound (Hastad, 1986)", the formula for k.
     """
-    _check_at_least("num_bits", num_bits, 4)
+    check_whole("num_bits", num_bits, 4)
     logarithm = math.log2(num_bits - 1)
     denominator = math.log2(logarithm) + constant
     if denominator <= 0:
@@ -195,9 +197,3 @@ def _block_size(num_bits: int, depth: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if middle ** (depth - 1) < num_bits else (low, middle)
     return high
-
-
-def _check_at_least(name: str, value: int, lowest: int) -> None:
-    """Refuses a number that is too small."""
-    if value < lowest:
-        raise ValueError(f"{name} must be at least {lowest}, got {value}")

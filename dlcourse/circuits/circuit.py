@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from weakref import WeakValueDictionary
 
+from dlcourse.checks import check_whole
+
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -88,8 +90,7 @@ def inputs(num_bits: int) -> list[Circuit]:
     Raises:
         ValueError: If it is below 1.
     """
-    if num_bits < 1:
-        raise ValueError(f"num_bits must be at least 1, got {num_bits}")
+    check_whole("num_bits", num_bits, 1)
     return [Circuit(Kind.input, (), index) for index in range(1, num_bits + 1)]
 
 

@@ -269,11 +269,12 @@ def _number_in_latex(value: float) -> str:
 
 _IN_LATEX = {
     **{letter: rf"\mathbf{{{letter}}}" for letter in ("W", "b", "h", "x", "y", "p", "m", "I")},
-    **{name: rf"\mathrm{{{name}}}" for name in ("diag", "relu", "sigmoid", "softmax")},
+    **{name: rf"\mathrm{{{name}}}" for name in ("diag", "softmax")},
+    **{str(activation): activation.definition.latex for activation in Activation},
+    **{f"{activation}'": f"{activation.definition.latex}'" for activation in Activation},
     **{name: name for name in ("L", "g'", "S", "p_l")},
     **{"y~": r"\tilde{\mathbf{y}}", "theta": r"\boldsymbol{\vartheta}", "w_l": r"\mathbf{w}_l", "ones": r"\mathbf{1}"},
-    **{"log": r"\log", "tanh": r"\tanh", "sum_l": r"\sum_l", "(x)": r"\otimes", ".": r"\cdot", "^T": r"^{\mathsf{T}}"},
-    **{"relu'": r"\mathrm{relu}'", "sigmoid'": r"\mathrm{sigmoid}'", "tanh'": r"\tanh'"},
+    **{"log": r"\log", "sum_l": r"\sum_l", "(x)": r"\otimes", ".": r"\cdot", "^T": r"^{\mathsf{T}}"},
 }
 _DERIVATIVE = re.compile(r"(?<!\S)d(log p|\S+?)/d(\S+)")
 _SYMBOL = re.compile(r"([A-Za-z]\w*~?'?)\[(\S+?)\](\^T)?|[A-Za-z]\w*~?'?|\(x\)|\^T|(?<= )\.(?= )")

@@ -109,8 +109,8 @@ def data_gradient(
 ) -> list[Float[Tensor, " _"]]:
     """dL(D)/dtheta[j] = -sum_i y^(i) . d log p^(i)/dtheta[j], summed over the data items as on the slide.
 
-    L(D) itself is `SoftmaxCrossEntropy()(classifier(inputs), targets).sum()`; `Sweep` with `reduction="sum"` comes to
-    the same gradient without the matrices.
+    L(D) itself is `SoftmaxCrossEntropy()(classifier(inputs), targets).sum()`; `LayerwiseGradient` with
+    `reduction="sum"` comes to the same gradient without the matrices.
 
     Args:
         classifier: A SoftmaxClassifier on hidden layers.

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import torch
 
+from dlcourse.checks import check_whole
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import MLP, Initialization
 from dlcourse.streams import stream
 from dlcourse.tasks import Parity
 from dlcourse.tasks.parity import Encoding, PosedAs
-from dlcourse.tasks.task import check_whole
 
 
 @dataclass(kw_only=True)
@@ -43,7 +43,7 @@ class FirstGradient(Measurement):
 
     def measure(self) -> Row:
         """Every parameter tensor's norm, and the share of inputs at which the hinge is linear."""
-        data = self.task().data(self.seed)
+        data = self.task().data(self.seed, torch.float64)
         network = MLP(
             self.num_bits, 1, width=self.width, depth=1, initialization=Initialization.truncated,
             generator=stream(self.seed, "initialization"), dtype=torch.float32,

@@ -11,23 +11,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dlcourse.config import Precision
-from dlcourse.layerwise import Sweep, jacobians
+from dlcourse.checks import check_choice, check_whole
+from dlcourse.layerwise import LayerwiseGradient, jacobians
 from dlcourse.losses import SquaredError
 from dlcourse.measurements.measurement import Measurement, Row
-from dlcourse.networks import MLP, Activation, Initialization, stack
-from dlcourse.tasks.task import check_choice, check_whole
+from dlcourse.networks import MLP, Activation, Initialization, Precision, stack
 
 
 @dataclass(kw_only=True)
 class LayerwiseGradients(Measurement):
     """Decimal digits in which gradients of the squared error agree, over networks and items of many seeds.
 
-    Three methods, `jacobians`, `Sweep` and autograd; each against autograd in the same precision and, in float32, in
-    float64 on the same numbers. Networks of relu start as He's, others as Xavier's.
+    Three methods: `jacobians`, `LayerwiseGradient` ("Sweep" in the results, since it sweeps from the loss downwards)
+    and autograd; each against autograd in the same precision and, in float32, in float64 on the same numbers. Piecewise
+    linear networks start as He's, others as Xavier's.
 
     Attributes:
-        activation: relu, sigmoid or tanh.
+        activation: relu, leaky_relu, sigmoid or tanh.
         depth: Number of hidden layers.
         width: Units per hidden layer.
         dtype: float32 or float64.
@@ -60,7 +60,7 @@ class LayerwiseGradients(Measurement):
 
     def measure(self) -> Row:
         """`<method>/<precision of autograd>/median` and `.../worst` over the seeds."""
-        dtype = torch.float32 if self.dtype is Precision.float32 else torch.float64
+        dtype = self.dtype.dtype
         found: dict[str, list[float]] = {}
         for seed in range(self.num_seeds):
             network = self.network(seed).to(dtype)
@@ -82,14 +82,13 @@ class LayerwiseGradients(Measurement):
 
     def network(self, seed: int) -> MLP:
         """A random network in float64."""
-        relu = self.activation is Activation.relu
         return MLP(
             self.in_features,
             self.out_features,
             width=self.width,
             depth=self.depth,
             activation=self.activation,
-            initialization=Initialization.he if relu else Initialization.xavier,
+            initialization=Initialization.xavier if self.activation.slope is None else Initialization.he,
             generator=torch.Generator().manual_seed(seed),
             dtype=torch.float64,
         )
@@ -112,7 +111,7 @@ def by_autograd(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
 
 def by_sweep(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
     """The same, layer by layer from the loss downwards."""
-    sweep = Sweep(stack([network]), len(inputs), loss=SquaredError(), reduction="sum")
+    sweep = LayerwiseGradient(stack([network]), len(inputs), loss=SquaredError(), reduction="sum")
     sweep.gradient_(inputs[None], targets[None])
     return [gradient[0] for gradient in sweep.gradients.views.values()]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dlcourse.layerwise import Sweep
+from dlcourse.checks import check_whole
+from dlcourse.layerwise import LayerwiseGradient
 from dlcourse.losses import SquaredError
 from dlcourse.measurements.layerwise_gradients import LayerwiseGradients, by_autograd, by_jacobians, items
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import stack
-from dlcourse.tasks.task import check_whole
 
 
 @dataclass(kw_only=True)
@@ -48,9 +48,9 @@ class LayerwiseTime(Measurement):
         network = like.network(seed=0).float()
         drawn = items(self.batch_size, like.in_features, like.out_features, seed=0)
         inputs, targets = (each.float() for each in drawn)
-        one = Sweep(stack([network]), 1, loss=SquaredError())
-        batch = Sweep(stack([network]), self.batch_size, loss=SquaredError())
-        many = Sweep(stack([network] * self.num_members), self.batch_size, loss=SquaredError())
+        one = LayerwiseGradient(stack([network]), 1, loss=SquaredError())
+        batch = LayerwiseGradient(stack([network]), self.batch_size, loss=SquaredError())
+        many = LayerwiseGradient(stack([network] * self.num_members), self.batch_size, loss=SquaredError())
         of_many = [each.expand(self.num_members, -1, -1).contiguous() for each in (inputs, targets)]
         # what to call, how often a turn, and for how many networks that is
         methods: dict[str, tuple[Callable[[], object], int, int]] = {

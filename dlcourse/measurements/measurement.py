@@ -1,11 +1,11 @@
 """What every measurement is: settings, and a row of results computed from them."""
 
-import dataclasses
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dlcourse.job import WITHOUT_BEARING, Job, check_name
+from dlcourse.job import NOT_IN_THE_FOLDER, Job, check_name, values_of
+from dlcourse.outside import origin
 
 Row = dict[str, int | float | str]
 
@@ -39,20 +39,21 @@ class Measurement(Job):
     @property
     def title(self) -> str:
         """The kind, and the settings that are not the usual ones."""
-        usual = type(self)().settings()
-        return "-".join([self.kind, *(f"{k}={_readable(v)}" for k, v in self.settings().items() if v != usual[k])])
+        usual = type(self)().fields()
+        return "-".join([self.kind, *(f"{k}={_readable(v)}" for k, v in self.fields().items() if v != usual[k])])
+
+    def fields(self) -> dict[str, Any]:
+        """The values of the fields that the result depends on."""
+        return {key: value for key, value in values_of(self).items() if key not in NOT_IN_THE_FOLDER}
 
     def settings(self) -> dict[str, Any]:
-        """All values that bear on the result."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key not in WITHOUT_BEARING}
-
-    def flat(self) -> dict[str, Any]:
-        """The same, and the kind."""
-        return {"measurement": self.kind, **self.settings()}
+        """The same, the kind, and where a class of another package comes from."""
+        source = origin(type(self))
+        return {"measurement": self.kind, **self.fields(), **({} if source is None else {"source": source})}
 
     def overrides(self) -> dict[str, Any]:
         """What the command line sets to measure it again: the experiment, and every value."""
-        return {"experiment": self.kind, **self.settings()}
+        return {"experiment": self.kind, **self.fields()}
 
 
 def _readable(value: Any) -> str:

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from dlcourse import pieces
+from dlcourse.checks import check_number, check_whole
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import MLP, Stack, stack
 from dlcourse.networks.constructions import nested_tents
 from dlcourse.streams import stream
 from dlcourse.tasks import ZigZag
-from dlcourse.tasks.task import check_number, check_whole
 from dlcourse.training import Adam, Batches, Schedule, train
 
 
@@ -112,6 +112,5 @@ def _construction(num_folds: int) -> MLP:
 def _errors(task: ZigZag, networks: Stack) -> NDArray[np.float64]:
     """The mean squared error of every member."""
     data = task.data(0)
-    data = type(data)(*(values.float() for values in vars(data).values()))
     errors: NDArray[np.float64] = task.metrics(networks, data)["mean_squared_error"].numpy()
     return errors

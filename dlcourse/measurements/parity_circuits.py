@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from dlcourse.checks import check_whole
 from dlcourse.circuits import (
     Block,
     best_blocks,
@@ -19,7 +20,6 @@ from dlcourse.circuits import (
 )
 from dlcourse.circuits.bounds import any_depth_lower_bound, hastad_exponent, hastad_is_vacuous
 from dlcourse.measurements.measurement import Measurement, Row
-from dlcourse.tasks.task import check_whole
 
 
 @dataclass(kw_only=True)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from dlcourse.checks import check_choice, check_whole
 from dlcourse.circuits import (
     best_blocks,
     block_parity,
@@ -18,7 +19,6 @@ from dlcourse.circuits import (
 )
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import MLP, num_parameters
-from dlcourse.tasks.task import check_choice, check_whole
 
 
 class Construction(StrEnum):

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dlcourse.checks import check_whole
 from dlcourse.circuits.bounds import necessary_depth, sufficient_depth, threshold_depth
 from dlcourse.measurements.measurement import Measurement, Row
-from dlcourse.tasks.task import check_whole
 
 
 @dataclass(kw_only=True)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse import pieces
+from dlcourse.checks import check_choice, check_number, check_whole, check_widths
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import Initialization, SoftmaxClassifier, stack, unstack
 from dlcourse.streams import stream
 from dlcourse.tasks import MNIST
-from dlcourse.tasks.task import Data, check_choice, check_number, check_whole, lines_between
+from dlcourse.tasks.task import Data, lines_between
 from dlcourse.training import Adam, Batches, train
 
 
@@ -59,9 +60,7 @@ class PlanesOfImages(Measurement):
     def __post_init__(self) -> None:
         super().__post_init__()
         MNIST()  # says so if its images are not installed
-        self.widths, self.steps = list(self.widths), list(self.steps)
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must be at least 1 in each of one or more layers, got {self.widths}")
+        self.widths, self.steps = check_widths("widths", self.widths, fewest_layers=1), list(self.steps)
         if not self.steps or self.steps[0] < 0 or self.steps != sorted(set(self.steps)):
             raise ValueError(f"steps must be one or more numbers from 0, increasing, got {self.steps}")
         self.initialization = check_choice("initialization", self.initialization, Initialization)
@@ -124,7 +123,7 @@ class PlanesOfImages(Measurement):
 
     def data(self) -> Data:
         """The images as the network sees them, in float32."""
-        return Data(*(values.float() for values in vars(MNIST().data(self.seed)).values()))
+        return MNIST().data(self.seed)
 
 
 def _num_regions(network: nn.Module, images: Tensor, **domain: Any) -> int:

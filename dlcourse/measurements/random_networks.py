@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from dlcourse import pieces
+from dlcourse.checks import check_number, check_whole, check_widths
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import MLP, stack
 from dlcourse.pieces.bounds import hanin_rolnick, serra_upper
 from dlcourse.streams import stream
-from dlcourse.tasks.task import check_number, check_whole
 
 NUM_AT_ONCE = 50
 
@@ -46,9 +46,7 @@ class RandomNetworks(Measurement):
         check_whole("in_features", self.in_features, 1, 2)
         check_whole("num_draws", self.num_draws, 2)
         check_number("bias", self.bias, 0.0, 1e9)
-        self.widths = list(self.widths)
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must be at least 1 in each of one or more layers, got {self.widths}")
+        self.widths = check_widths("widths", self.widths, fewest_layers=1)
 
     def measure(self) -> Row:
         """Mean, spread and extremes of the count, the published expectation, and the upper bound."""

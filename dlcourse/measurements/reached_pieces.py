@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from dlcourse import pieces
+from dlcourse.checks import check_number, check_whole
 from dlcourse.measurements.measurement import Measurement, Row
 from dlcourse.networks import MLP, Stack, num_parameters, unstack
 from dlcourse.networks.constructions import montufar, nested_tents, nested_valleys, nested_zigzags, serra
 from dlcourse.pieces.bounds import montufar_lower, most_on_line, serra_lower, serra_upper
 from dlcourse.streams import stream
-from dlcourse.tasks.task import check_number, check_whole
 
 Counts = NDArray[np.int64]
 NUM_AT_ONCE = 1_000

@@ -1,64 +1,128 @@
 """The non-linear functions g of the lecture."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """All that the rest of the package asks of an activation.
+
+    Attributes:
+        name: What configurations call it.
+        function: g(x), elementwise.
+        derivative: g'(x) in terms of the output h = g(x), so that a backward pass keeps only the outputs.
+        latex: The function's name in LaTeX.
+        slope: Where g is x for x >= 0 and slope x for x < 0, that slope: such networks have linear pieces. None for a
+            function that bends everywhere.
+        function_in_place: Overwrites x by g(x), where torch can.
+        times_derivative_in_place: Overwrites dL/dh by dL/dh g'(x), given dL/dh and h, where torch can in one pass.
+    """
+
+    name: str
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+    latex: str
+    slope: float | None = None
+    function_in_place: Callable[[Tensor], object] | None = None
+    times_derivative_in_place: Callable[[Tensor, Tensor], object] | None = None
 
 
 class Activation(StrEnum):
-    """g(x): relu max(0, x), sigmoid 1 / (1 + e^-x), tanh.
+    """g(x): relu max(0, x), leaky_relu max(0.01 x, x), sigmoid 1 / (1 + e^-x), tanh.
 
-    All three derivatives can be read off the output h = g(x), so a backward sweep keeps only the outputs.
+    A new activation is one entry here; the layerwise engine, its explanations and the counts of pieces read it.
 
-    Source: slide "Feed-Forward Neural Network", popular choices for the non-linear function.
+    Source: slide "Feed-Forward Neural Network", popular choices for the non-linear function. leaky_relu: Maas, Hannun
+    and Ng 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models, section 2; not on the slides.
     """
 
-    relu = "relu"
-    sigmoid = "sigmoid"
-    tanh = "tanh"
+    relu = Definition(
+        name="relu",
+        function=torch.relu,
+        derivative=lambda h: (h > 0).to(h.dtype),  # 0 at the kink, as torch has it
+        latex=r"\mathrm{relu}",
+        slope=0.0,
+        function_in_place=torch.relu_,
+        times_derivative_in_place=lambda gradient, h: torch.ops.aten.threshold_backward.grad_input(
+            gradient, h, 0, grad_input=gradient
+        ),
+    )
+    leaky_relu = Definition(
+        name="leaky_relu",
+        function=lambda x: F.leaky_relu(x, 0.01),
+        derivative=lambda h: torch.where(h > 0, 1.0, 0.01).to(h.dtype),
+        latex=r"\mathrm{leaky\_relu}",
+        slope=0.01,
+    )
+    sigmoid = Definition(
+        name="sigmoid",
+        function=torch.sigmoid,
+        derivative=lambda h: h * (1 - h),
+        latex=r"\mathrm{sigmoid}",
+        function_in_place=torch.sigmoid_,
+        times_derivative_in_place=lambda gradient, h: torch.ops.aten.sigmoid_backward.grad_input(
+            gradient, h, grad_input=gradient
+        ),
+    )
+    tanh = Definition(
+        name="tanh",
+        function=torch.tanh,
+        derivative=lambda h: 1 - h * h,
+        latex=r"\tanh",
+        function_in_place=torch.tanh_,
+        times_derivative_in_place=lambda gradient, h: torch.ops.aten.tanh_backward.grad_input(
+            gradient, h, grad_input=gradient
+        ),
+    )
+
+    definition: Definition
+
+    def __new__(cls, definition: Any) -> "Activation":
+        """The name with its definition. Not typed: calling the class looks a name up."""
+        activation = str.__new__(cls, definition.name)
+        activation._value_ = definition.name
+        activation.definition = definition
+        return activation
 
     @classmethod
     def _missing_(cls, value: object) -> None:
         raise ValueError(f"activation must be one of {', '.join(cls)}, got {value}")
 
+    @property
+    def slope(self) -> float | None:
+        """Where g is x for x >= 0 and slope x for x < 0, that slope; None where networks have no linear pieces."""
+        return self.definition.slope
+
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether g(0) = 0, so that a unit without inputs has the output 0."""
+        return self(torch.zeros(())).item() == 0
+
     def __call__(self, x: Tensor) -> Tensor:
         """g(x), elementwise."""
-        match self:
-            case Activation.relu:
-                return torch.relu(x)
-            case Activation.sigmoid:
-                return torch.sigmoid(x)
-            case Activation.tanh:
-                return torch.tanh(x)
+        return self.definition.function(x)
 
     def derivative(self, h: Tensor) -> Tensor:
         """g'(x), elementwise, from h = g(x): relu [h > 0] (0 at the kink, as torch), sigmoid h(1 - h), tanh 1 - h^2."""
-        match self:
-            case Activation.relu:
-                return (h > 0).to(h.dtype)
-            case Activation.sigmoid:
-                return h * (1 - h)
-            case Activation.tanh:
-                return 1 - h * h
+        return self.definition.derivative(h)
 
     def apply_(self, x: Tensor) -> Tensor:
         """Overwrites x by g(x)."""
-        match self:
-            case Activation.relu:
-                return x.relu_()
-            case Activation.sigmoid:
-                return x.sigmoid_()
-            case Activation.tanh:
-                return x.tanh_()
+        if self.definition.function_in_place is None:
+            return x.copy_(self(x))
+        self.definition.function_in_place(x)
+        return x
 
     def multiply_derivative_(self, gradient: Tensor, h: Tensor) -> Tensor:
         """Overwrites dL/dh by dL/dx = dL/dh * g'(x): `gradient *= derivative(h)` in one pass over memory."""
-        match self:
-            case Activation.relu:
-                torch.ops.aten.threshold_backward.grad_input(gradient, h, 0, grad_input=gradient)
-            case Activation.sigmoid:
-                torch.ops.aten.sigmoid_backward.grad_input(gradient, h, grad_input=gradient)
-            case Activation.tanh:
-                torch.ops.aten.tanh_backward.grad_input(gradient, h, grad_input=gradient)
+        if self.definition.times_derivative_in_place is None:
+            return gradient.mul_(self.derivative(h))
+        self.definition.times_derivative_in_place(gradient, h)
         return gradient

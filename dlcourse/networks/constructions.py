@@ -11,6 +11,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
+from dlcourse.checks import check_whole
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.mlp import MLP
 
@@ -99,8 +100,7 @@ def nested_tents(num_tents: int, low: float = 0.0, high: float = 2.0, *, dtype: 
 
     Source: slide "Depth and piecewise linear functions", "By nesting the two scalar functions".
     """
-    if num_tents < 1:
-        raise ValueError(f"num_tents must be at least 1, got {num_tents}")
+    check_whole("num_tents", num_tents, 1)
     return nest(tent(low, high, dtype=dtype), *[tent(0, 1, dtype=dtype)] * (num_tents - 1))
 
 
@@ -127,8 +127,7 @@ def nested_valleys(num_valleys: int, *, dtype: torch.dtype | None = None) -> MLP
 
     Source: what the search of experiments/reached_pieces found, put into whole numbers.
     """
-    if num_valleys < 1:
-        raise ValueError(f"num_valleys must be at least 1, got {num_valleys}")
+    check_whole("num_valleys", num_valleys, 1)
     valley = _network([([[-1.0], [1.0]], [1.0, -2.0]), ([[3.0, 3.0]], [0.0])], dtype)
     return nest(*[valley] * num_valleys)
 
@@ -158,8 +157,7 @@ def zigzag(width: int, height: float = 1.0, *, dtype: torch.dtype | None = None)
     Source: the bound that it reaches is prod (n_l + 1), Montufar 2017, Notes on the number of linear regions of deep
     neural networks, with one input.
     """
-    if width < 3:
-        raise ValueError(f"width must be at least 3, got {width}")
+    check_whole("width", width, 3)
     sign = [1.0] * width
     sign[2] = -1.0
     change = [height * (-1) ** i for i in range(1, width + 1)]
@@ -297,8 +295,7 @@ def square(depth: int, *, dtype: torch.dtype | None = None) -> MLP:
     Source: Yarotsky 2017, Error bounds for approximations with deep ReLU networks, Proposition 2 (there with skip
     connections in place of the third unit).
     """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}")
+    check_whole("depth", depth, 1)
     twice = _network([([[1.0], [1.0]], [0.0, 0.0])], dtype)  # x -> (x, x): the tents' x, and the sum's
     # (g, f) -> (tent(g), f - tent(g) / 4^s)
     fold = [([[2.0, 0.0], [4.0, 0.0], [0.0, 1.0]], [0.0, -2.0, 0.0])]
@@ -327,8 +324,7 @@ def alternating_points(num_points: int, *, dtype: torch.dtype | None = None) -> 
 
     Source: Telgarsky 2015, Representation benefits of deep feedforward networks, the n-alternating-point problem.
     """
-    if num_points < 1:
-        raise ValueError(f"num_points must be at least 1, got {num_points}")
+    check_whole("num_points", num_points, 1)
     i = torch.arange(num_points)[:, None]
     dtype = torch.get_default_dtype() if dtype is None else dtype
     return i.to(dtype) / num_points, (i % 2).to(dtype)
@@ -375,8 +371,7 @@ def _network(layers: Sequence[tuple[Matrix, Vector]], dtype: torch.dtype | None)
 
 def _check(in_features: int, widths: Sequence[int], least: int, least_in_last: int) -> None:
     """Refuses sizes that are out of range."""
-    if in_features < 1:
-        raise ValueError(f"in_features must be at least 1, got {in_features}")
+    check_whole("in_features", in_features, 1)
     if not widths:
         raise ValueError("widths must have at least one layer, got none")
     for layer, width in enumerate(widths, start=1):

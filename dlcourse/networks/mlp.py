@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from dlcourse.checks import check_whole, check_widths
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.initialization import Initialization, initialize_
 
@@ -39,8 +40,7 @@ class HiddenLayers(nn.Module):
     ) -> None:
         super().__init__()
         widths = layer_widths(width, depth)
-        if in_features < 1:
-            raise ValueError(f"in_features must be at least 1, got {in_features}")
+        check_whole("in_features", in_features, 1)
         self.activation = Activation(activation)
         sizes = [in_features, *widths]
         self.layers = nn.ModuleList(
@@ -67,8 +67,8 @@ class MLP(nn.Module):
         out_features: Size of y.
         width: Units per hidden layer: one integer for all, or one per layer.
         depth: Number of hidden layers; may be left out if `width` has one entry per layer.
-        activation: `relu`, `sigmoid` or `tanh`.
-        initialization: `torch`, `he` or `xavier`.
+        activation: An `Activation` or its name.
+        initialization: An `Initialization` or its name.
         generator: Where the initial values come from; torch's global generator by default.
 
     Shapes: `[..., in_features]` to `[..., out_features]`.
@@ -93,8 +93,7 @@ class MLP(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if out_features < 1:
-            raise ValueError(f"out_features must be at least 1, got {out_features}")
+        check_whole("out_features", out_features, 1)
         self.hidden = HiddenLayers(
             in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
         )
@@ -116,15 +115,11 @@ def layer_widths(width: int | Sequence[int], depth: int | None) -> list[int]:
     if isinstance(width, int):
         if depth is None or depth < 0:
             raise ValueError(f"depth must be at least 0, got {depth}")
-        widths = [width] * depth
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}")
-    else:
-        widths = list(width)
-        if depth is not None and depth != len(widths):
-            raise ValueError(f"depth must be the number of widths, {len(widths)} for {widths}, got {depth}")
-        if any(n < 1 for n in widths):
-            raise ValueError(f"width must be at least 1 in every layer, got {widths}")
+        check_whole("width", width, 1)
+        return [width] * depth
+    widths = check_widths("width", width)
+    if depth is not None and depth != len(widths):
+        raise ValueError(f"depth must be the number of widths, {len(widths)} for {widths}, got {depth}")
     return widths
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dlcourse.checks import check_whole
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.initialization import Initialization, initialize_
 from dlcourse.networks.mlp import HiddenLayers
@@ -21,10 +22,10 @@ class SoftmaxClassifier(nn.Module):
         num_classes: Number of classes, at least 2.
         width: Units per hidden layer of the default body: one integer, or one per layer.
         depth: Number of hidden layers of the default body.
-        activation: `relu`, `sigmoid` or `tanh`, of the default body.
+        activation: An `Activation` or its name, of the default body.
         body: A module that computes h, instead of width, depth and activation.
         body_features: Size of h, if a body is given.
-        initialization: `torch`, `he` or `xavier`, for the softmax layer and the default body.
+        initialization: An `Initialization` or its name, for the softmax layer and the default body.
         generator: Where the initial values come from; torch's global generator by default.
 
     Raises:
@@ -50,8 +51,7 @@ class SoftmaxClassifier(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        check_whole("num_classes", num_classes, 2)
         if (body is None) == (width is None):
             raise ValueError("give either width and depth, or body and body_features")
         if (body is None) != (body_features is None):

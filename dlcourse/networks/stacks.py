@@ -90,6 +90,15 @@ def unstack(stack: Stack) -> list[nn.Module]:
     ]
 
 
+def modules_over(stack: Stack) -> list[nn.Module]:
+    """The members of a stack as modules whose values lie in the stack's memory: what changes one changes the other."""
+    values = {**stack.parameters, **stack.buffers}
+    return [
+        _copy_with({name: value[member] for name, value in values.items()}, stack.architecture)
+        for member in range(stack.num_members)
+    ]
+
+
 def _values(module: nn.Module) -> dict[str, Tensor]:
     """All parameters and buffers; what is shared comes once."""
     return {name: value.detach() for name, value in [*module.named_parameters(), *module.named_buffers()]}

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 Matrix = Float[np.ndarray, "_ _ _"]  # [members, rows, columns], of whatever all members share there is but one
 Vector = Float[np.ndarray, "_ _"]  # [members, rows]
@@ -145,7 +145,7 @@ def joined(parts: list[Affine]) -> Affine:
     return Affine(matrices, bias)
 
 
-def layers(network_inputs: Affine, output: Affine, members: int) -> list[Layer]:
+def layers(network_inputs: Affine, output: Affine, members: int) -> list[UnitLayer]:
     """The layers that compute a vector from a network's inputs, the last of which does not bend.
 
     Units that a later layer needs are passed through the layers between. A layer has as many weights as it has units
@@ -197,7 +197,7 @@ def _used(units: Units, vectors: list[Affine]) -> Bool[np.ndarray, " num_units"]
 
 def _layer(
     state: list[tuple[Units, Int[np.ndarray, " _"]]], rows: list[Affine], slopes: list[Vector], members: int
-) -> Layer:
+) -> UnitLayer:
     """The layer from the state before it to some vectors, which all begin there."""
     num_rows = sum(vector.bias.shape[1] for vector in rows)
     weight = np.zeros((members, num_rows, sum(len(columns) for _, columns in state)))
@@ -211,7 +211,7 @@ def _layer(
             columns_here = slice(first_column, first_column := first_column + len(columns))
             if units in vector.matrices:
                 weight[:, here, columns_here] = vector.matrices[units][:, :, columns]
-    return Layer(weight, bias, slope)
+    return UnitLayer(weight, bias, slope)
 
 
 def _powers_of_two(numbers: Float[np.ndarray, "..."]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.decisions import largest_output, with_rounds
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.maps import output_maps
 from dlcourse.pieces.points import finite, known
 from dlcourse.pieces.subdivision import SubdivisionError
@@ -73,7 +73,7 @@ class Along(ABC):
 
     @property
     @abstractmethod
-    def _layers(self) -> list[Layer]:
+    def _layers(self) -> list[UnitLayer]:
         """The network's layers."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Along(ABC):
         """Which units keep their values on some regions, for every layer that has kinks."""
 
     @abstractmethod
-    def _again(self, layers: list[Layer]) -> "Along":
+    def _again(self, layers: list[UnitLayer]) -> "Along":
         """Another network on the same line."""
 
     @cached_property

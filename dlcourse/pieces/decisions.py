@@ -3,10 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 
-def with_rounds(layers: list[Layer]) -> list[Layer]:
+def with_rounds(layers: list[UnitLayer]) -> list[UnitLayer]:
     """The network that goes on with the rounds of a tournament between its outputs y.
 
     The largest output before round k is m[k - 1], with m[0] = y[0]. The first unit of the round's layer is
@@ -31,14 +31,14 @@ def with_rounds(layers: list[Layer]) -> list[Layer]:
         weight[1:, terms:] = np.eye(to_come)
         rounds.append(_layer(weight))
     last = np.zeros((1, rounds[-1].weight.shape[1]))
-    return [*layers, *rounds, Layer(last[None], np.zeros((1, 1)), np.ones((1, 1)))]
+    return [*layers, *rounds, UnitLayer(last[None], np.zeros((1, 1)), np.ones((1, 1)))]
 
 
-def _layer(weight: Float[np.ndarray, "out_features in_features"]) -> Layer:
+def _layer(weight: Float[np.ndarray, "out_features in_features"]) -> UnitLayer:
     """A ReLU and units that pass their values on."""
     slope = np.ones((1, len(weight)))
     slope[0, 0] = 0
-    return Layer(weight[None], np.zeros_like(slope), slope)
+    return UnitLayer(weight[None], np.zeros_like(slope), slope)
 
 
 def largest_output(positive: list[Bool[np.ndarray, " regions"]], num_outputs: int) -> Int[np.ndarray, " regions"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact_box import ExactBox
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.maps import affine_maps, frobenius
 from dlcourse.pieces.rounding import EPS, SLACK, TINY
 
@@ -46,7 +46,7 @@ class EdgeSubdivision:
     """
 
     def __init__(
-        self, layers: list[Layer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
+        self, layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
     ) -> None:
         self.layers, self.max_regions = layers, max_regions
         self.d = d = len(low)

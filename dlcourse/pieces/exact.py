@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 Integers = Shaped[np.ndarray, "..."]  # of Python integers
 Product = Callable[[Integers], Integers]
@@ -45,7 +45,7 @@ class ExactAffine:
 class ExactNetwork:
     """A network's layers as integers; each is converted when it is first needed."""
 
-    layers: list[Layer]
+    layers: list[UnitLayer]
     _converted: dict[tuple[int, int], tuple[Product, int, Integers, int]] = field(default_factory=dict)
 
     def along(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.exact import Integers, integers
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class ExactBox:
         bounds: Where the sides are: side 2 i is x[i] = bounds[2 i], side 2 i + 1 is x[i] = bounds[2 i + 1].
     """
 
-    layers: list[Layer]
+    layers: list[UnitLayer]
     first_wall: Int[np.ndarray, " layers_and_1"]
     bounds: Float[np.ndarray, " sides"]
     _converted: dict[int, tuple[Integers, int, Integers, int]] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int, Shaped, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact import integers
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
 HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
@@ -60,7 +60,7 @@ class ExactPlane:
         patterns: For each layer that is done, which units are positive on each face.
     """
 
-    layers: list[Layer]
+    layers: list[UnitLayer]
     frame: Float[np.ndarray, "in_features 3"]
     corners: Float[np.ndarray, "corners 2"]
     parents: list[Int[np.ndarray, " faces"]] = field(default_factory=list)

@@ -10,7 +10,7 @@ from dlcourse.pieces.rounding import frobenius
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class UnitLayer:
     """x -> f(W x + b) for every member of a stack, where f(z) = z for z >= 0 and slope z for z < 0, unit by unit.
 
     Attributes:
@@ -45,7 +45,7 @@ class Layer:
         return bool(((self.slope == 0) | (self.slope == 1)).all())
 
 
-def of_member(layers: list[Layer], member: int) -> list[Layer]:
+def of_member(layers: list[UnitLayer], member: int) -> list[UnitLayer]:
     """The layers of one member of a stack, as a stack of one."""
     one = slice(member, member + 1)
-    return [Layer(layer.weight[one], layer.bias[one], layer.slope[one]) for layer in layers]
+    return [UnitLayer(layer.weight[one], layer.bias[one], layer.slope[one]) for layer in layers]

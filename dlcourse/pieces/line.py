@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Int64, Shaped
 
 from dlcourse.pieces.along import Along
 from dlcourse.pieces.exact import ExactAffine, ExactNetwork
-from dlcourse.pieces.layer import Layer, of_member
+from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, grows, norm, quantum, roundings
 
 
@@ -79,7 +79,7 @@ class OnLine(Along):
         return direction
 
     @property
-    def _layers(self) -> list[Layer]:
+    def _layers(self) -> list[UnitLayer]:
         return of_member(self._subdivision.layers, self._line // self._subdivision.lines_per_member)
 
     @cached_property
@@ -91,7 +91,7 @@ class OnLine(Along):
     def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         return self._subdivision.patterns(self._intervals[regions])
 
-    def _again(self, layers: list[Layer]) -> "OnLine":
+    def _again(self, layers: list[UnitLayer]) -> "OnLine":
         ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)
         return count_on_lines(layers, *ends, self.start.shape, self._subdivision.max_regions).line(0, 0)
 
@@ -131,7 +131,7 @@ class OnLines:
 
 
 def count_on_lines(
-    layers: list[Layer],
+    layers: list[UnitLayer],
     starts: Float[np.ndarray, "members num_lines in_features"],
     ends: Float[np.ndarray, "members num_lines in_features"],
     input_shape: tuple[int, ...],
@@ -214,7 +214,7 @@ class _Subdivision:
 
     def __init__(
         self,
-        layers: list[Layer],
+        layers: list[UnitLayer],
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
         max_regions: int,
@@ -232,7 +232,7 @@ class _Subdivision:
         self.member = np.repeat(np.arange(self.members), 2 * self.lines_per_member)
         self.cuts: list[_Cut] = []
         self.nonzero: Bool[np.ndarray, "units vertices"] | None = None
-        self.since: list[Layer] = []
+        self.since: list[UnitLayer] = []
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
@@ -275,7 +275,7 @@ class _Subdivision:
         self.quantum = [float(shared.min()) if exact else 0.0] * 2
         self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
 
-    def _affine(self, layer: Layer) -> None:
+    def _affine(self, layer: UnitLayer) -> None:
         """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
@@ -391,7 +391,7 @@ class _Subdivision:
             rounded = math.sqrt(slope.shape[0]) * EPS * size
             self._bound((SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0)))
 
-    def _signs(self, layer: Layer) -> Int[np.ndarray, "units vertices"]:
+    def _signs(self, layer: UnitLayer) -> Int[np.ndarray, "units vertices"]:
         """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
         values = self.rows[0]
         through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
@@ -439,7 +439,7 @@ class _Subdivision:
         return nonzero
 
     def _nonzero_after(
-        self, layer: Layer, signs: Int[np.ndarray, "units vertices"]
+        self, layer: UnitLayer, signs: Int[np.ndarray, "units vertices"]
     ) -> Bool[np.ndarray, "units vertices"]:
         """Which of the values that the current layer has made may be other than 0."""
         slope = self._at_vertices(layer.slope)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import OnLine, OnLines, count_on_lines
 from dlcourse.pieces.points import point
 from dlcourse.pieces.reading import read
@@ -149,7 +149,7 @@ def on_lines(
 
 
 def _segments(
-    layers: list[Layer], starts: Float[np.ndarray, "..."], ends: Float[np.ndarray, "..."]
+    layers: list[UnitLayer], starts: Float[np.ndarray, "..."], ends: Float[np.ndarray, "..."]
 ) -> tuple[Float[np.ndarray, "members num_lines in_features"], Float[np.ndarray, "members num_lines in_features"]]:
     """The segments of every member, checked."""
     members, _, in_features = layers[0].weight.shape
@@ -175,7 +175,7 @@ def _segments(
 
 
 def _check_whole_line(
-    layers: list[Layer], origin: Float[np.ndarray, "*input_shape"], direction: Float[np.ndarray, "..."]
+    layers: list[UnitLayer], origin: Float[np.ndarray, "*input_shape"], direction: Float[np.ndarray, "..."]
 ) -> None:
     """Refuses what is no line of the network's input space."""
     if origin.shape != direction.shape:

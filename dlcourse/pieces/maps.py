@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.rounding import EPS, SLACK, TINY, norm
 
 Positive = Callable[[int], Bool[np.ndarray, "units patterns"]]  # of a layer: which units keep their values
@@ -15,7 +15,7 @@ _NUMBERS = 2**22  # that are worked on at once: memory stays small
 
 
 def affine_maps(
-    layers: list[Layer], positive: Positive
+    layers: list[UnitLayer], positive: Positive
 ) -> Iterator[tuple[Float[np.ndarray, "units patterns in_features_and_1"], Float[np.ndarray, " patterns"]]]:
     """The pre-activations x -> (A, b) (x, 1) of one layer after another, for many patterns at once.
 
@@ -53,7 +53,7 @@ def frobenius(maps: Float[np.ndarray, "rows patterns columns"]) -> Float[np.ndar
 
 
 def output_maps(
-    layers: list[Layer], patterns: Patterns, num_regions: int
+    layers: list[UnitLayer], patterns: Patterns, num_regions: int
 ) -> tuple[Float[np.ndarray, "regions out_features in_features"], Float[np.ndarray, "regions out_features"]]:
     """The outputs x -> weight x + bias on every region, from the last layer back to the first.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dlcourse.networks import Stack
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.geometry import Geometry
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.points import finite, known
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS
@@ -266,7 +266,7 @@ def on_plane(
 
 
 def count(
-    layers: list[Layer],
+    layers: list[UnitLayer],
     frame: Float[np.ndarray, "in_features 3"],
     corners: Float[np.ndarray, "corners 2"],
     max_regions: int,

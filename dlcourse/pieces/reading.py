@@ -9,11 +9,11 @@ from torch import nn
 
 from dlcourse.layerwise import layer_names
 from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack, unstack
-from dlcourse.pieces.layer import Layer as Layer
+from dlcourse.pieces.layer import UnitLayer as UnitLayer
 from dlcourse.pieces.tracing import trace
 
 
-def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -> list[Layer]:
+def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -> list[UnitLayer]:
     """The layers of a network, or of all members of a stack; a network is read as a stack of one.
 
     An `MLP`, a `SoftmaxClassifier` (up to its logits) and an `nn.Sequential` of `nn.Linear`, `nn.ReLU` and what does
@@ -37,8 +37,8 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
 
     Raises:
         TypeError: If a layer or a call is not understood; the message names it.
-        ValueError: If an activation is not relu, a dropout or a batch normalization is in training mode, a parameter is
-            infinite or NaN, or the input has the wrong shape.
+        ValueError: If an activation is not piecewise linear, a dropout or a batch normalization is in training mode, a
+            parameter is infinite or NaN, or the input has the wrong shape.
     """
     architecture = network.architecture if isinstance(network, Stack) else network
     is_vector = input_shape is None or len(input_shape) == 1
@@ -47,33 +47,35 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
         return trace(unstack(network) if isinstance(network, Stack) else [network], input_shape)
     if not is_vector:
         raise ValueError(f"a point must be a vector of {steps[0].in_features} numbers, got shape {input_shape}")
-    layers: list[Layer] = []
+    layers: list[UnitLayer] = []
     for step in steps:
         if isinstance(step, nn.Linear):
             layers.append(_affine(network, step))
         else:
-            layers[-1] = Layer(layers[-1].weight, layers[-1].bias, np.zeros(layers[-1].bias.shape))
+            assert isinstance(step, float)  # the slope left of 0 of what follows the layer
+            layers[-1] = UnitLayer(layers[-1].weight, layers[-1].bias, np.full(layers[-1].bias.shape, step))
     if layers[-1].bends:
         members, out_features = layers[-1].bias.shape
         identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
-        layers.append(Layer(identity, np.zeros((members, out_features)), np.ones((members, out_features))))
+        layers.append(UnitLayer(identity, np.zeros((members, out_features)), np.ones((members, out_features))))
     return layers
 
 
-def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear | nn.ReLU | None]:
-    """What a module does to its input: its affine layers and ReLUs, first to last; None for anything else."""
+def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear | float | None]:
+    """What a module does to its input, first to last: affine layers, slopes left of 0, and None for anything else."""
     if type(module).forward not in _UNDERSTOOD:  # a subclass may do anything there
         yield None
         return
     match module:
         case MLP() | SoftmaxClassifier(body=HiddenLayers()):
             affine_names, activation = layer_names(module)
-            if activation is not Activation.relu:
+            if activation.slope is None:
                 layer = f"layer '{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
-                raise ValueError(f"activation must be relu to count pieces, got {activation} in {layer}")
+                allowed = " or ".join(each for each in Activation if each.slope is not None)
+                raise ValueError(f"activation must be {allowed} to count pieces, got {activation} in {layer}")
             for i, affine_name in enumerate(affine_names):
                 if i > 0:
-                    yield _RELU
+                    yield activation.slope
                 affine = module.get_submodule(affine_name)
                 assert isinstance(affine, nn.Linear)
                 yield affine
@@ -81,8 +83,10 @@ def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear 
             for child_name, child in module._modules.items():  # named_children() leaves out a module's second use
                 assert child is not None
                 yield from _steps(child, f"{name}.{child_name}" if name else child_name, is_vector)
-        case nn.Linear() | nn.ReLU():
+        case nn.Linear():
             yield module
+        case nn.ReLU():
+            yield 0.0
         case nn.Identity():
             pass
         case nn.Dropout() if not module.training:
@@ -93,19 +97,17 @@ def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear 
             yield None
 
 
-_RELU = nn.ReLU()
-
 _UNDERSTOOD = [
     kind.forward
     for kind in (MLP, SoftmaxClassifier, nn.Sequential, nn.Linear, nn.ReLU, nn.Identity, nn.Flatten, nn.Dropout)
 ]
 
 
-def _affine(network: nn.Module | Stack, layer: nn.Linear) -> Layer:
+def _affine(network: nn.Module | Stack, layer: nn.Linear) -> UnitLayer:
     """An affine layer, of all members; without a bias it has zeros."""
     weights = _numbers(network, layer, "weight")
     biases = np.zeros(weights.shape[:2]) if layer.bias is None else _numbers(network, layer, "bias")
-    return Layer(weights, biases, np.ones(biases.shape))
+    return UnitLayer(weights, biases, np.ones(biases.shape))
 
 
 def _numbers(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> Float[np.ndarray, "members *shape"]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -50,8 +49,10 @@ class Sample:
         about 95 of 100 samples. It does not say where single counts lie, and nothing of the count in the whole domain.
         t is Student's quantile, which supposes that the mean of the counts is nearly normal: take 30 samples or more.
         """
+        from scipy.special import stdtrit  # only those who ask for the interval wait for it
+
         num_samples = self.counts.shape[-1]
-        half = _student(num_samples - 1) * self.standard_deviation / math.sqrt(num_samples)
+        half = stdtrit(num_samples - 1, 0.975) * self.standard_deviation / math.sqrt(num_samples)
         return np.stack([self.mean - half, self.mean + half], axis=-1)
 
 
@@ -164,19 +165,3 @@ def _on_triangles(
             counted = on_plane(one, **triangle)
             counts[member, index] = counted.num_regions if of == "regions" else counted.num_pieces
     return counts
-
-
-def _student(degrees: int) -> float:
-    """The 97.5% quantile of Student's distribution with 9 degrees of freedom or more, to 2e-5.
-
-    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, equation 26.7.5.
-    """
-    z = NormalDist().inv_cdf(0.975)
-    terms = [
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    ]
-    return math.fsum(term / degrees**power for power, term in enumerate(terms))

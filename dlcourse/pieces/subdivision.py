@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces import bits
 from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.rounding import EPS, SLACK, TINY, grows, norm
 
 
@@ -118,7 +118,7 @@ class Subdivision:
 
     def __init__(
         self,
-        layers: list[Layer],
+        layers: list[UnitLayer],
         frame: Float[np.ndarray, "in_features 3"],
         corners: Float[np.ndarray, "corners 2"],
         max_regions: int,
@@ -237,7 +237,7 @@ class Subdivision:
 
 
 def affine(
-    layer: Layer,
+    layer: UnitLayer,
     values: Float[np.ndarray, "points in_features"],
     error: Float[np.ndarray, " points"],
     *,

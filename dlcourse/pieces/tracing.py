@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from dlcourse.pieces import affine
 from dlcourse.pieces.affine import Affine, Vector
-from dlcourse.pieces.layer import Layer
+from dlcourse.pieces.layer import UnitLayer
 
 LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d),
@@ -34,7 +34,7 @@ LAYERS = (
 )
 
 
-def trace(members: Sequence[nn.Module], input_shape: Sequence[int] | None) -> list[Layer]:
+def trace(members: Sequence[nn.Module], input_shape: Sequence[int] | None) -> list[UnitLayer]:
     """The layers of networks of one architecture.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.along import Along
-from dlcourse.pieces.layer import Layer, of_member
+from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line import OnLine, count_on_lines
 
 
@@ -34,7 +34,7 @@ class OnWholeLine(Along):
     _right: OnLine = field(repr=False)
     _shared_regions: int = field(repr=False)
     _shared_pieces: int = field(repr=False)
-    _network: list[Layer] = field(repr=False)
+    _network: list[UnitLayer] = field(repr=False)
     _max_regions: int = field(repr=False)
 
     @cached_property
@@ -77,7 +77,7 @@ class OnWholeLine(Along):
         return self.direction
 
     @property
-    def _layers(self) -> list[Layer]:
+    def _layers(self) -> list[UnitLayer]:
         return self._network
 
     def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
@@ -92,12 +92,12 @@ class OnWholeLine(Along):
             patterns.append(units)
         return patterns
 
-    def _again(self, layers: list[Layer]) -> "OnWholeLine":
+    def _again(self, layers: list[UnitLayer]) -> "OnWholeLine":
         return count_on_whole_line(layers, self.origin, self.direction, self._max_regions)[0]
 
 
 def count_on_whole_line(
-    layers: list[Layer],
+    layers: list[UnitLayer],
     origin: Float[np.ndarray, "*input_shape"],
     direction: Float[np.ndarray, "*input_shape"],
     max_regions: int,
@@ -145,19 +145,19 @@ def count_on_whole_line(
 
 
 def _homogeneous(
-    layers: list[Layer], origin: Float[np.ndarray, " in_features"], direction: Float[np.ndarray, " in_features"]
-) -> list[Layer]:
+    layers: list[UnitLayer], origin: Float[np.ndarray, " in_features"], direction: Float[np.ndarray, " in_features"]
+) -> list[UnitLayer]:
     """v times the networks at origin + t direction, as networks at (v, v t)."""
     members = len(layers[0].weight)
     inputs = np.stack([np.append(origin, 1), np.append(direction, 0)], axis=1)  # (v x, v)
     inputs = np.broadcast_to(inputs, (members, *inputs.shape))
-    homogeneous = [Layer(inputs, np.zeros(inputs.shape[:2]), np.ones(inputs.shape[:2]))]
+    homogeneous = [UnitLayer(inputs, np.zeros(inputs.shape[:2]), np.ones(inputs.shape[:2]))]
     for layer in layers[:-1]:
         passed_on = np.zeros((members, 1, layer.weight.shape[2] + 1))
         passed_on[..., -1] = 1  # v
         weight = np.concatenate([np.concatenate([layer.weight, layer.bias[..., None]], axis=2), passed_on], axis=1)
         slope = np.append(layer.slope, np.ones((members, 1)), axis=1)
-        homogeneous.append(Layer(weight, np.zeros_like(slope), slope))
+        homogeneous.append(UnitLayer(weight, np.zeros_like(slope), slope))
     last = layers[-1]
     weight = np.concatenate([last.weight, last.bias[..., None]], axis=2)
-    return [*homogeneous, Layer(weight, np.zeros_like(last.bias), last.slope)]
+    return [*homogeneous, UnitLayer(weight, np.zeros_like(last.bias), last.slope)]

@@ -2,10 +2,11 @@
 
 from dlcourse.recording.comparison import write_comparison
 from dlcourse.recording.events import write_events
-from dlcourse.recording.log import read_log
-from dlcourse.recording.over_seeds import Cell, Quartiles, cells, quartiles
+from dlcourse.recording.log import History, last_values, read_log, write_log
+from dlcourse.recording.over_seeds import Cell, Quartiles, cells, quartiles, quartiles_over_seeds
 from dlcourse.recording.results import (
     Result,
+    TaskFacts,
     read_json,
     read_result,
     read_results,
@@ -16,15 +17,20 @@ from dlcourse.recording.results import (
 )
 from dlcourse.recording.table import depth_width_table
 
-# `figures` is left out: it imports matplotlib, which takes half a second. Import it where a picture is drawn.
+# Left out is what imports torch or matplotlib, which take seconds: tables of results need neither. Where a run is read
+# or written, or a picture is drawn, import `checkpoints`, `run_folder`, `loading`, `pictures` or `figures`.
 
 __all__ = [
     "Cell",
+    "History",
     "Quartiles",
     "Result",
+    "TaskFacts",
     "cells",
     "depth_width_table",
+    "last_values",
     "quartiles",
+    "quartiles_over_seeds",
     "read_json",
     "read_log",
     "read_result",
@@ -34,5 +40,6 @@ __all__ = [
     "write_csv",
     "write_events",
     "write_json",
+    "write_log",
     "write_result",
 ]

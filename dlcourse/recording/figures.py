@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor
 
-from dlcourse.recording.over_seeds import Cell, is_better_higher
+from dlcourse.recording.over_seeds import Cell, in_words
 
 # Petroff 2021, Accessible Color Sequences for Data Visualization: ten colours that stay apart for the colour-blind.
 CLASS_COLORS = (
@@ -195,7 +195,7 @@ def depth_against_width(
     has_pieces = any(cell.quartiles("num_pieces") for cell in cells)
     figure = Figure(figsize=(12 if has_pieces else 8.5, 4.6), layout="constrained")
     panels = list(figure.subplots(1, 3 if has_pieces else 2))
-    name = metric.replace("_", " ")
+    name = in_words(metric)
 
     _lines_over_depth(panels[0], cells, metric)
     panels[0].set_title(name)
@@ -222,7 +222,8 @@ def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: in
     _plain(axes)
     found = [(cell, quartiles) for cell in cells if (quartiles := cell.quartiles(metric))]
     targets = [] if target is None else [float(target)]
-    worst = _scale(axes, [value for _, q in found for value in (q.lower, q.median, q.upper)] + targets, metric)
+    values = [value for _, q in found for value in (q.lower, q.median, q.upper)]
+    worst = _scale(axes, values + targets, metric, is_better_higher=cells[0].is_better_higher(metric))
     widths = sorted({cell.width for cell in cells})
     for index, width in enumerate(widths):
         color, marker = _shade(index, len(widths)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
@@ -255,7 +256,8 @@ def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> No
         if (parameters := cell.quartiles("num_parameters")) and (quartiles := cell.quartiles(metric))
     ]
     sizes = [size for _, size, _ in discs]
-    worst = _scale(axes, [median for _, _, median in discs], metric)
+    medians = [median for _, _, median in discs]
+    worst = _scale(axes, medians, metric, is_better_higher=cells[0].is_better_higher(metric))
     axes.set_xscale("log")
     axes.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
     _plain_numbers(axes.xaxis, sizes)
@@ -273,7 +275,7 @@ def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> No
     axes.set_xlabel("number of parameters")
 
 
-def _scale(axes: Axes, values: Sequence[float], metric: str) -> float:
+def _scale(axes: Axes, values: Sequence[float], metric: str, *, is_better_higher: bool) -> float:
     """Chooses the y axis for the values; returns where NaN is drawn: beyond the worst of them.
 
     Counts are on a log axis, errors too if they span more than a decade.
@@ -281,12 +283,12 @@ def _scale(axes: Axes, values: Sequence[float], metric: str) -> float:
     finite = [value for value in values if math.isfinite(value)] or [1.0]
     low, high = min(finite), max(finite)
     room = 3 if len(finite) < len(values) else 1
-    if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher(metric))):
+    if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher)):
         axes.set_yscale("log")
         axes.set_ylim(low / 1.4, high * 1.4**room)
         _plain_numbers(axes.yaxis, finite)
         return high * 1.4 ** (room - 1)
-    if is_better_higher(metric):
+    if is_better_higher:
         margin = 0.06 * ((high - low) or 1)
         axes.set_ylim(low - margin * room, high + margin)
         return low - margin * (room - 1)
@@ -325,7 +327,7 @@ def _title(figure: Figure, title: str, said: Sequence[str]) -> None:
 
 def _said(metrics: Mapping[str, int | float] | None) -> list[str]:
     """Metrics with their names: "mean squared error 0.0012"."""
-    return [f"{name.replace('_', ' ')} {value:.3g}" for name, value in (metrics or {}).items()]
+    return [f"{in_words(name)} {value:.3g}" for name, value in (metrics or {}).items()]
 
 
 def _shade(index: int, num: int, name: str = "viridis") -> tuple[float, float, float, float]:

@@ -43,25 +43,12 @@ class Cell:
         return sum(result.diverged_at is not None for result in self.results)
 
     def quartiles(self, metric: str) -> Quartiles | None:
-        """The quartiles of one metric over the seeds; None if no run has it, as sigmoid networks have no pieces.
+        """The quartiles of one metric over the seeds: see `quartiles_over_seeds`."""
+        return quartiles_over_seeds(self.results, metric)
 
-        A run that diverged, or whose metric is not finite, is not left out, which would flatter the others: it counts
-        as worse than every number, and a quartile that lies among such runs is NaN. Counts (`num_...`) know no worse
-        and better: for them, the runs that have the metric stand alone.
-        """
-        if all(metric not in result.metrics for result in self.results):
-            return None
-        values = [result.metrics.get(metric, math.nan) for result in self.results]
-        if metric.startswith("num_"):
-            counts = [value for value in values if math.isfinite(value)]
-            return quartiles(counts) if counts else None
-        worst = -math.inf if is_better_higher(metric) else math.inf
-        return quartiles(
-            [
-                value if math.isfinite(value) and result.diverged_at is None else worst
-                for value, result in zip(values, self.results, strict=True)
-            ]
-        )
+    def is_better_higher(self, metric: str) -> bool:
+        """Whether more of this metric is better."""
+        return is_better_higher(self.results, metric)
 
 
 def cells(results: Sequence[Result]) -> list[Cell]:
@@ -100,9 +87,40 @@ def quartiles(values: Sequence[int | float]) -> Quartiles:
     return Quartiles(quantile(0.25), quantile(0.5), quantile(0.75))
 
 
-def is_better_higher(metric: str) -> bool:
-    """Whether more of it is better: accuracies; errors and losses are better lower."""
-    return metric == "accuracy"
+def quartiles_over_seeds(results: Sequence[Result], metric: str) -> Quartiles | None:
+    """The quartiles of one metric over runs; None if no run has it, as sigmoid networks have no pieces.
+
+    A run that diverged, or whose metric is not finite, is not left out, which would flatter the others: it counts as
+    worse than every number, and a quartile that lies among such runs is NaN. Counts (`num_...`) know no worse and
+    better: for them, the runs that have the metric stand alone.
+
+    Args:
+        results: The runs, which differ in their seed only.
+        metric: The metric's name.
+    """
+    if all(metric not in result.metrics for result in results):
+        return None
+    values = [result.metrics.get(metric, math.nan) for result in results]
+    if metric.startswith("num_"):
+        counts = [value for value in values if math.isfinite(value)]
+        return quartiles(counts) if counts else None
+    worst = -math.inf if is_better_higher(results, metric) else math.inf
+    return quartiles(
+        [
+            value if math.isfinite(value) and result.diverged_at is None else worst
+            for value, result in zip(values, results, strict=True)
+        ]
+    )
+
+
+def is_better_higher(results: Sequence[Result], metric: str) -> bool:
+    """Whether more of a metric is better, as the tasks of these runs say."""
+    return any(result.task is not None and metric in result.task.higher_is_better for result in results)
+
+
+def in_words(metric: str) -> str:
+    """A metric's name as one says it: "mean squared error"."""
+    return metric.replace("_", " ")
 
 
 def _width(result: Result) -> int | None:

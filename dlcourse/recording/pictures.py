@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse import pieces
-from dlcourse.tasks import Curve, Planar, Task
+from dlcourse.tasks import Curve, Data, Planar, Task
 
 
 def picture(
-    task: Task, network: nn.Module, *, seed: int, title: str, metrics: Mapping[str, float], count_pieces: bool
+    task: Task, network: nn.Module, data: Data, *, title: str, metrics: Mapping[str, float], count_pieces: bool
 ) -> tuple[str, bytes] | None:
     """The fit with its breakpoints (regression of a curve), or the decision regions (classes in the plane).
 
     Args:
         task: What was to be learnt.
         network: What has learnt it.
-        seed: The seed of its data.
+        data: What it was trained and tested on, in float64.
         title: The picture's title.
         metrics: Numbers to print below it.
         count_pieces: Whether the network has linear pieces to show.
@@ -30,7 +30,6 @@ def picture(
     # matplotlib takes half a second to import, which runs without a picture need not pay
     from dlcourse.recording import figures
 
-    data = task.data(seed)
     dtype = next(network.parameters()).dtype
 
     def values(inputs: Tensor) -> Tensor:

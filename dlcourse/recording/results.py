@@ -15,6 +15,25 @@ from dlcourse.recording.files import write_atomically
 
 
 @dataclass(frozen=True)
+class TaskFacts:
+    """What tables and `load` need to know of a run's task, so that the task's class need not be there.
+
+    Attributes:
+        metric: The most telling of the metrics.
+        higher_is_better: The metrics of which more is better; of all others less is.
+        in_features: Size of one input; None for runs of version 0.1, which did not write it down.
+        out_features: Size of one output, likewise.
+        num_pieces: How many linear pieces the target has; None if it has none.
+    """
+
+    metric: str
+    higher_is_better: tuple[str, ...] = ()
+    in_features: int | None = None
+    out_features: int | None = None
+    num_pieces: int | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """One finished run.
 
@@ -25,6 +44,7 @@ class Result:
             A run's are numbers, a measurement's may be words, too.
         diverged_at: The step at which a loss or a parameter was no longer finite; None if that never was.
         seconds: How long it took.
+        task: What there is to know of its task; a measurement has none.
     """
 
     run: str
@@ -32,12 +52,15 @@ class Result:
     metrics: dict[str, Any]
     diverged_at: int | None
     seconds: int | float
+    task: TaskFacts | None = None
 
 
 def write_result(folder: Path, result: Result) -> None:
     """Writes `metrics.json`, the mark of a finished run, in the run's folder."""
     content = asdict(result)
     del content["run"]  # the folder's name, which may change
+    if result.task is None:
+        del content["task"]
     write_json(folder / "metrics.json", content)
 
 
@@ -54,9 +77,26 @@ def read_result(folder: Path) -> Result:
             "metrics": dict() as metrics,
             "diverged_at": int() | None as diverged_at,
             "seconds": int() | float() as seconds,
+            **more,
         }:
-            return Result(folder.name, config, metrics, diverged_at, seconds)
+            return Result(folder.name, config, metrics, diverged_at, seconds, _task_facts(config, metrics, more))
     raise ValueError("config, metrics, diverged_at and seconds are not all there")
+
+
+def _task_facts(config: dict[str, Any], metrics: dict[str, Any], more: dict[Any, Any]) -> TaskFacts | None:
+    """What a file says of the task; version 0.1 did not say it, and had two headline metrics."""
+    match more.get("task"):
+        case {
+            "metric": str() as metric,
+            "higher_is_better": list() as higher_is_better,
+            "in_features": int() as in_features,
+            "out_features": int() as out_features,
+            "num_pieces": int() | None as num_pieces,
+        }:
+            return TaskFacts(metric, tuple(higher_is_better), in_features, out_features, num_pieces)
+    if "task.name" not in config:
+        return None
+    return TaskFacts("accuracy" if "accuracy" in metrics else "mean_squared_error", ("accuracy",))
 
 
 def read_results(folder: Path) -> list[Result]:

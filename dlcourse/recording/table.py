@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import chain
 
-from dlcourse.recording.over_seeds import Cell, cells
+from dlcourse.recording.over_seeds import Cell, cells, in_words
 from dlcourse.recording.results import Result
 
 
@@ -27,7 +27,7 @@ def depth_width_table(results: Sequence[Result], metric: str) -> str:
         )
     most = max(len(cell.results) for cell in gathered)
     over = f"medians over {most} seeds" if most > 1 else "one seed"
-    blocks = [f"{_words(metric)}, linear pieces, parameters: {over}"]
+    blocks = [f"{in_words(metric)}, linear pieces, parameters: {over}"]
     for setting in dict.fromkeys(cell.setting for cell in gathered):
         lines = _lines([cell for cell in gathered if cell.setting == setting], metric)
         blocks.append("\n".join([setting, *lines] if setting else lines))
@@ -41,7 +41,7 @@ def _lines(gathered: Sequence[Cell], metric: str) -> list[str]:
     depths = sorted({cell.depth for cell in gathered})
     widths = sorted({cell.width for cell in gathered})
     places = {(cell.depth, cell.width): cell for cell in gathered}
-    headings = ["error" if metric.endswith("_error") else _words(metric), "pieces", "parameters"]
+    headings = ["error" if metric.endswith("_error") else in_words(metric), "pieces", "parameters"]
     entries = [[_entries(places.get((depth, width)), metric) for width in widths] for depth in depths]
     sizes = [max(map(len, column)) for column in zip(headings, *chain(*entries), strict=True)]
     size = sum(sizes) + 2 * 2
@@ -94,8 +94,3 @@ def _number(value: float) -> str:
     if math.isnan(value) or value == 0 or 0.001 <= abs(value) < 1000:
         return f"{value:.4f}"
     return f"{value:.1e}"
-
-
-def _words(metric: str) -> str:
-    """A metric's name as one says it."""
-    return metric.replace("_", " ")

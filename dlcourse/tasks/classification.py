@@ -13,9 +13,10 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from dlcourse.checks import check_number, check_whole
 from dlcourse.losses import SoftmaxCrossEntropy
 from dlcourse.streams import stream
-from dlcourse.tasks.task import Data, Task, check_number, check_whole, one_hot_accuracy
+from dlcourse.tasks.task import Data, Task, one_hot_accuracy
 
 MAX_NOISE = 1000.0
 MAX_TURNS = 1000.0
@@ -29,6 +30,7 @@ class Classification(Task):
     """
 
     metric: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     @property
     def loss(self) -> SoftmaxCrossEntropy:
@@ -92,11 +94,11 @@ class Planar(Classification):
         """Fresh items: class and position on its curve uniform, then noise."""
         return self._items(torch.randint(self.num_classes, (num,), generator=generator), generator)
 
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """Training and test items of the member with this seed."""
         train = self._items(torch.arange(self.num_train) % self.num_classes, stream(seed, "training data"))
         test = self._items(torch.arange(self.num_test) % self.num_classes, stream(seed, "test data"))
-        return Data(*train, *test)
+        return Data(*train, *test).to(dtype)
 
     def _items(self, classes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random inputs of these classes, and their targets."""
@@ -229,7 +231,7 @@ class RealData(Classification):
         """One per class of the data set."""
         return int(_load(self.name)[1].max()) + 1
 
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """The data set as split and standardised, whatever the seed."""
         # scikit-learn takes longer to import than torch: only those who need it wait for it.
         from sklearn.model_selection import train_test_split
@@ -245,7 +247,7 @@ class RealData(Classification):
             one_hot(torch.from_numpy(train_classes), self.out_features).double(),
             torch.from_numpy(scaler.transform(test_inputs)),
             one_hot(torch.from_numpy(test_classes), self.out_features).double(),
-        )
+        ).to(dtype)
 
 
 class Digits(RealData):

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from dlcourse.checks import check_number, check_whole
 from dlcourse.losses import SquaredError
 from dlcourse.streams import stream
-from dlcourse.tasks.task import Data, Task, check_number, check_whole
+from dlcourse.tasks.task import Data, Task
 
 MAX_NOISE = 1000.0
 MIN_GRID_INTERVALS = 2**10
@@ -94,11 +95,11 @@ class Curve(Task):
             y = y + self.noise * torch.randn(num, 1, generator=generator, dtype=torch.float64)
         return x, y
 
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """Training and test items of the member with this seed."""
         train = self.draw(self.num_train, stream(seed, "training data"))
         test = self.draw(self.num_test, stream(seed, "test data"))
-        return Data(*train, *test)
+        return Data(*train, *test).to(dtype)
 
     @torch.no_grad()
     def metrics(self, network: Callable[[Tensor], Tensor], data: Data) -> dict[str, Float64[Tensor, "members"]]:
@@ -118,6 +119,6 @@ class Curve(Task):
             "largest_error": torch.stack(maxima).amax(0),
         }
 
-    def lines(self, seed: int) -> tuple[Float64[Tensor, "1 1"], Float64[Tensor, "1 1"]]:
-        """The whole domain, whatever the seed."""
+    def lines(self, seed: int, data: Data | None = None) -> tuple[Float64[Tensor, "1 1"], Float64[Tensor, "1 1"]]:
+        """The whole domain, whatever the seed and the data."""
         return torch.tensor([[self.low]], dtype=torch.float64), torch.tensor([[self.high]], dtype=torch.float64)

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from dlcourse.checks import check_choice, check_whole
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.streams import stream
-from dlcourse.tasks.task import Data, Task, check_choice, check_whole, one_hot_accuracy
+from dlcourse.tasks.task import Data, Task, one_hot_accuracy
 
 MAX_TABLE_BITS = 16
 MAX_BITS = 1000
@@ -61,6 +62,7 @@ class Parity(Task):
 
     name: ClassVar[str] = "parity"
     metric: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     num_bits: int = 4
     subset: int | None = None
@@ -123,15 +125,15 @@ class Parity(Task):
         """Fresh items: every bit 0 or 1 with probability 1/2."""
         return self._items(torch.randint(2, (num, self.num_bits), generator=generator))
 
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """The truth table twice, rows counting up in binary (first bit highest); samples where it is too long."""
         if self.num_bits <= MAX_TABLE_BITS:
             shifts = torch.arange(self.num_bits).flip(0)
             table = self._items(torch.arange(2**self.num_bits)[:, None] >> shifts & 1)
-            return Data(*table, *table)
+            return Data(*table, *table).to(dtype)
         train = self.draw(self.num_test, stream(seed, "training data"))
         test = self.draw(self.num_test, stream(seed, "test data"))
-        return Data(*train, *test)
+        return Data(*train, *test).to(dtype)
 
     @torch.no_grad()
     def metrics(self, network: Callable[[Tensor], Tensor], data: Data) -> dict[str, Float64[Tensor, "members"]]:

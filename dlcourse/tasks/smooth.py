@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dlcourse.checks import check_choice
 from dlcourse.tasks.curve import Curve
-from dlcourse.tasks.task import check_choice
 
 
 class Function(StrEnum):

@@ -3,8 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Float64
@@ -13,20 +12,29 @@ from torch import Tensor
 from dlcourse.losses import Loss
 from dlcourse.streams import stream
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
 NUM_LINES = 20
 """Lines between data points on which pieces are counted where the inputs have more than one feature."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data items of one member, or of a whole stack (then with a leading `members` axis)."""
+    """The data items of one member, or of a whole stack (then with a leading `members` axis).
+
+    Attributes:
+        train_inputs: What is trained on.
+        train_targets: The values wanted there.
+        test_inputs: What the network is judged by.
+        test_targets: The values wanted there.
+    """
 
     train_inputs: Float[Tensor, "*members num_train in_features"]
     train_targets: Float[Tensor, "*members num_train out_features"]
     test_inputs: Float[Tensor, "*members num_test in_features"]
     test_targets: Float[Tensor, "*members num_test out_features"]
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Data":
+        """The same items in another number format, on another device."""
+        return Data(*(values.to(device, dtype) for values in vars(self).values()))
 
 
 @dataclass(kw_only=True)
@@ -35,11 +43,13 @@ class Task(ABC):
 
     Attributes:
         name: The task's name in configurations and folders.
-        metric: The key of the most telling entry of `metrics`.
+        metric: The key of the most telling entry of `metrics`, in words joined by underscores.
+        higher_is_better: The entries of `metrics` of which more is better; of all others less is.
     """
 
     name: ClassVar[str]
     metric: ClassVar[str]
+    higher_is_better: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
@@ -61,13 +71,22 @@ class Task(ABC):
         """Whether training takes new items from `draw` at every step instead of picking from the training data."""
         return False
 
+    @property
+    def num_pieces(self) -> int | None:
+        """How many linear pieces the function to be learnt has; None if it has none or they are not known."""
+        return None
+
     @abstractmethod
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """The data of the member with this seed: a pure function of the task and the seed.
 
+        Args:
+            seed: The member's seed.
+            dtype: The number format; the items are drawn in float64 and converted.
+
         Returns:
-            float64 tensors on the CPU, without a members axis. For a fresh task the training part is a sample on which
-            the training loss can be measured.
+            Tensors on the CPU, without a members axis. For a fresh task the training part is a sample on which the
+            training loss can be measured.
         """
 
     def draw(
@@ -101,14 +120,16 @@ class Task(ABC):
         """
 
     def lines(
-        self, seed: int
+        self, seed: int, data: Data | None = None
     ) -> tuple[Float64[Tensor, "num_lines in_features"], Float64[Tensor, "num_lines in_features"]]:
         """Starts and ends of the segments on which pieces are counted: lines between two training inputs.
 
         Args:
             seed: Chooses the inputs, and their data where the task's data depends on a seed.
+            data: `data(seed, torch.float64)`, where that is at hand already.
         """
-        return lines_between(self.data(seed).train_inputs, NUM_LINES, stream(seed, "lines"))
+        data = self.data(seed, torch.float64) if data is None else data
+        return lines_between(data.train_inputs, NUM_LINES, stream(seed, "lines"))
 
 
 def lines_between(
@@ -136,28 +157,3 @@ def one_hot_accuracy(
     """Fraction of items whose largest output is the target's class; an item with a NaN among its outputs is wrong."""
     right = outputs.argmax(-1) == targets.argmax(-1)
     return (right & ~outputs.isnan().any(-1)).double().mean(-1)
-
-
-def check_whole(name: str, value: object, lowest: int, highest: int | None = None) -> None:
-    """Refuses a field that is not a whole number in its range, naming field, value and range."""
-    allowed = f"at least {lowest}" if highest is None else f"between {lowest} and {highest}"
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number {allowed}, got {value!r}")
-    if value < lowest or (highest is not None and value > highest):
-        raise ValueError(f"{name} must be {allowed}, got {value}")
-
-
-def check_number(name: str, value: object, lowest: float, highest: float) -> None:
-    """Refuses a field that is not a number in its range (NaN never is), naming field, value and range."""
-    if not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number between {lowest:g} and {highest:g}, got {value!r}")
-    if not lowest <= value <= highest:
-        raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, got {value}")
-
-
-def check_choice(name: str, value: object, choices: type[Choice]) -> Choice:
-    """The choice of this name; refuses any other, naming field, value and choices."""
-    for choice in choices:
-        if value == choice:
-            return choice
-    raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dlcourse.checks import check_whole
 from dlcourse.tasks.curve import Curve
-from dlcourse.tasks.task import check_whole
 
 MAX_FOLDS = 20
 MIN_GRID_INTERVALS_PER_PIECE = 4
@@ -56,6 +56,11 @@ class ZigZag(Curve):
     def high(self) -> float:
         """Right end of the domain."""
         return 2.0
+
+    @property
+    def num_pieces(self) -> int:
+        """2^num_folds."""
+        return int(2**self.num_folds)
 
     def target(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """f(x), elementwise.

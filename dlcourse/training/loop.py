@@ -1,16 +1,16 @@
 """The training loop: a stack of members in, snapshots of it out."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from dlcourse.layerwise import Sweep, beside_itself, is_layered, one_thread
+from dlcourse.checks import check_whole
+from dlcourse.layerwise import LayerwiseGradient, in_company, is_layered, one_thread
 from dlcourse.losses import Loss
 from dlcourse.networks import Stack
-from dlcourse.training.autograd import AutogradSweep, refuse_changing_modules
+from dlcourse.training.autograd import AutogradGradient, refuse_what_cannot_train
 from dlcourse.training.batches import Batches
 from dlcourse.training.optimizers import Optimizer
 
@@ -40,9 +40,8 @@ def train(
     batches: Batches,
     *,
     loss: Loss,
-    optimizer: Optimizer,
+    optimizer: Optimizer | Sequence[Optimizer],
     num_steps: int,
-    rates: Sequence[float] | None = None,
     snapshot_every: int | None = None,
     first_step: int = 0,
     moments: Sequence[Mapping[str, Tensor]] | None = None,
@@ -50,17 +49,16 @@ def train(
 ) -> Iterator[Snapshot]:
     """Trains all members at once, each as if it were alone.
 
-    An `MLP` or `SoftmaxClassifier` is differentiated layer by layer (`layerwise.Sweep`), any other module through
-    `torch.func`. On the CPU one torch thread is used (networks of this size gain nothing from more), and a layered
-    member has the same bits whatever its companions.
+    An `MLP` or `SoftmaxClassifier` is differentiated layer by layer (`LayerwiseGradient`), any other module by
+    autograd, one member after another. On the CPU one torch thread is used (networks of this size gain nothing from
+    more), and a member has the same bits whatever its companions.
 
     Args:
         members: Where to start; left unchanged.
         batches: What they see; its device and dtype must be the members'.
         loss: What to make small, averaged over the batch.
-        optimizer: How.
+        optimizer: How: one for all members, or one for each, which may differ in their rates only.
         num_steps: Updates to do.
-        rates: Each member's rate, if they differ from `optimizer.rate`.
         snapshot_every: Steps between two snapshots; by default only the first and the last are given.
         first_step: Updates that the members have behind them, where a run is taken up again.
         moments: What the optimizer remembers of them (`Snapshot.moments`); needed with `first_step`, if there are any.
@@ -73,91 +71,157 @@ def train(
     Raises:
         ValueError: If the numbers do not fit each other, or a module changes its buffers or draws random numbers.
     """
-    rates = [optimizer.rate] * members.num_members if rates is None else list(rates)
-    if len(rates) != members.num_members or len(batches.seeds) != members.num_members:
+    optimizers = [optimizer] * members.num_members if isinstance(optimizer, Optimizer) else list(optimizer)
+    check_whole("num_steps", num_steps, 0)
+    check_whole("first_step", first_step, 0, num_steps)
+    if snapshot_every is not None:
+        check_whole("snapshot_every", snapshot_every, 1)
+    _check_one_for_each_member(members, batches, optimizers)
+    num_moments = optimizers[0].num_moments
+    if len(moments or []) != num_moments and (moments is not None or first_step > 0):
         raise ValueError(
-            f"{members.num_members} members need as many rates and seeds, "
-            f"got {len(rates)} rates, {len(batches.seeds)} seeds"
+            f"the optimizer remembers {num_moments} moments at step {first_step}, got {len(moments or [])}"
         )
-    if num_steps < 0:
-        raise ValueError(f"num_steps must be at least 0, got {num_steps}")
-    if not 0 <= first_step <= num_steps:
-        raise ValueError(f"first_step must be between 0 and num_steps ({num_steps}), got {first_step}")
-    if len(moments or []) != optimizer.num_moments and (moments is not None or first_step > 0):
-        raise ValueError(
-            f"the optimizer remembers {optimizer.num_moments} moments at step {first_step}, got {len(moments or [])}"
-        )
-    if not all(rate > 0 and math.isfinite(rate) for rate in rates):
-        raise ValueError(f"rates must be finite numbers above 0, got {rates}")
-    if snapshot_every is not None and snapshot_every < 1:
-        raise ValueError(f"snapshot_every must be at least 1, got {snapshot_every}")
-    # A lone member trains beside a copy of itself: products of a single matrix take another path, with other bits.
-    company = beside_itself(members)
-    sweep: Sweep | AutogradSweep
-    without_autograd: type[torch.inference_mode] | type[torch.no_grad] = torch.no_grad
-    if is_layered(members.architecture):
-        shapes = [value.shape for value in members.parameters.values()]  # first W[1], last the output's b
-        sizes = (batches.inputs.shape[2], batches.targets.shape[2])
-        if sizes != (shapes[0][2], shapes[-1][1]):
-            raise ValueError(
-                f"the members map {shapes[0][2]} inputs to {shapes[-1][1]} outputs, "
-                f"got batches of {sizes[0]} inputs and {sizes[1]} targets"
-            )
-        sweep = Sweep(company, batches.num_items, loss=loss)
-        without_autograd = torch.inference_mode  # saves a tenth of a lone member's step
-    else:
-        refuse_changing_modules(members, batches(0)[0][0])
-        sweep = AutogradSweep(company, loss=loss)
-    gradient_: Callable[[Tensor, Tensor], None] = sweep.gradient_
-    if compile:
-        torch.compiler.reset()  # what earlier stacks left: it compiles eight forms of a function, then no more
-        gradient_ = torch.compile(gradient_, dynamic=False, options={"cpp_wrapper": True})
-    elif isinstance(sweep, Sweep) and sweep.parameters.vector.is_cuda:
-        gradient_ = _one_launch(gradient_)
-    each_rate = sweep.parameters.zeros_like()
-    for name, view in each_rate.views.items():
-        if members.architecture.get_parameter(name).requires_grad:  # what is frozen keeps rate 0
-            each = torch.tensor(rates, dtype=torch.float64).expand(company.num_members)
-            view.copy_(each.view(-1, *[1] * (view.ndim - 1)))
-    buffers = optimizer.buffers(sweep.parameters.vector)
-    kept = [sweep.parameters.over(buffer) for buffer in buffers[: optimizer.num_moments]]
-    for views, values in zip(kept, moments or [], strict=moments is not None):
-        for name, view in views.items():
-            view.copy_(values[name])
+    trainer = _Trainer(members, batches, loss, optimizers, num_steps, compile)
+    trainer.remember(moments)
+    step = first_step
+    yield trainer.snapshot(step)
+    while step < num_steps:
+        following = num_steps
+        if snapshot_every is not None:
+            following = min(num_steps, (step // snapshot_every + 1) * snapshot_every)
+        # Not around the yield, where the caller's code would run under these settings.
+        with one_thread(), trainer.without_autograd():
+            trainer.advance(step, following)
+        step = following
+        yield trainer.snapshot(step)
 
-    def snapshot(step: int) -> Snapshot:
-        values = without_copies(sweep.parameters.views)
-        factor = optimizer.rate_factor(step, num_steps)
+
+def _check_one_for_each_member(members: Stack, batches: Batches, optimizers: Sequence[Optimizer]) -> None:
+    """Refuses optimizers and seeds that are not one a member, and optimizers that differ in more than their rates."""
+    if len(optimizers) != members.num_members or len(batches.seeds) != members.num_members:
+        raise ValueError(
+            f"{members.num_members} members need as many optimizers and seeds, "
+            f"got {len(optimizers)} optimizers, {len(batches.seeds)} seeds"
+        )
+    for optimizer in optimizers:
+        if replace(optimizer, rate=optimizers[0].rate) != optimizers[0]:
+            raise ValueError(
+                f"the optimizers of a stack must differ in their rates only, got {optimizers[0]} and {optimizer}"
+            )
+
+
+class _Trainer:
+    """The members, their gradients and their optimizer's memory, laid out once for all steps.
+
+    Args:
+        members: Where to start.
+        batches: What they see.
+        loss: What to make small.
+        optimizers: Each member's, all of one kind.
+        num_steps: Updates in all, which schedules depend on.
+        compile: Whether the gradient is compiled.
+    """
+
+    def __init__(
+        self,
+        members: Stack,
+        batches: Batches,
+        loss: Loss,
+        optimizers: Sequence[Optimizer],
+        num_steps: int,
+        compile: bool,
+    ) -> None:
+        self._members, self._batches, self._num_steps = members, batches, num_steps
+        self._optimizer, self._rates = optimizers[0], [optimizer.rate for optimizer in optimizers]
+        self._gradient: LayerwiseGradient | AutogradGradient
+        self.without_autograd: type[torch.inference_mode] | type[torch.no_grad]
+        if is_layered(members.architecture):
+            _check_sizes(members, batches)
+            self._company = in_company(members)
+            self._gradient = LayerwiseGradient(self._company, batches.num_items, loss=loss)
+            self._gradient_ = _made_fast(self._gradient, compile)
+            self.without_autograd = torch.inference_mode  # saves a tenth of a lone member's step
+        else:
+            inputs, targets = batches(0)
+            refuse_what_cannot_train(members, inputs[0], targets[0])
+            self._company = members
+            self._gradient = AutogradGradient(members, loss=loss, compile=compile)
+            self._gradient_ = self._gradient.gradient_
+            self.without_autograd = torch.no_grad
+        self._each_rate = self._rate_of_each_parameter()
+        self._memory = self._optimizer.buffers(self._gradient.parameters.vector)
+        self._moments = [
+            self._gradient.parameters.over(buffer) for buffer in self._memory[: self._optimizer.num_moments]
+        ]
+
+    def remember(self, moments: Sequence[Mapping[str, Tensor]] | None) -> None:
+        """Takes up what the optimizer remembered of the members when it was left."""
+        for views, values in zip(self._moments, moments or [], strict=moments is not None):
+            for name, view in views.items():
+                view.copy_(values[name])
+
+    def advance(self, first: int, last: int) -> None:
+        """The updates from step `first` to step `last`."""
+        for step in range(first, last):
+            inputs, targets = self._batches(step)
+            if self._company is not self._members:  # a lone member trains beside a copy of itself
+                inputs, targets = inputs.expand(2, -1, -1), targets.expand(2, -1, -1)
+            self._gradient_(inputs, targets)
+            self._optimizer.update_(
+                self._gradient.parameters.vector,
+                self._gradient.gradients.vector,
+                self._memory,
+                self._each_rate,
+                step,
+                self._optimizer.rate_factor(step, self._num_steps),
+            )
+
+    def snapshot(self, step: int) -> Snapshot:
+        """The members as they are now."""
+        values = self._without_companions(self._gradient.parameters.views)
+        factor = self._optimizer.rate_factor(step, self._num_steps)
         return Snapshot(
             step=step,
-            members=replace(members, parameters=values),
-            rates=[rate * factor for rate in rates],
+            members=replace(self._members, parameters=values),
+            rates=[rate * factor for rate in self._rates],
             diverged=_not_finite(values),
-            moments=[without_copies(views) for views in kept],
+            moments=[self._without_companions(views) for views in self._moments],
         )
 
-    def without_copies(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {name: view[: members.num_members] for name, view in views.items()}  # without a lone member's copy
+    def _without_companions(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The values of the members that were asked for."""
+        return {name: view[: self._members.num_members] for name, view in views.items()}
 
-    def advance(first: int, last: int) -> None:
-        for step in range(first, last):
-            inputs, targets = batches(step)
-            if company is not members:
-                inputs, targets = inputs.expand(2, -1, -1), targets.expand(2, -1, -1)
-            gradient_(inputs, targets)
-            factor = optimizer.rate_factor(step, num_steps)
-            optimizer.update_(sweep.parameters.vector, sweep.gradients.vector, buffers, each_rate.vector, step, factor)
+    def _rate_of_each_parameter(self) -> Tensor:
+        """Every parameter's first rate, in the layout of the parameters; parameters that are frozen have rate 0."""
+        rates = self._gradient.parameters.zeros_like()
+        of_company = torch.tensor(self._rates, dtype=torch.float64).expand(self._company.num_members)
+        for name, view in rates.views.items():
+            if self._members.architecture.get_parameter(name).requires_grad:
+                view.copy_(of_company.view(-1, *[1] * (view.ndim - 1)))
+        return rates.vector
 
-    step = first_step
-    yield snapshot(step)
-    while step < num_steps:
-        following = (
-            num_steps if snapshot_every is None else min(num_steps, (step // snapshot_every + 1) * snapshot_every)
+
+def _check_sizes(members: Stack, batches: Batches) -> None:
+    """Refuses batches whose items do not fit a layered architecture."""
+    shapes = [value.shape for value in members.parameters.values()]  # first W[1], last the output's b
+    sizes = (batches.inputs.shape[2], batches.targets.shape[2])
+    if sizes != (shapes[0][2], shapes[-1][1]):
+        raise ValueError(
+            f"the members map {shapes[0][2]} inputs to {shapes[-1][1]} outputs, "
+            f"got batches of {sizes[0]} inputs and {sizes[1]} targets"
         )
-        with one_thread(), without_autograd():  # not around the yield: they would leak into the caller's code
-            advance(step, following)
-        step = following
-        yield snapshot(step)
+
+
+def _made_fast(gradient: LayerwiseGradient, compile: bool) -> Callable[[Tensor, Tensor], None]:
+    """The computation of a gradient, compiled where that is asked for, captured as one launch where that pays."""
+    if compile:
+        torch.compiler.reset()  # what earlier stacks left: it compiles eight forms of a function, then no more
+        return torch.compile(gradient.gradient_, dynamic=False, options={"cpp_wrapper": True})
+    if gradient.parameters.vector.is_cuda:
+        return _one_launch(gradient.gradient_)
+    return gradient.gradient_
 
 
 def _one_launch(gradient_: Callable[[Tensor, Tensor], None]) -> Callable[[Tensor, Tensor], None]:

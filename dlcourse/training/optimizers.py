@@ -8,9 +8,12 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from dlcourse.checks import check_whole
 
 
 class Schedule(StrEnum):
@@ -32,6 +35,7 @@ class Optimizer(ABC):
     """What `SGD` and `Adam` share: the rate eta and its schedule.
 
     Attributes:
+        name: The optimizer's name in configurations.
         rate: The rate eta at the first step, above 0.
         schedule: How it changes.
         decay_steps: Steps after which an `inverse` schedule has halved the rate.
@@ -39,6 +43,8 @@ class Optimizer(ABC):
     Raises:
         ValueError: If a value is out of range.
     """
+
+    name: ClassVar[str]
 
     rate: float = 0.01
     schedule: Schedule = Schedule.constant
@@ -48,8 +54,7 @@ class Optimizer(ABC):
         self.schedule = Schedule(self.schedule)
         if not (self.rate > 0 and math.isfinite(self.rate)):
             raise ValueError(f"optimizer.rate must be a finite number above 0, got {self.rate}")
-        if self.decay_steps < 1:
-            raise ValueError(f"optimizer.decay_steps must be at least 1, got {self.decay_steps}")
+        check_whole("optimizer.decay_steps", self.decay_steps, 1)
 
     def rate_factor(self, step: int, num_steps: int) -> float:
         """eta(t) / eta(0) for the update that leads from step t to t + 1."""
@@ -98,6 +103,8 @@ class SGD(Optimizer):
     Source: slide "Training Feed-Forward Neural Networks", step 2; momentum as in `torch.optim.SGD`.
     """
 
+    name: ClassVar[str] = "sgd"
+
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
@@ -133,6 +140,8 @@ class Adam(Optimizer):
 
     Source: Kingma & Ba 2015, algorithm 1; not on the slides.
     """
+
+    name: ClassVar[str] = "adam"
 
     rate: float = 0.001
     beta1: float = 0.9

@@ -49,14 +49,16 @@ class StackLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs all jobs and returns each one's headline metric."""
-        from dlcourse import cli  # not above: Hydra imports this module in every application there is
+        # Not above: Hydra imports this module in every application there is.
+        from dlcourse.cli.door import to_workers
+        from dlcourse.cli.sweep import run_sweep
 
         setup_globals()
-        workers = cli.to_workers(*self._options)
+        workers = to_workers(*self._options)
         jobs = [self._job(list(overrides)) for overrides in job_overrides]
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # sweepers write there afterwards
         returns = []
-        for overrides, outcome in zip(job_overrides, cli.run_sweep(jobs, workers), strict=True):
+        for overrides, outcome in zip(job_overrides, run_sweep(jobs, workers), strict=True):
             status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED
             job = JobReturn(overrides=overrides, status=status)
             job.return_value = outcome
@@ -65,10 +67,12 @@ class StackLauncher(Launcher):
 
     def _job(self, overrides: list[str]) -> Any:
         """A job's configuration, or why it is refused."""
-        from dlcourse import cli
+        from dlcourse.cli.door import to_job
+        from dlcourse.cli.say import program
+        from dlcourse.cli.sweep import RefusedError
 
         try:
-            return cli.to_job(self._config_loader.load_application_config(self._config, overrides))
-        except cli.RefusedError as error:
-            error.command = shlex.join(["dlcourse", *overrides])
+            return to_job(self._config_loader.load_application_config(self._config, overrides))
+        except RefusedError as error:
+            error.command = f"{program()} {shlex.join(overrides)}"
             return error

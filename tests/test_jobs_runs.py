@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tqdm import tqdm
 
 from dlcourse import run_stack, runs
-from dlcourse.config import Model, RunConfig
 from dlcourse.job import FolderTakenError
+from dlcourse.jobs.config import RunConfig
 from dlcourse.networks import Activation, Initialization
 from dlcourse.recording import Result, read_log, read_result
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
@@ -31,9 +31,9 @@ def config(tmp_path: Path) -> Any:
 
 
 def test_a_run_leaves_what_the_design_says(config: Any) -> None:
-    each = config(pictures=True, model=Model(depth=1, width=4))
+    each = config(pictures=True, model=MLPModel(depth=1, width=4))
     (result,) = runs.run([each])
-    folder = run_stack.run_folder(each)
+    folder = each.folder
     (events,) = folder.glob("events.out.tfevents*")
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml", "train.log", "model.pt", "metrics.json", events.name
@@ -54,10 +54,10 @@ def test_a_run_leaves_what_the_design_says(config: Any) -> None:
 
 
 def test_results_are_those_of_the_saved_network(config: Any) -> None:
-    each = config(model=Model(depth=2, width=6), dtype="float64")
+    each = config(model=MLPModel(depth=2, width=6), dtype="float64")
     (result,) = runs.run([each])
     network = each.network()
-    network.load_state_dict(torch.load(run_stack.run_folder(each) / "model.pt", weights_only=True))
+    network.load_state_dict(torch.load(each.folder / "model.pt", weights_only=True))
     # the error by plain torch on the 1,025 points, the pieces by following the slope on a fine grid
     x = torch.linspace(0, 2, 1025, dtype=torch.float64)[:, None]
     target = 1 - (4 * x % 2 - 1).abs()
@@ -88,7 +88,7 @@ def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
     config: Any, tmp_path: Path, task: Task, batch_size: int | None, activation: Activation
 ) -> None:
     def make(seed: int, rate: float, **values: Any) -> RunConfig:
-        model = Model(depth=2, width=5, activation=activation)
+        model = MLPModel(depth=2, width=5, activation=activation)
         return config(task=task, batch_size=batch_size, model=model, seed=seed, optimizer=Adam(rate=rate), **values)
 
     sweep = [make(seed, rate) for rate in (0.01, 0.03) for seed in range(3)]
@@ -98,7 +98,7 @@ def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
         alone = make(each.seed, each.optimizer.rate, outputs=str(tmp_path / "alone"))
         (result,) = runs.run([alone])
         assert result.metrics == results[index].metrics
-        saved = [torch.load(run_stack.run_folder(c) / "model.pt", weights_only=True) for c in (each, alone)]
+        saved = [torch.load(c.folder / "model.pt", weights_only=True) for c in (each, alone)]
         assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
 
 
@@ -128,7 +128,7 @@ def test_the_same_configuration_twice_is_one_run(config: Any, tmp_path: Path) ->
 def test_a_folder_of_another_configuration_is_not_taken(config: Any) -> None:
     each = config()
     runs.run([each])
-    path = run_stack.run_folder(each) / "metrics.json"
+    path = each.folder / "metrics.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     before = path.read_text()
     with pytest.raises(FolderTakenError, match="holds a run of another configuration"):
@@ -146,24 +146,24 @@ def test_divergence_of_one_member_is_recorded_and_leaves_the_others_alone(config
     assert results[0].diverged_at is None
     assert results[1].diverged_at == 20  # the first logged step after
     assert math.isnan(results[1].metrics["mean_squared_error"])
-    folder = run_stack.run_folder(make(1e30))
+    folder = run_stack.make(1e30).folder
     assert json.loads((folder / "metrics.json").read_text())["metrics"]["loss/test"] == "NaN"
     assert read_result(folder).diverged_at == 20
 
 
 def test_sigmoid_networks_have_no_pieces(config: Any) -> None:
-    (result,) = runs.run([config(model=Model(depth=1, width=3, activation=Activation.sigmoid))])
+    (result,) = runs.run([config(model=MLPModel(depth=1, width=3, activation=Activation.sigmoid))])
     assert not any("pieces" in name for name in result.metrics)
 
 
 def test_pieces_of_many_inputs_are_a_mean_over_lines_with_their_spread(config: Any) -> None:
-    (result,) = runs.run([config(task=Moons(num_train=40, num_test=10), model=Model(depth=1, width=6))])
+    (result,) = runs.run([config(task=Moons(num_train=40, num_test=10), model=MLPModel(depth=1, width=6))])
     assert 1 <= result.metrics["num_pieces"] <= 7  # a line crosses each of 6 units' kinks at most once
     assert result.metrics["num_pieces_spread"] > 0
 
 
 def test_zero_steps_record_the_initial_network(config: Any) -> None:
-    each = config(num_steps=0, model=Model(depth=0, initialization=Initialization.he))
+    each = config(num_steps=0, model=MLPModel(depth=0, initialization=Initialization.he))
     (result,) = runs.run([each])
     assert result.metrics["num_pieces"] == 1
     network = each.network()
@@ -174,7 +174,7 @@ def test_zero_steps_record_the_initial_network(config: Any) -> None:
 
 
 def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = [config(model=Model(depth=depth)) for depth in (1, 2)]
+    sweep = [config(model=MLPModel(depth=depth)) for depth in (1, 2)]
     train = run_stack.train
 
     def interrupted(members: Any, *arguments: Any, **options: Any) -> Any:
@@ -187,7 +187,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: p
     with pytest.raises(KeyboardInterrupt):
         runs.run(sweep)
     assert runs.finished_result(sweep[1])
-    assert not run_stack.run_folder(sweep[0]).exists()
+    assert not sweep[0].folder.exists()
     monkeypatch.undo()
     assert all(isinstance(result, Result) for result in runs.run(sweep))
 
@@ -213,7 +213,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
     config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Any
 ) -> None:
     def sweep(where: str, seeds: list[int]) -> list[RunConfig]:
-        model = Model(depth=2, width=5)
+        model = MLPModel(depth=2, width=5)
         return [
             config(seed=seed, model=model, optimizer=optimizer, num_steps=200, outputs=str(tmp_path / where),
                    checkpoint_seconds=0)
@@ -223,7 +223,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
     undisturbed = runs.run(sweep("undisturbed", [0, 1, 2]))
     broken = sweep("broken", [0, 1, 2])
     checkpointed(config, 100, monkeypatch, broken)
-    assert sorted(path.name for path in run_stack.run_folder(broken[0]).iterdir()) == ["checkpoint.pt"]
+    assert sorted(path.name for path in broken[0].folder.iterdir()) == ["checkpoint.pt"]
     # one member is further than the others, and a new one comes in
     checkpointed(config, 140, monkeypatch, broken[1:2])
     resumed = runs.run(sweep("broken", [0, 1, 2, 3]))
@@ -231,7 +231,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
         assert isinstance(before, Result)
         assert isinstance(after, Result)
         assert after.metrics == before.metrics
-        there = run_stack.run_folder(each)
+        there = each.folder
         here = tmp_path / "broken" / there.relative_to(tmp_path / "undisturbed")
         saved = [torch.load(folder / "model.pt", weights_only=True) for folder in (here, there)]
         assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
@@ -244,7 +244,7 @@ def test_a_broken_checkpoint_is_said_and_the_run_starts_anew(
 ) -> None:
     each = config(num_steps=60, checkpoint_seconds=0)
     checkpointed(config, 40, monkeypatch, [each])
-    path = run_stack.run_folder(each) / "checkpoint.pt"
+    path = each.folder / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:-100])
     (result,) = runs.run([each])
     assert "cannot be read, the run starts anew" in capsys.readouterr().err
@@ -279,7 +279,7 @@ def test_workers_give_the_same_results(config: Any, tmp_path: Path, monkeypatch:
 
     def sweep(where: str) -> list[RunConfig]:
         return [
-            config(seed=seed, model=Model(depth=depth), outputs=str(tmp_path / where))
+            config(seed=seed, model=MLPModel(depth=depth), outputs=str(tmp_path / where))
             for depth in range(12) for seed in range(2)
         ]  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_bad_workers_are_refused(options: dict[str, Any], message: str) -> None:
 
 
 def test_stacks_leave_no_worker_idle(config: Any) -> None:
-    one_architecture = [config(seed=seed, num_steps=5000, model=Model(depth=3, width=64)) for seed in range(40)]
+    one_architecture = [config(seed=seed, num_steps=5000, model=MLPModel(depth=3, width=64)) for seed in range(40)]
     stacks = runs._stacks(one_architecture, num_workers=2)
     assert sorted(each.seed for members in stacks for each in members) == list(range(40))
     assert [len(members) for members in stacks] == [20, 20]

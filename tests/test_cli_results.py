@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dlcourse.cli.results import grouped, main
 from dlcourse.recording import Result, write_result
-from dlcourse.results import grouped, main
 
 
 def result(width: int, seed: int, error: float, **more: Any) -> Result:

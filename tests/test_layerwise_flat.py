@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlcourse.flat import Flat, zeros
+from dlcourse.layerwise.flat import Flat, zeros
 
 VECTOR = 64  # bytes of the widest vector registers, AVX-512
 

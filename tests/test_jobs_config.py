@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.cli import CONFIGS, MEASUREMENTS
-from dlcourse.config import Device, Model, RunConfig
+from dlcourse.cli.door import CONFIGS
+from dlcourse.jobs.config import Device, RunConfig
 from dlcourse.measurements import Measurement
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
@@ -26,11 +26,11 @@ def config(**values: Any) -> RunConfig:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Model(depth=-1), "model.depth must be at least 0, got -1"),
-        (lambda: Model(width=0), "model.width must be at least 1, got 0"),
-        (lambda: Model(widths=[4, 0]), r"model.widths must be at least 1 in every layer, got \[4, 0\]"),
-        (lambda: Model(widths=[4], width=4), "model.widths is given instead of .* width=4"),
-        (lambda: Model(widths=[4], depth=1), "model.widths is given instead of .* depth=1"),
+        (lambda: MLPModel(depth=-1), "model.depth must be at least 0, got -1"),
+        (lambda: MLPModel(width=0), "model.width must be at least 1, got 0"),
+        (lambda: MLPModel(widths=[4, 0]), r"model.widths must be at least 1 in every layer, got \[4, 0\]"),
+        (lambda: MLPModel(widths=[4], width=4), "model.widths is given instead of .* width=4"),
+        (lambda: MLPModel(widths=[4], depth=1), "model.widths is given instead of .* depth=1"),
         (lambda: config(num_steps=-1), "num_steps must be at least 0, got -1"),
         (lambda: config(log_every=0), "log_every must be at least 1, got 0"),
         (lambda: config(batch_size=0), "batch_size must be at least 1, or null for all items, got 0"),
@@ -58,10 +58,10 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_networks_are_those_of_the_task_and_the_model() -> None:
-    network = config(model=Model(depth=5, width=10)).network()
+    network = config(model=MLPModel(depth=5, width=10)).network()
     assert isinstance(network, MLP)
     assert num_parameters(network) == 471  # Prince, Understanding Deep Learning, section 4.5
-    classifier = config(task=Moons(), model=Model(widths=[3, 5], activation=Activation.tanh)).network()
+    classifier = config(task=Moons(), model=MLPModel(widths=[3, 5], activation=Activation.tanh)).network()
     assert isinstance(classifier, SoftmaxClassifier)
     assert num_parameters(classifier) == (2 * 3 + 3) + (3 * 5 + 5) + (5 * 2 + 2)
     assert isinstance(config(task=Parity(posed_as=PosedAs.hinge)).network(), MLP)
@@ -77,8 +77,8 @@ def test_network_is_a_function_of_the_seed() -> None:
 def test_folder_does_not_depend_on_what_does_not_bear_on_the_result() -> None:
     plain = config()
     for same in (config(outputs="/elsewhere"), config(force=True), config(pictures=False), config(name="x"),
-                 config(device=Device.cpu), config(model=Model(depth=2, width=8))):  # fmt: skip
-        assert same.run_name() == plain.run_name()
+                 config(device=Device.cpu), config(model=MLPModel(depth=2, width=8))):  # fmt: skip
+        assert same.run_name == plain.run_name
 
 
 def test_folder_depends_on_everything_else() -> None:
@@ -86,10 +86,10 @@ def test_folder_depends_on_everything_else() -> None:
         config(),
         config(task=ZigZag(num_folds=4)),
         config(task=ZigZag(noise=0.1)),
-        config(model=Model(depth=3)),
-        config(model=Model(width=9)),
-        config(model=Model(widths=[8, 8])),
-        config(model=Model(activation=Activation.tanh)),
+        config(model=MLPModel(depth=3)),
+        config(model=MLPModel(width=9)),
+        config(model=MLPModel(widths=[8, 8])),
+        config(model=MLPModel(activation=Activation.tanh)),
         config(optimizer=Adam(rate=0.1)),
         config(optimizer=SGD(rate=0.001)),
         config(num_steps=1),
@@ -99,13 +99,13 @@ def test_folder_depends_on_everything_else() -> None:
         config(log_every=7),
         config(count_pieces=False),
     ]
-    assert len({each.run_name() for each in different}) == len(different)
+    assert len({each.run_name for each in different}) == len(different)
 
 
 def test_folder_is_readable() -> None:
-    name = config(model=Model(depth=3, width=8), seed=4).run_name()
+    name = config(model=MLPModel(depth=3, width=8), seed=4).run_name
     assert name.startswith("zigzag-depth=3-width=8-relu-seed=4-")
-    assert config(model=Model(widths=[4, 6])).run_name().startswith("zigzag-widths=4,6-relu-seed=0-")
+    assert config(model=MLPModel(widths=[4, 6])).run_name.startswith("zigzag-widths=4,6-relu-seed=0-")
 
 
 @given(
@@ -114,36 +114,36 @@ def test_folder_is_readable() -> None:
 def test_yaml_says_what_the_folder_is_named_after(
     depth: int, width: int, seed: int, activation: Activation, batch_size: int | None
 ) -> None:
-    each = config(model=Model(depth=depth, width=width, activation=activation), seed=seed, batch_size=batch_size)
+    each = config(model=MLPModel(depth=depth, width=width, activation=activation), seed=seed, batch_size=batch_size)
     written = yaml.safe_load(each.to_yaml())
     assert written["task"] == {"name": "zigzag", "num_folds": 3, "noise": 0.0, "num_train": 1000, "num_test": 1000,
                                "fresh": False, "centred": False}  # fmt: skip
     assert written["model"] == {"depth": depth, "width": width, "widths": None, "activation": activation.value,
                                 "initialization": "torch"}  # fmt: skip
     assert (written["seed"], written["batch_size"], written["optimizer"]["name"]) == (seed, batch_size, "adam")
-    assert json.loads(json.dumps(each.flat())) == each.flat()
+    assert json.loads(json.dumps(each.settings())) == each.settings()
 
 
 def test_command_repeats_the_run() -> None:
     from hydra import compose, initialize_config_dir
 
-    from dlcourse.cli import to_job
+    from dlcourse.cli.door import to_job
 
     for each in (
-        config(model=Model(widths=[3, 4]), optimizer=SGD(rate=0.5, momentum=0.25), batch_size=None, name="there"),
-        config(task=Parity(num_bits=6, subset=3), model=Model(depth=1), dtype="float64"),
+        config(model=MLPModel(widths=[3, 4]), optimizer=SGD(rate=0.5, momentum=0.25), batch_size=None, name="there"),
+        config(task=Parity(num_bits=6, subset=3), model=MLPModel(depth=1), dtype="float64"),
     ):
         program, *overrides = shlex.split(each.command())
         assert program == "dlcourse"
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             again = to_job(compose("config", overrides))
-        assert (again.flat(), again.name) == (each.flat(), each.name)
+        assert (again.settings(), again.name) == (each.settings(), each.name)
 
 
 def composed(overrides: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
 
-    from dlcourse.cli import to_job
+    from dlcourse.cli.door import to_job
 
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return to_job(compose("config", overrides))
@@ -167,5 +167,5 @@ def test_every_measurement_has_an_experiment_of_its_name(kind: type[Measurement]
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses() -> None:
-    assert composed([]).flat() == RunConfig(task=ZigZag(), optimizer=Adam()).flat()
+    assert composed([]).settings() == RunConfig(task=ZigZag(), optimizer=Adam()).settings()
     assert composed(["optimizer=momentum"]).optimizer == SGD(momentum=0.9)

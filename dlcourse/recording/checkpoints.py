@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.recording.files import write_atomically
-
-# Name of a curve -> its points (step, value).
-History = dict[str, list[tuple[int, float]]]
+from dlcourse.recording.log import History
 
 
 @dataclass(frozen=True)

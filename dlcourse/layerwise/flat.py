@@ -48,14 +48,38 @@ class Flat:
             views[name].copy_(tensor)
         return cls(vector, filled, views)
 
+    @classmethod
+    def by_member(cls, tensors: Mapping[str, Tensor]) -> "Flat":
+        """A copy of members' tensors, `[members, ...]`, one member after another.
+
+        Each tensor of each member is contiguous and begins at a vector boundary, so that where a member stands in its
+        stack makes no difference to the instructions that compute with it.
+        """
+        num_members = len(next(iter(tensors.values())))
+        sizes = [-(-value[0].numel() // TWO_VECTORS) * TWO_VECTORS for value in tensors.values()]
+        vector = next(iter(tensors.values())).new_zeros(num_members * sum(sizes))
+        parts = vector.view(num_members, -1).split(sizes, dim=1)
+        views = {
+            name: part[:, : value[0].numel()].view(value.shape)
+            for (name, value), part in zip(tensors.items(), parts, strict=True)
+        }
+        for name, value in tensors.items():
+            views[name].copy_(value)
+        return cls(vector, views, views)
+
     def zeros_like(self) -> "Flat":
         """Memory of the same layout, all zero."""
-        zeros = {name: torch.zeros_like(view) for name, view in self.views.items()}
-        return Flat.of(zeros, {name: tuple(tensor.shape) for name, tensor in self.filled.items()})
+        vector = torch.zeros_like(self.vector)
+        return Flat(vector, _over(vector, self.filled), _over(vector, self.views))
 
     def over(self, vector: Tensor) -> dict[str, Tensor]:
         """The views of the same layout over another vector of the same size."""
-        return {
-            name: vector.as_strided(view.shape, view.stride(), view.storage_offset())
-            for name, view in self.views.items()
-        }
+        return _over(vector, self.views)
+
+
+def _over(vector: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same views of another vector."""
+    return {
+        name: vector.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        for name, tensor in tensors.items()
+    }

@@ -1,14 +1,19 @@
 """Worker processes: who does the work of a sweep, and how it gets there and back."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
+
+from dlcourse.job import Job
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+SomeJob = TypeVar("SomeJob", bound=Job)
 
 KILLED = "the worker process was killed (out of memory?)"
 
@@ -45,13 +50,18 @@ HERE = Workers()
 """This process alone."""
 
 
+def with_whole_paths(jobs: Sequence[SomeJob]) -> list[SomeJob]:
+    """The jobs with the whole path of their folder: a worker may have been started elsewhere."""
+    return [dataclasses.replace(job, outputs=str(Path(job.outputs).absolute())) for job in jobs]  # type: ignore[type-var]
+
+
 def in_workers(
     function: Callable[[Item], Outcome], items: Sequence[Item], workers: Workers
 ) -> Iterator[tuple[int, Outcome | None]]:
     """Calls the function with every item, in worker processes.
 
     Args:
-        function: What to do; it must not raise, and is sent to the workers by name.
+        function: What to do; it must not raise.
         items: With what.
         workers: Who does it.
 

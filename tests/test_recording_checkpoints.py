@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse import checkpoints
-from dlcourse.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from dlcourse.recording import checkpoints
+from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from dlcourse.recording.files import write_atomically
 
 CHECKPOINT = Checkpoint(step=1, parameters={}, moments=[], history={}, diverged_at=None, seconds=0.0)

@@ -1,4 +1,4 @@
-"""The form that training uses: multiplied from the loss downwards, a batch and a stack of networks at once."""
+"""The form that training uses: a gradient multiplied from the loss downwards, for a batch and a stack at once."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dlcourse.flat import Flat, zeros
+from dlcourse.layerwise.flat import Flat, zeros
 from dlcourse.layerwise.layer import is_layered, layer_names
 from dlcourse.losses import Loss
-from dlcourse.networks import Activation, Stack
+from dlcourse.networks import Stack, unstack
 
 
-class Sweep:
+class LayerwiseGradient:
     """The gradient of a batch's loss for every member of a stack, layer by layer, without autograd.
 
     Upwards, every layer keeps its output h[i]. Downwards, delta[i] = dL/d(W h[i-1] + b) gives the derivatives with
@@ -48,6 +48,7 @@ class Sweep:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
         names, self._activation = layer_names(members.architecture)
+        self._keeps_zero = self._activation.keeps_zero  # as sigmoid does not: it would fill units up by 1/2
         self.parameters = Flat.of(members.parameters, _filled_shapes(members, names))
         if loss is not None:
             self.gradients = self.parameters.zeros_like()
@@ -89,7 +90,7 @@ class Sweep:
                 torch.baddbmm(bias, h, self._weights_transposed[i], out=output)
             if i < last:
                 self._activation.apply_(self._flat_outputs[i])
-                if self._activation is Activation.sigmoid:  # the only one that does not leave filling units at zero
+                if not self._keeps_zero:
                     self._fillings[i].zero_()
             h = output
         return self._result
@@ -126,24 +127,29 @@ EVALUATED_AT_ONCE = 256
 def outputs(
     members: Stack, inputs: Float[Tensor, "n in_features"] | Float[Tensor, "members n in_features"]
 ) -> Float[Tensor, "members n out_features"]:
-    """Every member's outputs, with the same bits whatever its companions (on a CPU, for layered architectures).
+    """Every member's outputs, with the same bits whatever its companions (on a CPU).
 
     Args:
-        members: A stack; architectures without layers to tell apart are computed by `Stack` itself.
+        members: A stack; where layers cannot be told apart, the members are computed one after another.
         inputs: The same for all members, or each one's own.
 
     Returns:
         The outputs, in memory of their own.
     """
-    if not is_layered(members.architecture) or inputs.shape[-2] == 0:
+    n = inputs.shape[-2]
+    if n == 0:
         with torch.no_grad():
             return members(inputs)
-    company = beside_itself(members)
-    n = inputs.shape[-2]
+    if not is_layered(members.architecture):
+        # Copies begin at a vector boundary, wherever in the stack the member stands.
+        each = inputs.expand(members.num_members, n, inputs.shape[-1])
+        with one_thread(), torch.no_grad():
+            return torch.stack([network(x.clone()) for network, x in zip(unstack(members), each, strict=True)])
+    company = in_company(members)
     inputs = inputs.expand(company.num_members, n, inputs.shape[-1])
     at_once = min(n, EVALUATED_AT_ONCE)
     with one_thread(), torch.no_grad():
-        sweep = Sweep(company, at_once)
+        sweep = LayerwiseGradient(company, at_once)
         parts = [sweep.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
         if n % at_once:  # the buffers hold whole parts: the last one begins earlier, and what it repeats is dropped
             parts.append(sweep.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
@@ -161,7 +167,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def beside_itself(members: Stack) -> Stack:
+def in_company(members: Stack) -> Stack:
     """A lone member twice, so that it is computed like one in company; stacks of two or more as they are."""
     if members.num_members > 1:
         return members

@@ -1,13 +1,11 @@
 """The console script `dlcourse-results`: a sweep's results, grouped, with medians and quartiles over the seeds."""
 
 import argparse
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlcourse.recording import Result, quartiles, read_results
-from dlcourse.recording.over_seeds import is_better_higher
+from dlcourse.recording import Result, quartiles_over_seeds, read_results
 from dlcourse.recording.results import varied_settings
 
 
@@ -27,7 +25,7 @@ def main() -> None:
 def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by: Sequence[str] | None = None) -> str:
     """One line a group of runs: how many, and for each metric the median with the lower and the upper quartile.
 
-    A run that diverged, or whose metric is not finite, counts as worse than every number; a quartile among such is NaN.
+    Runs that diverged count as in the table of depth against width: see `quartiles_over_seeds`.
 
     Args:
         results: Finished runs.
@@ -52,24 +50,15 @@ def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by:
         groups[tuple(result.config.get(name) for name in by)].append(result)
     rows = [[*by, "runs", *(f"{name} (quartiles)" for name in metrics)]]
     for group, members in groups.items():
-        cells = [_spread([_value(member, name) for member in members]) for name in metrics]
-        rows.append([*map(str, group), str(len(members)), *cells])
+        rows.append([*map(str, group), str(len(members)), *(_spread(members, name) for name in metrics)])
     sizes = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(f"{entry:>{size}}" for entry, size in zip(row, sizes, strict=True)) for row in rows)
 
 
-def _value(result: Result, metric: str) -> float:
-    """The run's metric; worse than every number where it says nothing."""
-    value: float = result.metrics.get(metric, math.nan)
-    if math.isfinite(value) and result.diverged_at is None:
-        return value
-    return -math.inf if is_better_higher(metric) else math.inf
-
-
-def _spread(values: list[float]) -> str:
-    """Median and quartiles."""
-    found = quartiles(values)
-    return f"{found.median:.4g} ({found.lower:.4g} to {found.upper:.4g})"
+def _spread(results: Sequence[Result], metric: str) -> str:
+    """Median and quartiles of a group; `-` if none of its runs has the metric."""
+    found = quartiles_over_seeds(results, metric)
+    return "-" if found is None else f"{found.median:.4g} ({found.lower:.4g} to {found.upper:.4g})"
 
 
 def _among(kind: str, names: Sequence[str], known: Sequence[str]) -> list[str]:

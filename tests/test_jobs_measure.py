@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dlcourse.job import Failure, FolderTakenError, run_folder
-from dlcourse.measure import measure
+from dlcourse.job import Failure, FolderTakenError
+from dlcourse.jobs.measure import measure_all
+from dlcourse.jobs.workers import Workers
 from dlcourse.measurements import ParityThreshold, RandomNetworks
 from dlcourse.recording import read_result, read_results
-from dlcourse.workers import Workers
 
 
 @pytest.fixture
@@ -19,24 +19,24 @@ def threshold(tmp_path: Path) -> Any:
 
 def test_a_measurement_leaves_its_settings_and_its_row(threshold: Any) -> None:
     each = threshold(power_of_ten=9)
-    (result,) = measure([each])
-    assert read_result(run_folder(each)) == result
+    (result,) = measure_all([each])
+    assert read_result(each.folder) == result
     assert result.config == {"measurement": "parity_threshold", "power_of_ten": 9}
     assert result.metrics == each.measure()
-    written = (run_folder(each) / "config.yaml").read_text().splitlines()
+    written = (each.folder / "config.yaml").read_text().splitlines()
     assert written[0] == "# dlcourse name=parity_threshold experiment=parity_threshold power_of_ten=9"
     assert written[1:] == ['measurement: "parity_threshold"', "power_of_ten: 9"]
 
 
 def test_folders_are_functions_of_what_bears_on_the_result(threshold: Any) -> None:
-    names = [threshold(**values).run_name() for values in ({}, {"force": True}, {"name": "other"}, {"outputs": "."})]
+    names = [threshold(**values).run_name for values in ({}, {"force": True}, {"name": "other"}, {"outputs": "."})]
     assert len(set(names)) == 1
-    assert threshold(power_of_ten=4).run_name() not in names
-    assert RandomNetworks(widths=[4, 6]).run_name().startswith("random_networks-widths=4,6-")
+    assert threshold(power_of_ten=4).run_name not in names
+    assert RandomNetworks(widths=[4, 6]).run_name.startswith("random_networks-widths=4,6-")
 
 
 def test_finished_ones_are_skipped_and_force_does_them_again(threshold: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = measure([threshold(power_of_ten=3), threshold(power_of_ten=4)])
+    first = measure_all([threshold(power_of_ten=3), threshold(power_of_ten=4)])
     measured: list[int] = []
 
     def spy(each: ParityThreshold) -> dict[str, int]:
@@ -44,11 +44,11 @@ def test_finished_ones_are_skipped_and_force_does_them_again(threshold: Any, mon
         return {"spied": 1}
 
     monkeypatch.setattr(ParityThreshold, "measure", spy)
-    again = measure([threshold(power_of_ten=n) for n in (3, 4, 5, 5)])
+    again = measure_all([threshold(power_of_ten=n) for n in (3, 4, 5, 5)])
     assert measured == [5]
     assert again[:2] == first
     assert again[2] == again[3]
-    (forced,) = measure([threshold(power_of_ten=3, force=True)])
+    (forced,) = measure_all([threshold(power_of_ten=3, force=True)])
     assert measured == [5, 3]
     assert forced.metrics == {"spied": 1}
 
@@ -62,18 +62,18 @@ def test_a_failure_leaves_the_others_alone(threshold: Any, tmp_path: Path, monke
         return genuine(each)
 
     monkeypatch.setattr(ParityThreshold, "measure", fail_at_four)
-    _, failed, _ = measure([threshold(power_of_ten=n) for n in (3, 4, 5)])
+    _, failed, _ = measure_all([threshold(power_of_ten=n) for n in (3, 4, 5)])
     assert failed == Failure(threshold(power_of_ten=4), "ArithmeticError: not this one")
     assert [result.config["power_of_ten"] for result in read_results(tmp_path / "parity_threshold")] == [3, 5]
-    assert not run_folder(threshold(power_of_ten=4)).exists()
+    assert not threshold(power_of_ten=4).folder.exists()
 
 
 def test_a_folder_of_another_configuration_is_not_taken(threshold: Any) -> None:
-    measure([threshold()])
-    path = run_folder(threshold()) / "metrics.json"
+    measure_all([threshold()])
+    path = threshold().folder / "metrics.json"
     path.write_text(path.read_text().replace('"power_of_ten": 3', '"power_of_ten": 4'))
     with pytest.raises(FolderTakenError, match="another configuration"):
-        measure([threshold()])
+        measure_all([threshold()])
 
 
 @pytest.mark.slow
@@ -83,6 +83,6 @@ def test_worker_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     def draws(outputs: str) -> list[RandomNetworks]:
         return [RandomNetworks(widths=[4] * depth, num_draws=20, outputs=outputs) for depth in (1, 2, 3)]
 
-    here, there = measure(draws("here")), measure(draws("there"), workers=Workers(num=2))
+    here, there = measure_all(draws("here")), measure_all(draws("there"), workers=Workers(num=2))
     assert [result.metrics for result in here] == [result.metrics for result in there]
     assert len(list(tmp_path.glob("there/random_networks/*/metrics.json"))) == 3

@@ -1,0 +1,153 @@
+"""RunConfig: the typed description of a run.
+
+The dataclasses are schema, documentation and constructor in one. Everything below the Hydra door (`cli/door.py`) sees
+these objects and never one of Hydra's or OmegaConf's.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcourse.checks import check_whole
+from dlcourse.job import NOT_IN_THE_FOLDER, Job, check_name, values_of
+from dlcourse.networks import MLPModel, Model, Precision
+from dlcourse.outside import origin
+from dlcourse.tasks import Task
+from dlcourse.training import Optimizer
+
+# What torch.compile looks for.
+COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
+
+
+class Device(StrEnum):
+    """Where a run computes: `auto` is cuda where there is one, else the cpu."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@dataclass(kw_only=True)
+class RunConfig(Job):
+    """One run: a network trained on a task from a seed.
+
+    Attributes:
+        task: What to learn; chosen by `task=NAME`.
+        model: The network; chosen by `model=NAME`.
+        optimizer: How to train it; chosen by `optimizer=NAME`.
+        num_steps: Updates, at least 0.
+        batch_size: Data items per update, picked uniformly; null takes all of them at every update.
+        seed: Source of all random numbers: initial values, data, batches.
+        dtype: float32 or float64.
+        log_every: Steps between two logged points, at least 1.
+        count_pieces: Whether the linear pieces of piecewise linear networks are counted at every logged point.
+        compile: Whether the training step is compiled first (torch.compile: needs a C++ compiler).
+        name: The folder below `outputs` (by default the task's name); an experiment sets its own.
+        device: cpu, cuda or auto.
+        outputs: The folder of all results.
+        force: Whether a finished run is run again.
+        pictures: Whether the run draws what it has learnt.
+        checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0.
+    """
+
+    task: Task
+    model: Model = field(default_factory=MLPModel)
+    optimizer: Optimizer
+    num_steps: int = 5000
+    batch_size: int | None = 64
+    seed: int = 0
+    dtype: Precision = Precision.float32
+    log_every: int = 100
+    count_pieces: bool = True
+    compile: bool = False
+    name: str | None = None
+    device: Device = Device.auto
+    outputs: str = "outputs"
+    force: bool = False
+    pictures: bool = True
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        self.dtype, self.device = Precision(self.dtype), Device(self.device)
+        check_whole("num_steps", self.num_steps, 0)
+        check_whole("log_every", self.log_every, 1)
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, or null for all items, got {self.batch_size}")
+        if not self.checkpoint_seconds >= 0:
+            raise ValueError(f"checkpoint_seconds must be at least 0, got {self.checkpoint_seconds}")
+        if self.batch_size is None and self.task.fresh:
+            raise ValueError("batch_size must be given where task.fresh is true, got null")
+        if self.compile and not any(map(shutil.which, COMPILERS)):
+            raise ValueError(f"compile must be false where there is no C++ compiler ({', '.join(COMPILERS)}), got true")
+        if self.name is None:
+            self.name = self.task.name
+        check_name(self.name)
+        if self.device is Device.cuda and not torch.cuda.is_available():
+            raise ValueError("device must be cpu or auto here, where torch finds no CUDA device, got cuda")
+        for choice in ("depth", "width"):
+            if not hasattr(self.model, choice):
+                raise ValueError(f"a model must have a {choice} (a field or a property), {self.model.name} has none")
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device, with `auto` decided."""
+        if self.device is Device.auto:
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device.value)
+
+    @property
+    def pieces_are_counted(self) -> bool:
+        """Whether pieces are counted: where that is asked for, and the network has some."""
+        return self.count_pieces and self.model.has_pieces
+
+    def network(self) -> nn.Module:
+        """The network with its initial values, a pure function of the configuration; on the CPU."""
+        return self.model.initialized(
+            self.task.in_features, self.task.out_features, loss=self.task.loss, seed=self.seed, dtype=self.dtype.dtype
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """The values of all fields that the result depends on, by dotted keys; the choices as `task.name` and so on.
+
+        The lecture's own network goes without its name.
+        """
+        fields: dict[str, Any] = {}
+        for key, value in values_of(self).items():
+            choice = key.partition(".")[0]
+            if choice in ("task", "model", "optimizer"):
+                fields.setdefault(f"{choice}.name", getattr(self, choice).name)
+            if key not in NOT_IN_THE_FOLDER:
+                fields[key] = value
+        for choice in ("task", "model", "optimizer"):  # those without a field
+            fields.setdefault(f"{choice}.name", getattr(self, choice).name)
+        if type(self.model) is MLPModel:
+            del fields["model.name"]
+        return fields
+
+    def settings(self) -> dict[str, Any]:
+        """The same, where a model stands in comparisons, and where classes of other packages come from."""
+        settings = self.fields() | {"model.depth": self.model.depth, "model.width": self.model.width}
+        for choice in ("task", "model", "optimizer"):
+            source = origin(type(getattr(self, choice)))
+            if source is not None:
+                settings[f"{choice}.source"] = source
+        return settings
+
+    @property
+    def title(self) -> str:
+        """The part of the folder's name that says what is inside."""
+        return f"{self.task.name}-{self.model.title}-seed={self.seed}"
+
+    @property
+    def label(self) -> str:
+        """The same for people: "zigzag: depth 3, width 8, relu, seed 0"."""
+        return f"{self.task.name}: {self.model.label}, seed {self.seed}"
+
+    def overrides(self) -> dict[str, Any]:
+        """What the command line sets to repeat the run: every value."""
+        return {key.removesuffix(".name"): value for key, value in self.fields().items()}

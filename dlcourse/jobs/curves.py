@@ -1,0 +1,121 @@
+"""What is measured of a stack in training: losses, the task's metrics and the numbers of pieces, member by member."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlcourse import pieces
+from dlcourse.layerwise import outputs
+from dlcourse.networks import Stack
+from dlcourse.recording import History
+from dlcourse.recording.log import RATE
+from dlcourse.tasks import Data, Task
+from dlcourse.training import Snapshot
+
+# Networks whose pieces are counted at once: one by one, ten snapshots of a small stack take five times as long.
+COUNTED_AT_ONCE = 64
+
+
+class Curves:
+    """The curves of all members of a stack, which grow with every snapshot.
+
+    Args:
+        task: What the members learn.
+        data: Their data, stacked, as the members compute with it.
+        lines: Starts and ends of the segments on which each member's pieces are counted; None counts none.
+        histories: The members' curves so far.
+        diverged_at: At which step each was found to have diverged, if it was.
+
+    Attributes:
+        histories: One history a member; pieces are missing in them until `count` is called.
+        diverged_at: Likewise one step a member, or None.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Data,
+        lines: tuple[Tensor, Tensor] | None,
+        histories: Sequence[History],
+        diverged_at: Sequence[int | None],
+    ) -> None:
+        self._task, self._data, self._lines = task, data, lines
+        self._uncounted: list[Snapshot] = []
+        self.histories: list[History] = [defaultdict(list, history) for history in histories]
+        self.diverged_at = list(diverged_at)
+
+    @property
+    def training_losses(self) -> list[float]:
+        """Each member's loss on its training data at the last snapshot."""
+        return [history["loss/train"][-1][1] for history in self.histories]
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Adds a point to every curve of every member; pieces are counted later, those of many snapshots at once."""
+        test_outputs = outputs(snapshot.members, self._data.test_inputs)
+
+        def network(inputs: Tensor) -> Tensor:
+            return test_outputs if inputs is self._data.test_inputs else outputs(snapshot.members, inputs)
+
+        loss = self._task.loss
+        values = {
+            "loss/train": loss(network(self._data.train_inputs), self._data.train_targets).mean(1).tolist(),
+            "loss/test": loss(test_outputs, self._data.test_targets).mean(1).tolist(),
+            RATE: snapshot.rates,
+        }
+        for name, metric in self._task.metrics(network, self._data).items():
+            values[f"metric/{name}"] = metric.tolist()
+        for tag, points in values.items():
+            for history, value in zip(self.histories, points, strict=True):
+                history[tag].append((snapshot.step, value))
+        if self._lines is not None:
+            self._uncounted.append(_kept(snapshot))
+            if len(self._uncounted) * len(self.histories) >= COUNTED_AT_ONCE:
+                self.count()
+
+    def note_divergence(self, snapshot: Snapshot) -> None:
+        """Notes which members have diverged by now: their values or their training loss are not finite."""
+        for member, loss in enumerate(self.training_losses):
+            if (snapshot.diverged[member] or not math.isfinite(loss)) and self.diverged_at[member] is None:
+                self.diverged_at[member] = snapshot.step
+
+    def count(self) -> None:
+        """Adds numbers of pieces and regions, mean and spread over the lines, of the members that had not diverged."""
+        snapshots, self._uncounted = self._uncounted, []
+        diverged = [has_diverged for snapshot in snapshots for has_diverged in snapshot.diverged]
+        finite = [row for row, has_diverged in enumerate(diverged) if not has_diverged]
+        if self._lines is None or not finite:
+            return
+        parameters = _joined([snapshot.members.parameters for snapshot in snapshots])
+        buffers = _joined([snapshot.members.buffers for snapshot in snapshots])
+        members = Stack(
+            snapshots[0].members.architecture,
+            {name: value[finite] for name, value in parameters.items()},
+            {name: value[finite] for name, value in buffers.items()},
+        )
+        starts, ends = (of_members.repeat(len(snapshots), 1, 1)[finite] for of_members in self._lines)
+        counted = pieces.on_lines(members, starts, ends)
+        for index, row in enumerate(finite):
+            step = snapshots[row // len(self.histories)].step
+            history = self.histories[row % len(self.histories)]
+            for tag, numbers in (
+                ("num_pieces", counted.num_pieces[index]),
+                ("num_regions", counted.num_regions[index]),
+            ):
+                history[f"pieces/{tag}"].append((step, float(numbers.mean())))
+                if len(numbers) > 1:
+                    history[f"pieces/{tag}_spread"].append((step, float(numbers.std())))
+
+
+def _kept(snapshot: Snapshot) -> Snapshot:
+    """A snapshot of values that no longer change."""
+    parameters = {name: value.clone() for name, value in snapshot.members.parameters.items()}
+    return replace(snapshot, members=replace(snapshot.members, parameters=parameters))
+
+
+def _joined(stacks: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of each name, one stack's members after the other's."""
+    return {name: torch.cat([members[name] for members in stacks]) for name in stacks[0]}

@@ -1,0 +1,168 @@
+"""One stack of runs, from configurations to trained networks and their curves; where files go is not told here."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.curves import Curves
+from dlcourse.networks import stack, unstack
+from dlcourse.recording import History
+from dlcourse.recording.checkpoints import Checkpoint
+from dlcourse.tasks import Data
+from dlcourse.training import Batches, Snapshot, train
+
+# Told what has been done since it was last told: updates, summed over the members, and the members' training losses.
+Progress = Callable[[int, list[float]], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of one run.
+
+    Attributes:
+        network: The trained network, on the CPU.
+        data: What it was trained and tested on, in float64, if the run is to be pictured.
+        history: Its curves.
+        diverged_at: The step at which it was found to have diverged, or None.
+        seconds: Its share of the time, that before its checkpoint included.
+    """
+
+    network: nn.Module
+    data: Data | None
+    history: History
+    diverged_at: int | None
+    seconds: float
+
+
+def train_stack(
+    configs: Sequence[RunConfig],
+    checkpoints: Sequence[Checkpoint],
+    *,
+    progress: Progress,
+    save: Callable[[list[Checkpoint]], None],
+) -> list[Trained]:
+    """Trains runs that differ only in seed and rate, measures them, and offers checkpoints on the way.
+
+    Args:
+        configs: The runs.
+        checkpoints: One a run, all at one step, from which they go on; none to start anew.
+        progress: Told of what has been done.
+        save: Given one checkpoint a run, `checkpoint_seconds` after the last time or later.
+
+    Returns:
+        What became of each.
+    """
+    config = configs[0]  # for all that the members have in common
+    started = time.time()
+    first_step = checkpoints[0].step if checkpoints else 0
+    seconds_before = checkpoints[0].seconds if checkpoints else 0.0
+    all_data = [config.task.data(of_seed.seed, torch.float64) for of_seed in configs]
+    data = Data(**_stacked([vars(of_member) for of_member in all_data])).to(config.dtype.dtype)
+    curves = _curves(configs, all_data, data, checkpoints)
+    pictured = [of_member if config.pictures else None for config, of_member in zip(configs, all_data, strict=True)]
+    del all_data  # which may be large
+    step, saved = first_step, time.time()
+    for snapshot in _snapshots(configs, data, checkpoints):
+        if snapshot.step > first_step or first_step == 0:  # the curves of a checkpoint have its step already
+            curves.add(snapshot)
+        curves.note_divergence(snapshot)
+        progress((snapshot.step - step) * len(configs), curves.training_losses)
+        step = snapshot.step
+        if time.time() - saved >= config.checkpoint_seconds and step < config.num_steps:
+            curves.count()
+            save(_checkpoints(snapshot, curves, seconds_before + (time.time() - started) / len(configs)))
+            saved = time.time()
+    curves.count()
+    seconds = seconds_before + (time.time() - started) / len(configs)
+    networks = [network.cpu() for network in unstack(snapshot.members)]
+    return [
+        Trained(network, of_member, history, diverged_at, seconds)
+        for network, of_member, history, diverged_at in zip(
+            networks, pictured, curves.histories, curves.diverged_at, strict=True
+        )
+    ]
+
+
+def _curves(
+    configs: Sequence[RunConfig], all_data: Sequence[Data], data: Data, checkpoints: Sequence[Checkpoint]
+) -> Curves:
+    """The members' curves, empty or as their checkpoints have them."""
+    config = configs[0]
+    lines = None
+    if config.pieces_are_counted:
+        of_members = [
+            config.task.lines(of_seed.seed, of_member) for of_seed, of_member in zip(configs, all_data, strict=True)
+        ]
+        starts, ends = (torch.stack(points) for points in zip(*of_members, strict=True))
+        lines = starts, ends
+    return Curves(
+        config.task,
+        data.to(config.dtype.dtype, config.torch_device),
+        lines,
+        [checkpoint.history for checkpoint in checkpoints] or [{} for _ in configs],
+        [checkpoint.diverged_at for checkpoint in checkpoints] or [None for _ in configs],
+    )
+
+
+def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[Checkpoint]) -> Iterator[Snapshot]:
+    """The members in training, from their initial values or from their checkpoints."""
+    config = configs[0]
+    dtype, device = config.dtype.dtype, config.torch_device
+    members = stack([of_seed.network() for of_seed in configs])
+    moments = None
+    if checkpoints:
+        members = replace(members, parameters=_stacked([checkpoint.parameters for checkpoint in checkpoints]))
+        of_members = zip(*(checkpoint.moments for checkpoint in checkpoints), strict=True)
+        moments = [_stacked(moment) for moment in of_members]
+    return train(
+        replace(
+            members,
+            parameters={name: value.to(device, dtype) for name, value in members.parameters.items()},
+            buffers={name: value.to(device) for name, value in members.buffers.items()},
+        ),
+        Batches(
+            [of_seed.seed for of_seed in configs],
+            data.train_inputs,
+            data.train_targets,
+            config.batch_size,
+            draw=config.task.draw if config.task.fresh else None,
+            dtype=dtype,
+            device=device,
+        ),
+        loss=config.task.loss,
+        optimizer=[of_seed.optimizer for of_seed in configs],
+        num_steps=config.num_steps,
+        snapshot_every=config.log_every,
+        first_step=checkpoints[0].step if checkpoints else 0,
+        moments=moments,
+        compile=config.compile,
+    )
+
+
+def _checkpoints(snapshot: Snapshot, curves: Curves, seconds: float) -> list[Checkpoint]:
+    """Every member's way back to this snapshot."""
+    return [
+        Checkpoint(
+            step=snapshot.step,
+            parameters=_of_member(snapshot.members.parameters, member),
+            moments=[_of_member(moment, member) for moment in snapshot.moments],
+            history=dict(history),
+            diverged_at=diverged_at,
+            seconds=seconds,
+        )
+        for member, (history, diverged_at) in enumerate(zip(curves.histories, curves.diverged_at, strict=True))
+    ]
+
+
+def _stacked(members: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The members' tensors of each name beside each other."""
+    return {name: torch.stack([member[name] for member in members]) for name in members[0]}
+
+
+def _of_member(values: dict[str, Tensor], member: int) -> dict[str, Tensor]:
+    """One member's tensors, in memory of their own (or the others would be saved with them)."""
+    return {name: value[member].cpu().clone() for name, value in values.items()}

@@ -1,0 +1,126 @@
+"""The way back from folders: a run's network, ready to use, and the results of a sweep as a table."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcourse import outside
+from dlcourse.networks import MLP, Model, SoftmaxClassifier
+from dlcourse.recording.results import Result, read_result, read_results
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A finished run, read back.
+
+    Attributes:
+        network: The trained network, in evaluation mode, on the CPU. For a classifier its outputs are logits.
+        config: The run's configuration by dotted keys: `{"task.name": "zigzag", "model.depth": 3, ..., "seed": 0}`.
+        metrics: What the run came to.
+    """
+
+    network: nn.Module
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun:
+    """The network of a finished run, its configuration and its results.
+
+    The lecture's networks take their sizes from the stored weights, so nothing is needed but the folder. A network of
+    another package is built by its model, which is looked for in `models` and among those that packages announce.
+
+    Args:
+        folder: `outputs/<name>/<run>`.
+        models: Classes of the models that are not part of dlcourse.
+
+    Returns:
+        The run.
+
+    Raises:
+        FileNotFoundError: If there is no finished run in the folder.
+        ValueError: If what is there cannot be read, or its model is not known here.
+    """
+    folder = Path(folder)
+    if not (folder / "metrics.json").is_file():
+        raise FileNotFoundError(f"folder must be that of a finished run, with a metrics.json, got {folder}")
+    result = read_result(folder)
+    if not (folder / "model.pt").is_file():
+        raise FileNotFoundError(f"folder must be that of a run that trained a network, with a model.pt, got {folder}")
+    weights = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
+    name = result.config.get("model.name")
+    network = _lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
+    network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+    return LoadedRun(network.eval(), result.config, result.metrics)
+
+
+def _lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MLP | SoftmaxClassifier:
+    """The network of these weights' sizes, without their values."""
+    *hidden, output = [value for name, value in weights.items() if name.endswith(".weight")]
+    kind = SoftmaxClassifier if "softmax.weight" in weights else MLP
+    return kind(
+        (hidden[0] if hidden else output).shape[1],
+        len(output),
+        width=[len(weight) for weight in hidden],
+        activation=config["model.activation"],
+    )
+
+
+def _foreign_network(result: Result, name: str, models: Sequence[type[Model]]) -> nn.Module:
+    """The network that a model of another package builds."""
+    known = {model.name: model for model in models}
+    if name not in known:
+        point = outside.announced("models").get(name)
+        if point is None:
+            allowed = ", ".join(sorted({*known, *outside.announced("models")})) or "none"
+            raise ValueError(
+                f"the run's model {name} must be one of those that are known here ({allowed}): "
+                f"give its class as load(folder, models=[...]); it was {result.config.get('model.source')}"
+            )
+        known[name] = outside.load(point, Model)
+    kind = known[name]
+    if outside.origin(kind) != result.config.get("model.source"):
+        warnings.warn(
+            f"the run was trained with {result.config.get('model.source')}, and is read with {outside.origin(kind)}",
+            stacklevel=3,
+        )
+    settings = {key.removeprefix("model."): value for key, value in result.config.items() if key.startswith("model.")}
+    model = kind(**{field.name: settings[field.name] for field in fields(kind) if field.name in settings})
+    assert result.task is not None and result.task.in_features is not None and result.task.out_features is not None
+    return model.network(result.task.in_features, result.task.out_features)
+
+
+def load_results(folder: str | Path) -> "pandas.DataFrame":
+    """The finished runs of a folder as a table: one row a run, a column for each setting and each metric.
+
+    Args:
+        folder: `outputs/<name>`.
+
+    Returns:
+        A pandas DataFrame with the runs' names as index; besides settings (`model.depth`) and metrics
+        (`mean_squared_error`) it has `diverged_at` and `seconds`. Runs that are not finished are not in it.
+
+    Raises:
+        ImportError: If pandas is not installed.
+        FileNotFoundError: If there is no finished run.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("load_results needs pandas, which is missing: pip install 'dlcourse[pandas]'") from error
+    results = read_results(Path(folder))
+    if not results:
+        raise FileNotFoundError(f"folder must hold finished runs (outputs/<name>), got {folder}")
+    rows = [
+        {**result.config, **result.metrics, "diverged_at": result.diverged_at, "seconds": result.seconds}
+        for result in results
+    ]
+    return pandas.DataFrame(rows, index=pandas.Index([result.run for result in results], name="run"))
