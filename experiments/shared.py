@@ -18,12 +18,16 @@ from dlcourse.recording.figures import CLASS_COLORS, DATA_COLOR, FAINT, INK, NET
 OUTPUTS = Path("outputs")  # reports are run from the root of the repository
 SOLVED = 0.001  # a network with a smaller mean squared error solves the zig-zag, whose variance is 4/3
 
-BLUE, YELLOW, RED, GREY, VIOLET, BROWN, ORANGE, KHAKI, SLATE, CYAN = CLASS_COLORS
-DARK_BLUE, BLACK = NETWORK_COLOR, INK
-REFERENCE = DATA_COLOR  # of lines that only say what to compare with
-
 Row = dict[str, Any]
 Network = TypeVar("Network", bound=nn.Module)
+
+
+class Colour:
+    """Petroff's ten colours by name, and those that the pictures of runs have besides."""
+
+    BLUE, YELLOW, RED, GREY, VIOLET, BROWN, ORANGE, KHAKI, SLATE, CYAN = CLASS_COLORS
+    DARK_BLUE, BLACK = NETWORK_COLOR, INK
+    REFERENCE = DATA_COLOR  # of lines that only say what to compare with
 
 
 def measured(name: str, *settings: str) -> list[Result]:

@@ -122,12 +122,12 @@ def test_colours_are_called_what_they_look_like() -> None:
         "BLUE": (200, 220), "DARK_BLUE": (200, 220), "VIOLET": (260, 290),
     }  # fmt: skip
     for name, (low, high) in hues.items():
-        hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(getattr(shared, name)))
+        hue, lightness, saturation = colorsys.rgb_to_hls(*to_rgb(getattr(shared.Colour, name)))
         assert low <= 360 * hue <= high, name
         assert lightness > 0.3, name
         assert saturation > 0.4, name
     for name in ("GREY", "SLATE", "REFERENCE", "BLACK"):
-        assert np.ptp(to_rgb(getattr(shared, name))) < 0.08, name
+        assert np.ptp(to_rgb(getattr(shared.Colour, name))) < 0.08, name
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from dlcourse.networks import Activation
 from dlcourse.recording import Result
-from experiments.shared import DARK_BLUE, GREY, ORANGE, VIOLET, Row, finish, measured, save, write_csv
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
 DEPTHS = (1, 2, 4, 8)
@@ -80,10 +80,10 @@ def draw(rows: list[Row]) -> Figure:
     figure = Figure(figsize=(11, 4), layout="constrained")
     panels = figure.subplots(1, len(Activation), sharey=True)
     curves = {
-        ("Sweep", "float64", "float64"): ("Sweep against autograd, both float64", DARK_BLUE, "o"),
-        ("jacobians", "float64", "float64"): ("jacobians against autograd, both float64", VIOLET, "s"),
-        ("Sweep", "float32", "float64"): ("float32 Sweep against float64 autograd", ORANGE, "^"),
-        ("autograd", "float32", "float64"): ("float32 autograd against float64 autograd", GREY, "v"),
+        ("Sweep", "float64", "float64"): ("Sweep against autograd, both float64", Colour.DARK_BLUE, "o"),
+        ("jacobians", "float64", "float64"): ("jacobians against autograd, both float64", Colour.VIOLET, "s"),
+        ("Sweep", "float32", "float64"): ("float32 Sweep against float64 autograd", Colour.ORANGE, "^"),
+        ("autograd", "float32", "float64"): ("float32 autograd against float64 autograd", Colour.GREY, "v"),
     }
     for axes, activation in zip(panels, Activation, strict=True):
         for shift, (curve, (label, color, marker)) in enumerate(curves.items()):

@@ -20,28 +20,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlcourse.recording import Result, quartiles, read_log
-from experiments.shared import (
-    BLACK,
-    BLUE,
-    ORANGE,
-    OUTPUTS,
-    RED,
-    VIOLET,
-    YELLOW,
-    Row,
-    finish,
-    measured,
-    save,
-    write_csv,
-)
+from experiments.shared import OUTPUTS, Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
 LEARNT = 0.99  # of all inputs; with a constant rate, all of them is a matter of luck
-WIDTH_COLOURS = {16: YELLOW, 32: ORANGE, 64: RED}
+WIDTH_COLOURS = {16: Colour.YELLOW, 32: Colour.ORANGE, 64: Colour.RED}
 
 # Shalev-Shwartz, Shamir & Shammah 2017, Fig. 1: their steps until accuracy 1, None where there is no learning.
 PUBLISHED = {5: 2110, 10: 19_500, 30: None}
-BITS_COLOURS = {5: BLUE, 10: VIOLET, 30: BLACK}
+BITS_COLOURS = {5: Colour.BLUE, 10: Colour.VIOLET, 30: Colour.BLACK}
 Curve = tuple[NDArray[Any], NDArray[Any]]  # logged steps, and the accuracy at each
 
 

@@ -34,25 +34,11 @@ from dlcourse.circuits.bounds import (
 )
 from dlcourse.circuits.drawing import draw
 from dlcourse.recording import Result
-from experiments.shared import (
-    BLACK,
-    BLUE,
-    CYAN,
-    DARK_BLUE,
-    ORANGE,
-    RED,
-    VIOLET,
-    YELLOW,
-    Row,
-    finish,
-    measured,
-    save,
-    write_csv,
-)
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
-CURVES_OF_DEPTH = {2: RED, 3: ORANGE, 4: YELLOW, 5: BLUE, 10: VIOLET}
-CURVES_OF_BITS = {4: CYAN, 8: BLUE, 16: DARK_BLUE, 32: VIOLET, 64: BLACK}
+CURVES_OF_DEPTH = {2: Colour.RED, 3: Colour.ORANGE, 4: Colour.YELLOW, 5: Colour.BLUE, 10: Colour.VIOLET}
+CURVES_OF_BITS = {4: Colour.CYAN, 8: Colour.BLUE, 16: Colour.DARK_BLUE, 32: Colour.VIOLET, 64: Colour.BLACK}
 NETWORKS = {
     "normal_form": "normal form",
     "blocks_of_depth_3": "blocks of depth 3",

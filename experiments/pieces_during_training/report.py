@@ -26,22 +26,7 @@ from torch import Tensor, nn
 from dlcourse import pieces
 from dlcourse.measurements import PlanesOfImages
 from dlcourse.recording import Result, quartiles, read_log
-from experiments.shared import (
-    BLACK,
-    BLUE,
-    BROWN,
-    CLASS_COLORS,
-    OUTPUTS,
-    RED,
-    REFERENCE,
-    VIOLET,
-    YELLOW,
-    Row,
-    finish,
-    measured,
-    save_in_256_colours,
-    write_csv,
-)
+from experiments.shared import CLASS_COLORS, OUTPUTS, Colour, Row, finish, measured, save_in_256_colours, write_csv
 
 ZIGZAG_STEPS = (0, 100, 300, 1000, 3000, 10000)
 SWEEP_STEPS = (0, 100, 300, 1000, 2000)
@@ -55,7 +40,8 @@ STEPS = (0, 10, 30, 100, 300, 1000, 3000)
 # The network of the picture is trained once more: a measurement leaves numbers only.
 DRAWN, DRAWN_STEPS = {"widths": [32] * 3, "initialization": "he", "seed": 0}, (0, 3000)
 FOLDER = Path(__file__).parent
-COLOURS = {1: BLUE, 2: YELLOW, 3: RED, 4: VIOLET, 5: BROWN, 6: BLACK}  # by depth
+# By depth.
+COLOURS = {1: Colour.BLUE, 2: Colour.YELLOW, 3: Colour.RED, 4: Colour.VIOLET, 5: Colour.BROWN, 6: Colour.BLACK}
 Curves = dict[tuple[int, int], list[dict[int, float]]]
 
 
@@ -111,7 +97,7 @@ def zigzag_figure(gathered: Curves) -> Figure:
         for (depth, width_of_runs), runs in gathered.items():
             if width_of_runs == width:
                 plot_quartiles(axes, list(runs[0]), runs, COLOURS[depth], f"depth {depth}")
-        axes.axhline(8, color=REFERENCE, lw=1, ls="--")
+        axes.axhline(8, color=Colour.REFERENCE, lw=1, ls="--")
         axes.set(xlabel="step", ylabel="linear pieces on [-2, 2]", title=f"width {width}", ylim=(0, None))
         axes.set_xscale("symlog", linthresh=100)
         axes.set_xticks([0, 100, 1000, 10000], ["0", "100", "1,000", "10,000"])

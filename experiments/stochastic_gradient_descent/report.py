@@ -14,13 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlcourse.recording import quartiles, read_log
-from experiments.shared import BLUE, OUTPUTS, RED, YELLOW, Row, finish, measured, save, write_csv
+from experiments.shared import OUTPUTS, Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
 NAME = "stochastic_gradient_descent"
 METRIC = "metric/mean_squared_error"
 COMMON_ITEMS = 25_600  # a logged point of every batch size: 25,600, 1,600 and 100 steps
-COLOURS = {"one item": RED, "16 items": YELLOW, "all 256 items": BLUE}
+COLOURS = {"one item": Colour.RED, "16 items": Colour.YELLOW, "all 256 items": Colour.BLUE}
 STYLES = {"constant": ":", "inverse": "-", "cosine": "--"}
 
 

@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 from dlcourse.recording import Result, quartiles
 from dlcourse.tasks import Smooth, ZigZag
 from dlcourse.tasks.curve import Curve
-from experiments.shared import BLACK, BLUE, RED, VIOLET, Row, finish, measured, save, write_csv
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
 SWEEPS = {"universal_approximation": "sine", "universal_approximation_zigzag": "zig-zag of 8 pieces"}
 TARGETS: dict[str, Curve] = {"sine": Smooth(), "zig-zag of 8 pieces": ZigZag(centred=True)}
-COLOURS = {"relu": RED, "tanh": BLUE, "sigmoid": VIOLET}
+COLOURS = {"relu": Colour.RED, "tanh": Colour.BLUE, "sigmoid": Colour.VIOLET}
 EXACT = 1e-12  # an error below this is rounding
 
 
@@ -129,7 +129,7 @@ def draw(axes: Axes, rows: Sequence[Row]) -> None:
     for key, style in (("best_linear_pieces", "--"), ("best_steps", "-.")):
         bound = [(width, error) for width, error in curve(rows, key) if error > EXACT]
         label = f"the {key.replace('_', ' ')}, h + 1 of them"
-        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color=BLACK, label=label)
+        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color=Colour.BLACK, label=label)
     axes.plot([], [], ":", lw=1, color="grey", label=f"at rate {smallest:g} (else: at the best rate)")
     axes.set(yscale="log", xlabel="width h: units of the hidden layer", ylim=(2e-8, 3))
     axes.set_xscale("log", base=2)

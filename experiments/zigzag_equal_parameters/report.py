@@ -16,21 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlcourse.recording import Result, quartiles
-from experiments.shared import (
-    BLUE,
-    DARK_BLUE,
-    ORANGE,
-    RED,
-    REFERENCE,
-    SLATE,
-    SOLVED,
-    VIOLET,
-    Row,
-    finish,
-    measured,
-    save,
-    write_csv,
-)
+from experiments.shared import SOLVED, Colour, Row, finish, measured, save, write_csv
 
 TARGETS = (3, 4)  # folds of the sweep's targets: 8 and 16 pieces
 
@@ -40,12 +26,12 @@ RATES = (0.01, 0.001)
 NUM_SEEDS = 20
 
 FOLDER = Path(__file__).parent
-COLOURS = {3: BLUE, 4: RED, 5: VIOLET}  # by folds
+COLOURS = {3: Colour.BLUE, 4: Colour.RED, 5: Colour.VIOLET}  # by folds
 STYLES = {  # by initialisation and rate
-    ("torch", 0.01): (DARK_BLUE, "o-"),
-    ("torch", 0.003): (BLUE, "s--"),
-    ("he", 0.01): (RED, "^-"),
-    ("he", 0.003): (ORANGE, "D--"),
+    ("torch", 0.01): (Colour.DARK_BLUE, "o-"),
+    ("torch", 0.003): (Colour.BLUE, "s--"),
+    ("he", 0.01): (Colour.RED, "^-"),
+    ("he", 0.003): (Colour.ORANGE, "D--"),
 }
 Setting = tuple[int, str, float, tuple[int, ...]]
 
@@ -158,10 +144,10 @@ def shapes_figure(groups: dict[Setting, list[Result]]) -> Figure:
             axes.vlines(places, lower, upper, color=colour, alpha=0.45)
             axes.plot(places, median, style, **look)
     left.set(ylim=(-0.03, 1.03), ylabel="share of 20 seeds", title="8 pieces: solved (with 95% intervals)")
-    middle.axhline(2 ** TARGETS[0], color=SLATE, lw=1, ls=":")
+    middle.axhline(2 ** TARGETS[0], color=Colour.SLATE, lw=1, ls=":")
     middle.set(yscale="log", ylabel="linear pieces on [-2, 2]", title="8 pieces: how many networks have (quartiles)")
     middle.set_yticks([1, 2, 4, 8, 16, 32, 64, 128], ["1", "2", "4", "8", "16", "32", "64", "128"])
-    right.axhline(4 / 3, color=SLATE, lw=1, ls=":")
+    right.axhline(4 / 3, color=Colour.SLATE, lw=1, ls=":")
     right.set(ylim=(0, 1.45), ylabel="mean squared error", title="16 pieces: error (quartiles; dots: variance)")
     for axes in (left, middle, right):
         axes.minorticks_off()
@@ -200,8 +186,8 @@ def noise_figure(rows: Sequence[Row]) -> Figure:
         chosen = [row for row in rows if row["folds"] == folds and row["rate"] == RATES[0] and row["noise"] in NOISES]
         before = [float(row["error_before"]) for row in chosen]
         right.plot(NOISES, before, "o-", ms=5, color=COLOURS[folds], label=f"{2**folds} pieces")
-    right.axhline(4 / 3, color=REFERENCE, lw=1, ls=":")
-    right.text(0.05, 1.2, "variance of the target", color=SLATE, fontsize=9, va="top")
+    right.axhline(4 / 3, color=Colour.REFERENCE, lw=1, ls=":")
+    right.text(0.05, 1.2, "variance of the target", color=Colour.SLATE, fontsize=9, va="top")
     right.set(xscale="log", yscale="log", ylabel="median error before training")
     right.set_title("How far away the noise is", fontsize=11)
     for axes in (*panels, right):
