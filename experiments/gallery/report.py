@@ -6,13 +6,10 @@
 Run from the root of the repository.
 """
 
-import csv
-import io
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
 import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
@@ -23,29 +20,26 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
 from dlcourse.pieces.plotting import CLASS_COLOURS
-from dlcourse.recording import Result, results_of
+from dlcourse.recording import Result
+from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
 
-matplotlib.use("Agg")
-
-FOLDER, RUNS = Path(__file__).parent, Path("outputs") / "gallery"
+FOLDER = Path(__file__).parent
 LOW, HIGH = -1.15, 1.15  # the square around the spirals on which regions are counted and drawn
 
 
-def network(result: Result) -> SoftmaxClassifier:
+def main() -> None:
+    """The table and the pictures into this folder."""
+    draw_trained()
+    draw_degenerate()
+
+
+def classifier_of(result: Result) -> SoftmaxClassifier:
     """The trained network of a run."""
     classifier = SoftmaxClassifier(2, result.config["task.num_classes"], width=result.config["model.widths"])
-    classifier.load_state_dict(torch.load(RUNS / result.run / "model.pt", weights_only=True))
-    return classifier.double()
+    return trained(classifier, "gallery", result).double()
 
 
-def save(figure: Figure, name: str) -> None:
-    """As a PNG of 256 colours: a third of the bytes."""
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=100, bbox_inches="tight", pad_inches=0.05)
-    Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
-
-
-def row(result: Result, plane: pieces.OnPlane) -> dict[str, int | float]:
+def row(result: Result, plane: pieces.OnPlane) -> Row:
     """What there is to say of a run."""
     return {
         "depth": result.config["model.depth"],
@@ -59,22 +53,18 @@ def row(result: Result, plane: pieces.OnPlane) -> dict[str, int | float]:
     }
 
 
-def draw_trained(results: list[Result]) -> None:
+def draw_trained() -> None:
     """Depth against width, at one number of parameters: all runs as a table, the median of each depth drawn."""
-    by_depth: dict[int, list[tuple[dict[str, int | float], pieces.OnPlane]]] = defaultdict(list)
-    for result in sorted(results, key=lambda result: (result.config["model.depth"], result.config["seed"])):
-        plane = pieces.on_plane(network(result), LOW, HIGH)
-        by_depth[result.config["model.depth"]].append((row(result, plane), plane))
-    with (FOLDER / "regions.csv").open("w", newline="") as file:
-        rows = [row for runs in by_depth.values() for row, _ in runs]
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    by_depth: dict[int, list[tuple[Result, pieces.OnPlane]]] = defaultdict(list)
+    for result in measured("gallery", "model.depth", "seed"):
+        plane = pieces.on_plane(classifier_of(result), LOW, HIGH)
+        by_depth[result.config["model.depth"]].append((result, plane))
+    write_csv(FOLDER / "regions.csv", [row(result, plane) for runs in by_depth.values() for result, plane in runs])
     figure = Figure(figsize=(3.2 * len(by_depth), 3.8), layout="constrained")
     for axes, (depth, runs) in zip(figure.subplots(1, len(by_depth)), by_depth.items(), strict=True):
-        shown, plane = sorted(runs, key=lambda run: run[1].num_regions)[(len(runs) - 1) // 2]
+        result, plane = sorted(runs, key=lambda run: run[1].num_regions)[(len(runs) - 1) // 2]
         plane.plot(axes)
-        layers = f"{depth} hidden layer{'s' * (depth > 1)} of {shown['width']} units"
+        layers = f"{depth} hidden layer{'s' * (depth > 1)} of {result.config['model.widths'][0]} units"
         axes.set_title(f"{layers}\n{plane.num_regions:,} regions", fontsize=10)
         axes.set_axis_off()
     save(figure, "depth_on_spirals.png")
@@ -83,7 +73,7 @@ def draw_trained(results: list[Result]) -> None:
 def default_network(sizes: list[int], seed: int) -> nn.Sequential:
     """As torch initializes it in float32, cast to float64."""
     torch.manual_seed(seed)
-    layers = [layer for a, b in pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
+    layers = [layer for ends in pairwise(sizes) for layer in (nn.Linear(*ends), nn.ReLU())]
     return nn.Sequential(*layers[:-1]).double()
 
 
@@ -97,8 +87,8 @@ def degenerate() -> dict[str, nn.Sequential]:
         layer.bias.zero_()
     integers = default_network([2, 8, 8, 1], 0)
     torch.manual_seed(3)
-    first = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)]
-    integers[0].weight.copy_(torch.tensor(first))
+    directions = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)]
+    integers[0].weight.copy_(torch.tensor(directions))
     integers[0].bias.zero_()
     integers[2].weight.copy_(torch.randint(-2, 3, (8, 8)))
     integers[2].bias.copy_(torch.randint(-1, 2, (8,)))
@@ -116,7 +106,7 @@ def draw_degenerate() -> None:
     networks = degenerate()
     figure = Figure(figsize=(3.2 * len(networks), 3.8), layout="constrained")
     panels = figure.subplots(1, len(networks))
-    for (what, network), axes in zip(networks.items(), panels, strict=True):
+    for (description, network), axes in zip(networks.items(), panels, strict=True):
         plane = pieces.on_plane(network, -1.0, 1.0)
         polygons = [plane.polygon(region) for region in range(plane.num_regions)]
         colours = [to_rgba(CLASS_COLOURS[piece % len(CLASS_COLOURS)], alpha=0.45) for piece in plane.piece_of_region]
@@ -128,15 +118,15 @@ def draw_degenerate() -> None:
         axes.add_collection(LineCollection(list(segments[bends]), colors="black", linewidths=0.9, capstyle="round"))
         axes.add_collection(LineCollection(list(segments[~bends]), colors="black", linewidths=1.2, linestyles=":"))
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
-        axes.set_title(f"{what}\n{plane.num_regions} regions, {plane.num_pieces} linear pieces", fontsize=10)
+        axes.set_title(f"{description}\n{plane.num_regions} regions, {plane.num_pieces} linear pieces", fontsize=10)
         axes.set_axis_off()
     save(figure, "degenerate.png")
 
 
-def main() -> None:
-    results = results_of(RUNS)
-    draw_trained(results)
-    draw_degenerate()
+def save(figure: Figure, name: str) -> None:
+    """Into this folder, cut to what is drawn."""
+    path, method = FOLDER / name, Image.Quantize.MEDIANCUT
+    save_in_256_colours(figure, path, method=method, bbox_inches="tight", pad_inches=0.05)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,16 @@
 Run from the root of the repository.
 """
 
-import csv
 import statistics
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from dlcourse.networks import Activation
-from dlcourse.recording import Result, results_of
+from dlcourse.recording import Result
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
-OUTPUTS = Path("outputs")
 DEPTHS = (1, 2, 4, 8)
 METHODS = ("jacobians", "Sweep", "autograd")
 TIMED = {
@@ -30,7 +29,21 @@ TIMED = {
 }
 
 
-def agreement(result: Result) -> list[dict[str, object]]:
+def main() -> None:
+    """Tables and the figure into this folder, and a summary on the screen."""
+    settings = measured("layerwise_gradients", "activation", "depth", "width", "dtype")
+    sizes = measured("layerwise_time", "width", "depth")
+    rows = [row for result in settings for row in agreement(result)]
+    times = [row for result in sizes for row in timing(result)]
+    write_csv(FOLDER / "agreement.csv", rows)
+    write_csv(FOLDER / "time.csv", times)
+    save(draw(rows), FOLDER / "agreement.png")
+    summarise(rows)
+    for row in times:
+        print(*row.values(), sep="  ")
+
+
+def agreement(result: Result) -> list[Row]:
     """Every method's digits in one setting."""
     config, metrics = result.config, result.metrics
     return [
@@ -47,7 +60,7 @@ def agreement(result: Result) -> list[dict[str, object]]:
     ]
 
 
-def timing(result: Result) -> list[dict[str, object]]:
+def timing(result: Result) -> list[Row]:
     """Every method's time at one size, in microseconds, and in autograd's."""
     config, metrics = result.config, result.metrics
     return [
@@ -62,49 +75,36 @@ def timing(result: Result) -> list[dict[str, object]]:
     ]
 
 
-def measured(name: str, *settings: str) -> list[Result]:
-    """What an experiment measured, sorted by some settings."""
-    return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[each] for each in settings])
-
-
-def write(rows: list[dict[str, object]], name: str) -> None:
-    with open(FOLDER / name, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def draw(rows: list[dict[str, object]]) -> Figure:
+def draw(rows: list[Row]) -> Figure:
     """Digits against depth: the median over seeds and widths, and the worst, a panel an activation."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     panels = figure.subplots(1, len(Activation), sharey=True)
     curves = {
-        ("Sweep", "float64", "float64"): ("Sweep against autograd, both float64", "#0b5fa5", "o"),
-        ("jacobians", "float64", "float64"): ("jacobians against autograd, both float64", "#832db6", "s"),
-        ("Sweep", "float32", "float64"): ("float32 Sweep against float64 autograd", "#e76300", "^"),
-        ("autograd", "float32", "float64"): ("float32 autograd against float64 autograd", "#94a4a2", "v"),
+        ("Sweep", "float64", "float64"): ("Sweep against autograd, both float64", Colour.DARK_BLUE, "o"),
+        ("jacobians", "float64", "float64"): ("jacobians against autograd, both float64", Colour.VIOLET, "s"),
+        ("Sweep", "float32", "float64"): ("float32 Sweep against float64 autograd", Colour.ORANGE, "^"),
+        ("autograd", "float32", "float64"): ("float32 autograd against float64 autograd", Colour.GREY, "v"),
     }
     for axes, activation in zip(panels, Activation, strict=True):
         for shift, (curve, (label, color, marker)) in enumerate(curves.items()):
             for statistic, style in (("median", "-"), ("worst", ":")):
-                middle = statistics.median if statistic == "median" else min
+                over_settings = statistics.median if statistic == "median" else min
                 points = [
-                    middle(
-                        float(str(row[statistic]))
+                    over_settings(
+                        row[statistic]
                         for row in rows
                         if (row["method"], row["dtype"], row["autograd in"]) == curve
                         and (row["activation"], row["depth"]) == (activation, depth)
                     )
                     for depth in DEPTHS
                 ]
-                moved = [depth * 1.03 ** (shift - 1.5) for depth in DEPTHS]  # or equal curves would hide each other
-                axes.plot(moved, points, style, color=color, marker=marker, ms=4, label=f"{label}, {statistic}")
+                places = [depth * 1.03 ** (shift - 1.5) for depth in DEPTHS]  # or equal curves would hide each other
+                axes.plot(places, points, style, color=color, marker=marker, ms=4, label=f"{label}, {statistic}")
         axes.set_xscale("log", base=2)
         axes.set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
         axes.set_xlabel("depth (hidden layers)")
         axes.set_title(str(activation))
-        axes.grid(color="#dddddd", lw=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
+        finish(axes, grid_width=0.8)
     panels[0].set_ylabel("decimal digits that agree")
     panels[0].set_ylim(0, 17)
     panels[0].set_yticks(range(0, 17, 4))
@@ -113,23 +113,17 @@ def draw(rows: list[dict[str, object]]) -> Figure:
     return figure
 
 
-def main() -> None:
-    settings = measured("layerwise_gradients", "activation", "depth", "width", "dtype")
-    rows = [row for result in settings for row in agreement(result)]
-    write(rows, "agreement.csv")
-    draw(rows).savefig(FOLDER / "agreement.png", dpi=100, metadata={"Software": None})
+def summarise(rows: list[Row]) -> None:
+    """Prints every method's median over all settings, and where it is worst."""
     for dtype, reference in (("float64", "float64"), ("float32", "float32"), ("float32", "float64")):
         for method in METHODS:
-            chosen = [r for r in rows if (r["dtype"], r["autograd in"], r["method"]) == (dtype, reference, method)]
+            compared = (dtype, reference, method)
+            chosen = [row for row in rows if (row["dtype"], row["autograd in"], row["method"]) == compared]
             if chosen:
-                median = statistics.median(float(str(row["median"])) for row in chosen)
-                worst = min(chosen, key=lambda row: float(str(row["worst"])))
+                median = statistics.median(row["median"] for row in chosen)
+                worst = min(chosen, key=lambda row: row["worst"])
                 where = f"{worst['worst']} ({worst['activation']}, depth {worst['depth']}, width {worst['width']})"
                 print(f"{dtype} {method} against {reference} autograd: median {median:.1f}, worst {where}")
-    times = [row for result in measured("layerwise_time", "width", "depth") for row in timing(result)]
-    write(times, "time.csv")
-    for row in times:
-        print(*row.values(), sep="  ")
 
 
 if __name__ == "__main__":

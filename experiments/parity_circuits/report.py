@@ -8,13 +8,10 @@
 Run from the root of the repository.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlcourse.circuits import (
@@ -36,12 +33,12 @@ from dlcourse.circuits.bounds import (
     upper_bound,
 )
 from dlcourse.circuits.drawing import draw
-from dlcourse.recording import results_of
+from dlcourse.recording import Result
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
-OUTPUTS = Path("outputs")
-CURVES_OF_DEPTH = {2: "#bd1f01", 3: "#e76300", 4: "#ffa90e", 5: "#3f90da", 10: "#832db6"}
-CURVES_OF_BITS = {4: "#92dadd", 8: "#3f90da", 16: "#0b5fa5", 32: "#832db6", 64: "#222222"}
+CURVES_OF_DEPTH = {2: Colour.RED, 3: Colour.ORANGE, 4: Colour.YELLOW, 5: Colour.BLUE, 10: Colour.VIOLET}
+CURVES_OF_BITS = {4: Colour.CYAN, 8: Colour.BLUE, 16: Colour.DARK_BLUE, 32: Colour.VIOLET, 64: Colour.BLACK}
 NETWORKS = {
     "normal_form": "normal form",
     "blocks_of_depth_3": "blocks of depth 3",
@@ -50,43 +47,36 @@ NETWORKS = {
     "zigzag_of_the_sum": "zig-zag of the sum",
     "tents_of_the_sum": "tents of the sum",
 }
-Row = dict[str, Any]
 
 
 def main() -> None:
     """Tables and figures into this folder."""
     table = sizes()
-    write("sizes.csv", table)
-    write("threshold.csv", thresholds())
-    write("networks.csv", networks())
-    gates_figure(table).savefig(FOLDER / "gates.png", dpi=100, metadata={"Software": None})
-    bounds_figure().savefig(FOLDER / "bounds.png", dpi=100, metadata={"Software": None})
-    circuits_figure().savefig(FOLDER / "circuits.png", dpi=90, metadata={"Software": None})
-
-
-def measured(name: str, *settings: str) -> list[Row]:
-    """What an experiment measured: its settings and results, sorted by some of them."""
-    rows = [{**result.config, **result.metrics} for result in results_of(OUTPUTS / name)]
-    return sorted(rows, key=lambda row: [row[setting] for setting in settings])
+    write_csv(FOLDER / "sizes.csv", table)
+    write_csv(FOLDER / "threshold.csv", thresholds())
+    write_csv(FOLDER / "networks.csv", networks())
+    save(gates_figure(table), FOLDER / "gates.png")
+    save(bounds_figure(), FOLDER / "bounds.png")
+    save(circuits_figure(), FOLDER / "circuits.png", dpi=90)
 
 
 def sizes() -> list[Row]:
     """Gates of the best circuits of blocks."""
     return [
         {
-            "num_bits": row["num_bits"],
-            "depth_allowed": row["depth"],
-            "equal_blocks": row.get("equal_blocks", ""),
-            "equal_gates": row.get("equal_gates", ""),
-            "fewest_gates": row["fewest_gates"],
-            "depth": row["depth_reached"],
-            "blocks": row["blocks"],
-            "inputs_checked": row["inputs_checked"],
-            "any_depth_lower_bound": row["any_depth_lower_bound"],
-            "hastad_lower_bound": f"{2 ** row['hastad_exponent']:.4f}",
-            "hastad_is_vacuous": row["hastad_is_vacuous"],
+            "num_bits": result.config["num_bits"],
+            "depth_allowed": result.config["depth"],
+            "equal_blocks": result.metrics.get("equal_blocks", ""),
+            "equal_gates": result.metrics.get("equal_gates", ""),
+            "fewest_gates": result.metrics["fewest_gates"],
+            "depth": result.metrics["depth_reached"],
+            "blocks": result.metrics["blocks"],
+            "inputs_checked": result.metrics["inputs_checked"],
+            "any_depth_lower_bound": result.metrics["any_depth_lower_bound"],
+            "hastad_lower_bound": f"{2 ** result.metrics['hastad_exponent']:.4f}",
+            "hastad_is_vacuous": result.metrics["hastad_is_vacuous"],
         }
-        for row in measured("parity_circuits", "num_bits", "depth")
+        for result in measured("parity_circuits", "num_bits", "depth")
     ]
 
 
@@ -94,28 +84,30 @@ def thresholds() -> list[Row]:
     """Depths that d^2 gates need and that suffice for them, and the lecture's formula."""
     return [
         {
-            "num_bits": f"10^{row['power_of_ten']}",
-            "necessary_depth": row["necessary_depth"],
-            "formula_of_the_slide": f"{row['formula_of_the_slide']:.2f}",
-            "sufficient_depth": row["sufficient_depth"],
+            "num_bits": f"10^{result.config['power_of_ten']}",
+            "necessary_depth": result.metrics["necessary_depth"],
+            "formula_of_the_slide": f"{result.metrics['formula_of_the_slide']:.2f}",
+            "sufficient_depth": result.metrics["sufficient_depth"],
         }
-        for row in measured("parity_threshold", "power_of_ten")
+        for result in measured("parity_threshold", "power_of_ten")
     ]
 
 
 def networks() -> list[Row]:
     """ReLU networks that compute parity."""
-    rows = measured("parity_networks", "num_bits")
-    rows.sort(key=lambda row: (row["num_bits"], list(NETWORKS).index(row["construction"])))
+
+    def place(result: Result) -> tuple[int, int]:
+        return result.config["num_bits"], list(NETWORKS).index(result.config["construction"])
+
     return [
         {
-            "num_bits": row["num_bits"],
-            "network": NETWORKS[row["construction"]],
-            "hidden_layers": row["num_hidden_layers"],
-            "units": row["num_units"],
-            "parameters": row["num_parameters"],
+            "num_bits": result.config["num_bits"],
+            "network": NETWORKS[result.config["construction"]],
+            "hidden_layers": result.metrics["num_hidden_layers"],
+            "units": result.metrics["num_units"],
+            "parameters": result.metrics["num_parameters"],
         }
-        for row in rows
+        for result in sorted(measured("parity_networks"), key=place)
     ]
 
 
@@ -126,9 +118,8 @@ def gates_figure(table: Sequence[Row]) -> Figure:
     for num_bits, colour in CURVES_OF_BITS.items():
         rows = [row for row in table if row["num_bits"] == num_bits]
         allowed_depths = [row["depth_allowed"] for row in rows]
-        left.plot(
-            allowed_depths, [row["fewest_gates"] for row in rows], "o-", ms=4, color=colour, label=f"{num_bits} bits"
-        )
+        fewest_gates = [row["fewest_gates"] for row in rows]
+        left.plot(allowed_depths, fewest_gates, "o-", ms=4, color=colour, label=f"{num_bits} bits")
         left.axhline(any_depth_lower_bound(num_bits), color=colour, lw=1, ls=":")
         equal = [(row["depth_allowed"], row["equal_gates"]) for row in rows if row["equal_gates"]]
         left.plot(*zip(*equal, strict=True), "s", ms=8, mfc="none", color=colour)
@@ -149,6 +140,7 @@ def gates_figure(table: Sequence[Row]) -> Figure:
     right.set_title("Gates against bits", fontsize=10)
     for axes in (left, right):
         finish(axes)
+        axes.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -156,19 +148,18 @@ def bounds_figure() -> Figure:
     """Håstad's bound and the upper bound that matches it, where the numbers of bits are large enough to see them."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     axes = figure.add_subplot()
-    exponents = [0.3 + 0.05 * i for i in range(235)]
+    all_bits = [round(10 ** (0.3 + 0.05 * i)) for i in range(235)]  # from 2 to 10^12
     for allowed, colour in CURVES_OF_DEPTH.items():
         if allowed > 5:
             continue
         useful = hastad_says_something_from(allowed)
-        all_bits = [round(10**exponent) for exponent in exponents]
         upper = [(d, math.log2(upper_bound(d, allowed))) for d in all_bits if d ** (1 / (allowed - 1)) < 3e4]
         axes.plot(*zip(*upper, strict=True), color=colour, label=f"depth {allowed}: blocks are enough")
-        for bits, style, width in (
+        for bits, style, line_width in (
             ([d for d in all_bits if d <= useful], ":", 1.0),
             ([d for d in all_bits if d >= useful], "--", 1.8),
         ):
-            axes.plot(bits, [hastad_exponent(d, allowed) for d in bits], style, color=colour, lw=width)
+            axes.plot(bits, [hastad_exponent(d, allowed) for d in bits], style, color=colour, lw=line_width)
         axes.plot(useful, hastad_exponent(useful, allowed), "o", color=colour, ms=6)
     axes.plot(
         all_bits,
@@ -181,7 +172,6 @@ def bounds_figure() -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="bits d", ylabel="base-2 logarithm of the gates", ylim=(0.5, 3e4))
     axes.set_title("Between the bounds lies a factor of 10^(k/(k-1)) in the exponent, k the depth", fontsize=10)
     finish(axes)
-    axes.get_legend().remove()
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     return figure
 
@@ -203,21 +193,6 @@ def circuits_figure() -> Figure:
         assert equivalent(circuit, parity_tree(4))
         axes.set_title(f"{title}: {num_gates(circuit)} gates, depth {depth(circuit)}", fontsize=11)
     return figure
-
-
-def finish(axes: Axes) -> None:
-    """What all axes share."""
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
-
-
-def write(name: str, rows: Sequence[Row]) -> None:
-    """A table as a CSV file."""
-    with (FOLDER / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

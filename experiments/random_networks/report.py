@@ -7,24 +7,29 @@
 Run from the root of the repository.
 """
 
-import csv
 import math
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, results_of
+from dlcourse.recording import Result
+from experiments.shared import Row, measured, save, write_csv
 
-SWEEPS = (Path("outputs/random_networks"), Path("outputs/random_networks_planes"))
+SWEEPS = ("random_networks", "random_networks_planes")
 DEPTHS = (1, 2, 3, 4, 6, 8)
-NUM_UNITS = {
-    1: (24, 48, 96, 192),
-    2: (24, 48, 96),
-}  # in all layers together; the table has others (published ones) after them
+# In all layers together, by the number of inputs; the table has others (published ones) after them.
+NUM_UNITS = {1: (24, 48, 96, 192), 2: (24, 48, 96)}
 FOLDER = Path(__file__).parent
 
 
-def row(result: Result) -> dict[str, object]:
+def main() -> None:
+    """The table and the figure into this folder."""
+    rows = sorted((row(result) for sweep in SWEEPS for result in measured(sweep)), key=place)
+    write_csv(FOLDER / "counts.csv", rows, line_end="\r\n")
+    save(draw(rows), FOLDER / "random_networks.png")
+
+
+def row(result: Result) -> Row:
     """One architecture."""
     widths, draws, metrics = result.config["widths"], result.config["num_draws"], result.metrics
     mean, deviation, expected = metrics["mean"], metrics["standard_deviation"], metrics["expected"]
@@ -45,21 +50,23 @@ def row(result: Result) -> dict[str, object]:
     }
 
 
-def place(row: dict) -> tuple:
+def place(row: Row) -> tuple[int, bool, int, int]:
     """Where an architecture stands in the table: the line first, and those of the figure before the others."""
     in_figure = row["units"] in NUM_UNITS[row["in_features"]]
     return row["in_features"], not in_figure, row["units"] * in_figure, row["depth"]
 
 
-def draw(rows: list[dict]) -> plt.Figure:
-    figure, (*panels, last) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+def draw(rows: list[Row]) -> Figure:
+    """Counts as shares of what is expected, and those of one number of units beside the most there can be."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    *panels, last = figure.subplots(1, 3)
     for in_features, axes in enumerate(panels, start=1):
         for num_units in NUM_UNITS[in_features]:
-            some = select(rows, in_features, num_units)
+            chosen = select(rows, in_features, num_units)
             axes.errorbar(
-                [r["depth"] for r in some],
-                [r["ratio"] for r in some],
-                yerr=[2 * r["standard_error"] for r in some],
+                [row["depth"] for row in chosen],
+                [row["ratio"] for row in chosen],
+                yerr=[2 * row["standard_error"] for row in chosen],
                 marker="o",
                 capsize=3,
                 label=f"{num_units} units",
@@ -69,32 +76,25 @@ def draw(rows: list[dict]) -> plt.Figure:
         axes.legend(loc="lower left")
     panels[0].set_title("pieces on the line / N")
     panels[1].set_title("regions of the plane / (N² / 2)")
-    some = select(rows, 1, 96)
+    chosen = select(rows, 1, 96)
+    depths = [row["depth"] for row in chosen]
     last.errorbar(
-        [r["depth"] for r in some],
-        [r["mean"] for r in some],
-        yerr=[r["standard_deviation"] for r in some],
+        depths,
+        [row["mean"] for row in chosen],
+        yerr=[row["standard_deviation"] for row in chosen],
         marker="o",
         capsize=3,
         label="random networks (bars: standard deviation)",
     )
-    last.plot([r["depth"] for r in some], [r["upper_bound"] for r in some], "k--", label="the most there can be")
+    last.plot(depths, [row["upper_bound"] for row in chosen], "k--", label="the most there can be")
     last.set(yscale="log", ylim=(10, 1e12), xlabel="depth", xticks=DEPTHS, title="pieces on the line, 96 units in all")
     last.legend()
     return figure
 
 
-def select(rows: list[dict], in_features: int, num_units: int) -> list[dict]:
-    return [r for r in rows if (r["in_features"], r["units"]) == (in_features, num_units)]
-
-
-def main() -> None:
-    rows = sorted((row(result) for sweep in SWEEPS for result in results_of(sweep)), key=place)
-    with (FOLDER / "counts.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    draw(rows).savefig(FOLDER / "random_networks.png", dpi=100)
+def select(rows: list[Row], in_features: int, num_units: int) -> list[Row]:
+    """The architectures of so many units in all their layers together."""
+    return [row for row in rows if (row["in_features"], row["units"]) == (in_features, num_units)]
 
 
 if __name__ == "__main__":

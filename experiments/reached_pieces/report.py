@@ -8,53 +8,60 @@
 Run from the root of the repository.
 """
 
-import csv
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
-from dlcourse.recording import Result, results_of
+from dlcourse.recording import Result
+from experiments.shared import SOLVED, Row, measured, save, trained, write_csv
 
 WIDTHS, DEPTHS = (2, 3, 4, 8, 16), (1, 2, 3, 4, 5)  # on the line
 PLANE_DEPTHS = (1, 2, 3)
 FAR = 1e4  # [-FAR, FAR] stands for the whole line
 FOLDS = (3, 6)  # trained on zig-zags of 8 and of 64 pieces
-SOLVED = 0.001  # mean squared error; the targets' variance is 4/3
 
 FOLDER = Path(__file__).parent
-SEARCHES = (Path("outputs/reached_pieces"), Path("outputs/reached_pieces_planes"))
-TRAINING = Path("outputs/reached_pieces_training")
+SEARCHES = ("reached_pieces", "reached_pieces_planes")
+TRAINING = "reached_pieces_training"
 STATISTICS = ("lower quartile", "median", "upper quartile", "most")
-Row = dict[str, Any]
 
 
-def training() -> dict[tuple[int, int], Row]:
+def main() -> None:
+    """The table and the figure into this folder."""
+    training = rows_of_training()
+    rows = []
+    for sweep in SEARCHES:
+        for result in measured(sweep, "width", "depth"):
+            on_line = result.config["in_features"] == 1
+            rows.append(row(result, training[result.config["width"], result.config["depth"]] if on_line else {}))
+    write_csv(FOLDER / "pieces.csv", rows, line_end="\r\n")
+    save(draw(rows), FOLDER / "reached_pieces.png")
+
+
+def rows_of_training() -> dict[tuple[int, int], Row]:
     """By width and depth: pieces of the trained networks on the whole line, and how many solve the task."""
     groups: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
-    for result in results_of(TRAINING):
+    for result in measured(TRAINING):
         config = result.config
         groups[config["model.width"], config["model.depth"], config["task.num_folds"]].append(result)
     rows: dict[tuple[int, int], Row] = defaultdict(dict)
     for (width, depth, num_folds), results in groups.items():
-        networks = []
-        for result in results:
-            networks.append(MLP(1, 1, width=width, depth=depth))
-            networks[-1].load_state_dict(torch.load(TRAINING / result.run / "model.pt", weights_only=True))
+        networks = [trained(MLP(1, 1, width=width, depth=depth), TRAINING, result) for result in results]
         counts = pieces.on_lines(stack(networks), np.array([[-FAR]]), np.array([[FAR]])).num_pieces[:, 0]
         name, row = f"{2**num_folds} pieces", rows[width, depth]
-        found = [*np.percentile(counts, [25, 50, 75]), counts.max()]
-        row |= {f"trained on {name}: {each}": int(value) for each, value in zip(STATISTICS, found, strict=True)}
+        values = [*np.percentile(counts, [25, 50, 75]), counts.max()]
+        for statistic, value in zip(STATISTICS, values, strict=True):
+            row[f"trained on {name}: {statistic}"] = int(value)
         row[f"solved {name}"] = sum(result.metrics["mean_squared_error"] < SOLVED for result in results)
     return rows
 
 
-def row(result: Result, trained: Row) -> Row:
+def row(result: Result, training: Row) -> Row:
     """One line of the table."""
     config, metrics = result.config, result.metrics
     columns: Row = {
@@ -74,51 +81,42 @@ def row(result: Result, trained: Row) -> Row:
             columns[name] = int(metrics[f"{key}/{statistic.replace(' ', '_')}"])
     names = [f"trained on {2**folds} pieces: {statistic}" for folds in FOLDS for statistic in STATISTICS]
     names += [f"solved {2**folds} pieces" for folds in FOLDS]
-    return columns | {name: trained.get(name, "") for name in names}
+    return columns | {name: training.get(name, "") for name in names}
 
 
-def plot(axes: plt.Axes, rows: list[dict], x: str) -> None:
+def plot(axes: Axes, rows: list[Row], size: str) -> None:
     """Bounds and the most that was reached as lines; medians dotted, with the quartiles as bars."""
-    at = [r[x] for r in rows]
-    axes.plot(at, [r["upper_bound"] for r in rows], "k--", label="upper bound")
+    sizes = [row[size] for row in rows]
+    axes.plot(sizes, [row["upper_bound"] for row in rows], "k--", label="upper bound")
     if rows[0]["in_features"] == 2:
-        axes.plot(at, [r["serra_lower"] for r in rows], color="0.3", marker="s", label="Serra's construction")
-    axes.plot(at, [r["montufar_lower"] for r in rows], color="0.6", marker="s", label="Montúfar's construction")
+        axes.plot(sizes, [row["serra_lower"] for row in rows], color="0.3", marker="s", label="Serra's construction")
+    axes.plot(sizes, [row["montufar_lower"] for row in rows], color="0.6", marker="s", label="Montúfar's construction")
     names = {"climbing": "local search", "random he": "random search", "trained on 8 pieces": "training"}
     for name, label in names.items():
-        low, middle, high, most = ([r[f"{name}: {statistic}"] for r in rows] for statistic in STATISTICS)
+        low, middle, high, most = ([row[f"{name}: {statistic}"] for row in rows] for statistic in STATISTICS)
         if "" in most:  # not trained on the plane
             continue
-        (line,) = axes.plot(at, most, marker="o", label=f"{label}: the most")
+        (line,) = axes.plot(sizes, most, marker="o", label=f"{label}: the most")
         bars = np.abs(np.array([low, high]) - middle)
-        axes.errorbar(at, middle, yerr=bars, color=line.get_color(), linestyle=":", capsize=3)
-    axes.set(yscale="log", xlabel=x)
+        axes.errorbar(sizes, middle, yerr=bars, color=line.get_color(), linestyle=":", capsize=3)
+    axes.set(yscale="log", xlabel=size)
 
 
-def main() -> None:
-    trained = training()
-    rows = []
-    for sweep in SEARCHES:
-        for result in sorted(results_of(sweep), key=lambda result: (result.config["width"], result.config["depth"])):
-            on_line = result.config["in_features"] == 1
-            rows.append(row(result, trained[result.config["width"], result.config["depth"]] if on_line else {}))
-    with (FOLDER / "pieces.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-
-    figure, panels = plt.subplots(1, 3, figsize=(13, 4.5), layout="constrained")
-    plot(panels[0], [r for r in rows if (r["in_features"], r["width"]) == (1, 8)], "depth")
-    panels[0].set(title="pieces on the line, 8 units a layer", xticks=DEPTHS)
-    plot(panels[1], [r for r in rows if (r["in_features"], r["depth"]) == (1, 3)], "width")
-    panels[1].set(title="pieces on the line, 3 layers", xscale="log")
-    panels[1].set_xticks(WIDTHS, labels=WIDTHS)
-    panels[1].minorticks_off()
-    plot(panels[2], [r for r in rows if (r["in_features"], r["width"]) == (2, 6)], "depth")
-    panels[2].set(title="regions of the plane, 6 units a layer", xticks=PLANE_DEPTHS)
-    for axes in panels:
+def draw(rows: list[Row]) -> Figure:
+    """Pieces on the line against depth and against width, and regions of the plane against depth."""
+    figure = Figure(figsize=(13, 4.5), layout="constrained")
+    over_depth, over_width, on_plane = figure.subplots(1, 3)
+    plot(over_depth, [row for row in rows if (row["in_features"], row["width"]) == (1, 8)], "depth")
+    over_depth.set(title="pieces on the line, 8 units a layer", xticks=DEPTHS)
+    plot(over_width, [row for row in rows if (row["in_features"], row["depth"]) == (1, 3)], "width")
+    over_width.set(title="pieces on the line, 3 layers", xscale="log")
+    over_width.set_xticks(WIDTHS, labels=WIDTHS)
+    over_width.minorticks_off()
+    plot(on_plane, [row for row in rows if (row["in_features"], row["width"]) == (2, 6)], "depth")
+    on_plane.set(title="regions of the plane, 6 units a layer", xticks=PLANE_DEPTHS)
+    for axes in figure.axes:
         axes.legend(fontsize="small", loc="upper left")
-    figure.savefig(FOLDER / "reached_pieces.png", dpi=100)
+    return figure
 
 
 if __name__ == "__main__":

@@ -7,48 +7,49 @@
 Run from the root of the repository.
 """
 
-import csv
-import io
 import statistics
 from pathlib import Path
 
-import matplotlib
-import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
 from dlcourse.pieces.plotting import CLASS_COLOURS
-from dlcourse.recording import Result, results_of
-from dlcourse.recording.over_seeds import cells
+from dlcourse.recording import Result, cells
 from dlcourse.tasks import Spirals
+from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
 
-matplotlib.use("Agg")
-
-FOLDER, OUTPUTS = Path(__file__).parent, Path("outputs")
+FOLDER = Path(__file__).parent
 SWEEPS = ("softmax_spirals", "digits")
 # Pairs of (depth, width) with about the same number of parameters: 195 and 195, 387 and 371.
 PAIRS = (((1, 32), (3, 8)), ((1, 64), (2, 16)))
 LOW, HIGH = -1.2, 1.2  # the square around the spirals on which regions are counted and drawn
 
 
-def network(result: Result) -> SoftmaxClassifier:
+def main() -> None:
+    """The table and the picture into this folder, and the table on the screen."""
+    results = {name: measured(name) for name in SWEEPS}
+    rows = [row for name in SWEEPS for row in table(name, results[name])]
+    write_csv(FOLDER / "accuracy.csv", rows)
+    save_in_256_colours(draw(results["softmax_spirals"]), FOLDER / "regions.png", dpi=80)
+    for row in rows:
+        print(*row.values(), sep="  ")
+
+
+def classifier_of(result: Result) -> SoftmaxClassifier:
     """The trained network of a spiral run."""
     config = result.config
-    classifier = SoftmaxClassifier(
-        2, config["task.num_classes"], width=config["model.width"], depth=config["model.depth"]
-    )
-    classifier.load_state_dict(torch.load(OUTPUTS / "softmax_spirals" / result.run / "model.pt", weights_only=True))
-    return classifier
+    width, depth = config["model.width"], config["model.depth"]
+    classifier = SoftmaxClassifier(2, config["task.num_classes"], width=width, depth=depth)
+    return trained(classifier, "softmax_spirals", result)
 
 
-def table(name: str, results: list[Result]) -> list[dict[str, object]]:
+def table(name: str, results: list[Result]) -> list[Row]:
     """One row an architecture: accuracy over the seeds, and for the spirals the regions of the square."""
     rows = []
     for cell in cells(results):
         accuracies = [float(result.metrics["accuracy"]) for result in cell.results]
-        row: dict[str, object] = {
+        row: Row = {
             "data": name,
             "depth": cell.depth,
             "width": cell.width,
@@ -63,7 +64,7 @@ def table(name: str, results: list[Result]) -> list[dict[str, object]]:
             "median pieces": "",
         }
         if name == "softmax_spirals":
-            planes = [pieces.on_plane(network(result), LOW, HIGH) for result in cell.results]
+            planes = [pieces.on_plane(classifier_of(result), LOW, HIGH) for result in cell.results]
             row["median regions"] = statistics.median(plane.num_regions for plane in planes)
             row["median pieces"] = statistics.median(plane.num_pieces for plane in planes)
         rows.append(row)
@@ -72,7 +73,7 @@ def table(name: str, results: list[Result]) -> list[dict[str, object]]:
 
 def median_run(results: list[Result], depth: int, width: int) -> Result:
     """The run of median accuracy (the lower seed where two have it)."""
-    runs = [each for each in results if (each.config["model.depth"], each.config["model.width"]) == (depth, width)]
+    runs = [run for run in results if (run.config["model.depth"], run.config["model.width"]) == (depth, width)]
     return sorted(runs, key=lambda run: (run.metrics["accuracy"], run.config["seed"]))[len(runs) // 2]
 
 
@@ -80,10 +81,10 @@ def draw(results: list[Result]) -> Figure:
     """Each pair: the shallow network on the left, the deep one on the right, regions and decision boundary."""
     figure = Figure(figsize=(9, 9.6), layout="constrained")
     panels = figure.subplots(len(PAIRS), 2)
-    for row, pair in zip(panels, PAIRS, strict=True):
-        for axes, (depth, width) in zip(row, pair, strict=True):
+    for side_by_side, pair in zip(panels, PAIRS, strict=True):
+        for axes, (depth, width) in zip(side_by_side, pair, strict=True):
             run = median_run(results, depth, width)
-            plane = pieces.on_plane(network(run), LOW, HIGH)
+            plane = pieces.on_plane(classifier_of(run), LOW, HIGH)
             plane.plot(axes)
             data = Spirals(num_classes=run.config["task.num_classes"]).data(run.config["seed"])
             colours = [CLASS_COLOURS[index] for index in data.test_targets.argmax(1).tolist()]
@@ -97,29 +98,6 @@ def draw(results: list[Result]) -> Figure:
             axes.set_xticks([])
             axes.set_yticks([])
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """As a PNG of 256 colours, a third of the size."""
-    content = io.BytesIO()
-    figure.savefig(content, dpi=80)
-    few = Image.open(content).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
-
-
-def main() -> None:
-    rows = []
-    for name in SWEEPS:
-        results = results_of(OUTPUTS / name)
-        rows += table(name, results)
-        if name == "softmax_spirals":
-            save(draw(results), FOLDER / "regions.png")
-    with open(FOLDER / "accuracy.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        print(*row.values(), sep="  ")
 
 
 if __name__ == "__main__":

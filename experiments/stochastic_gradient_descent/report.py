@@ -6,55 +6,49 @@
 Run from the root of the repository.
 """
 
-import csv
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import quartiles, read_log, results_of
+from dlcourse.recording import quartiles, read_log
+from experiments.shared import OUTPUTS, Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
-SWEEP = Path("outputs", "stochastic_gradient_descent")
+NAME = "stochastic_gradient_descent"
 METRIC = "metric/mean_squared_error"
 COMMON_ITEMS = 25_600  # a logged point of every batch size: 25,600, 1,600 and 100 steps
-COLOURS = {"one item": "#bd1f01", "16 items": "#ffa90e", "all 256 items": "#3f90da"}
+COLOURS = {"one item": Colour.RED, "16 items": Colour.YELLOW, "all 256 items": Colour.BLUE}
 STYLES = {"constant": ":", "inverse": "-", "cosine": "--"}
-Row = dict[str, Any]
 
 
 def main() -> None:
     """The table and the figure into this folder."""
     rows = table()
     columns = [key for key in rows[0] if key != "curve"]
-    with (FOLDER / "errors.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(
-            {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows
-        )
+    write_csv(FOLDER / "errors.csv", [{key: row[key] for key in columns} for row in rows], digits=4)
     figure = Figure(figsize=(15, 4.8), layout="constrained")
     over_steps, over_items, over_rates = figure.subplots(1, 3, sharey=True)
     draw_curves(over_steps, rows, "steps")
     draw_curves(over_items, rows, "items")
     draw_rates(over_rates, rows)
     over_steps.set(ylabel="mean squared error against the sine", ylim=(2e-3, 1), yscale="log")
-    figure.savefig(FOLDER / "error_curves.png", dpi=80, metadata={"Software": None})
+    save(figure, FOLDER / "error_curves.png", dpi=80)
 
 
 def table() -> list[Row]:
     """For each batch size, schedule and rate: the error in the end and on the way, and which rate ends best."""
     logs: dict[tuple[str, str, float], list[dict[str, list[tuple[int, float]]]]] = defaultdict(list)
     num_items: dict[str, int] = {}
-    for result in results_of(SWEEP):
+    for result in measured(NAME):
         config = result.config
         items = config["batch_size"] or config["task.num_train"]
         batch = "one item" if items == 1 else f"{items} items" if config["batch_size"] else f"all {items} items"
         num_items[batch] = items
-        logs[batch, config["optimizer.schedule"], config["optimizer.rate"]].append(read_log(SWEEP / result.run))
+        log = read_log(OUTPUTS / NAME / result.run)
+        logs[batch, config["optimizer.schedule"], config["optimizer.rate"]].append(log)
     rows = []
     for batch, schedule, rate in sorted(logs, key=lambda key: (num_items[key[0]], list(STYLES).index(key[1]), key[2])):
         members = logs[batch, schedule, rate]
@@ -77,8 +71,8 @@ def table() -> list[Row]:
             }
         )
     for row in rows:
-        rivals = [each for each in rows if (each["batch"], each["schedule"]) == (row["batch"], row["schedule"])]
-        row["is_best_rate"] = row is min(rivals, key=lambda each: np.nan_to_num(each["error_median"], nan=np.inf))
+        rivals = [other for other in rows if (other["batch"], other["schedule"]) == (row["batch"], row["schedule"])]
+        row["is_best_rate"] = row is min(rivals, key=lambda rival: np.nan_to_num(rival["error_median"], nan=np.inf))
     return rows
 
 
@@ -107,23 +101,17 @@ def draw_rates(axes: Axes, rows: list[Row]) -> None:
     """The error in the end against the first rate: median and quartiles."""
     for batch, colour in COLOURS.items():
         for schedule, style in STYLES.items():
-            of_both = [row for row in rows if (row["batch"], row["schedule"]) == (batch, schedule)]
-            median = np.array([row["error_median"] for row in of_both])
-            below = median - [row["error_lower_quartile"] for row in of_both]
-            above = [row["error_upper_quartile"] for row in of_both] - median
-            rates = [row["rate"] for row in of_both]
+            chosen = [row for row in rows if (row["batch"], row["schedule"]) == (batch, schedule)]
+            median = np.array([row["error_median"] for row in chosen])
+            below = median - [row["error_lower_quartile"] for row in chosen]
+            above = [row["error_upper_quartile"] for row in chosen] - median
+            rates = [row["rate"] for row in chosen]
             axes.errorbar(
                 rates, median, [below, above], ls=style, marker="o", ms=3, lw=1.2, color=colour, elinewidth=0.8
             )
     axes.set(xscale="log", xlabel="rate eta at the first step")
     axes.set_title("The error in the end, for every rate", fontsize=10)
     finish(axes)
-
-
-def finish(axes: Axes) -> None:
-    """What all axes share."""
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 if __name__ == "__main__":

@@ -7,46 +7,39 @@
 Run from the root of the repository.
 """
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, quartiles, results_of
+from dlcourse.recording import Result, quartiles
 from dlcourse.tasks import Smooth, ZigZag
 from dlcourse.tasks.curve import Curve
+from experiments.shared import Colour, Row, finish, measured, save, write_csv
 
 FOLDER = Path(__file__).parent
 SWEEPS = {"universal_approximation": "sine", "universal_approximation_zigzag": "zig-zag of 8 pieces"}
 TARGETS: dict[str, Curve] = {"sine": Smooth(), "zig-zag of 8 pieces": ZigZag(centred=True)}
-COLOURS = {"relu": "#bd1f01", "tanh": "#3f90da", "sigmoid": "#832db6"}
+COLOURS = {"relu": Colour.RED, "tanh": Colour.BLUE, "sigmoid": Colour.VIOLET}
 EXACT = 1e-12  # an error below this is rounding
-Row = dict[str, Any]
 
 
 def main() -> None:
     """The table and the figure into this folder."""
     check_bound()
-    rows = [row for sweep, target in SWEEPS.items() for row in table(results_of(Path("outputs", sweep)), target)]
-    with (FOLDER / "errors.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows
-        )
+    rows = [row for sweep, target in SWEEPS.items() for row in table(measured(sweep), target)]
+    write_csv(FOLDER / "errors.csv", rows, digits=3)
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, target in zip(figure.subplots(1, 2, sharey=True), TARGETS, strict=True):
         draw(axes, [row for row in rows if row["target"] == target])
         axes.set_title(target)
     figure.axes[0].set_ylabel("mean squared error")
     figure.axes[0].legend(frameon=False, fontsize=9, loc="lower left")
-    figure.savefig(FOLDER / "error_against_width.png", dpi=90, metadata={"Software": None})
+    save(figure, FOLDER / "error_against_width.png", dpi=90)
 
 
 def table(results: Sequence[Result], target: str) -> Iterator[Row]:
@@ -56,29 +49,30 @@ def table(results: Sequence[Result], target: str) -> Iterator[Row]:
         config = result.config
         runs[config["model.activation"], config["model.width"]][config["optimizer.rate"]].append(result)
     most = 1 + max(width for _, width in runs)
-    of_pieces, of_steps = (best_errors(TARGETS[target], degree, most) for degree in (1, 0))
+    best_linear_pieces, best_steps = (best_errors(TARGETS[target], degree, most) for degree in (1, 0))
     for activation, width in sorted(runs):
-        of_rates = runs[activation, width]
+        members_by_rate = runs[activation, width]
         errors = {
-            rate: quartiles([each.metrics["mean_squared_error"] for each in members])
-            for rate, members in of_rates.items()
+            rate: quartiles([result.metrics["mean_squared_error"] for result in members])
+            for rate, members in members_by_rate.items()
         }
         best = min(errors, key=lambda rate: errors[rate].median)
-        for rate in sorted(of_rates):
-            pieces = [each.metrics["num_pieces"] for each in of_rates[rate] if "num_pieces" in each.metrics]
+        for rate, members in sorted(members_by_rate.items()):
+            pieces = [result.metrics["num_pieces"] for result in members if "num_pieces" in result.metrics]
             yield {
                 "target": target,
                 "activation": activation,
                 "width": width,
                 "rate": rate,
                 "is_best_rate": rate == best,
-                "seeds": len(of_rates[rate]),
+                "seeds": len(members),
                 "error_lower_quartile": errors[rate].lower,
                 "error_median": errors[rate].median,
                 "error_upper_quartile": errors[rate].upper,
                 "pieces_median": quartiles(pieces).median if pieces else "",
-                "best_linear_pieces": of_pieces[width],  # errors[n - 1] is that of n pieces, and there are width + 1
-                "best_steps": of_steps[width],
+                # `width` units make up to width + 1 pieces or steps, whose error stands at the place `width`.
+                "best_linear_pieces": best_linear_pieces[width],
+                "best_steps": best_steps[width],
             }
 
 
@@ -124,24 +118,23 @@ def draw(axes: Axes, rows: Sequence[Row]) -> None:
         return sorted({(row["width"], row[key]) for row in rows})
 
     for activation, colour in COLOURS.items():
-        of_activation = [row for row in rows if row["activation"] == activation]
-        best = [row for row in of_activation if row["is_best_rate"]]
+        rows_of_activation = [row for row in rows if row["activation"] == activation]
+        best = [row for row in rows_of_activation if row["is_best_rate"]]
         axes.plot(*zip(*curve(best, "error_median"), strict=True), "o-", ms=4, color=colour, label=activation)
         widths, lower = zip(*curve(best, "error_lower_quartile"), strict=True)
         _, upper = zip(*curve(best, "error_upper_quartile"), strict=True)
         axes.fill_between(widths, lower, upper, color=colour, alpha=0.2, lw=0)
-        slow = curve([row for row in of_activation if row["rate"] == smallest], "error_median")
+        slow = curve([row for row in rows_of_activation if row["rate"] == smallest], "error_median")
         axes.plot(*zip(*slow, strict=True), ":", lw=1, color=colour)
     for key, style in (("best_linear_pieces", "--"), ("best_steps", "-.")):
         bound = [(width, error) for width, error in curve(rows, key) if error > EXACT]
         label = f"the {key.replace('_', ' ')}, h + 1 of them"
-        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color="#222222", label=label)
+        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color=Colour.BLACK, label=label)
     axes.plot([], [], ":", lw=1, color="grey", label=f"at rate {smallest:g} (else: at the best rate)")
     axes.set(yscale="log", xlabel="width h: units of the hidden layer", ylim=(2e-8, 3))
     axes.set_xscale("log", base=2)
     axes.set_xticks(widths, [str(width) for width in widths])
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    finish(axes)
 
 
 if __name__ == "__main__":

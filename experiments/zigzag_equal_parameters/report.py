@@ -7,19 +7,17 @@
 Run from the root of the repository.
 """
 
-import csv
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, quartiles, results_of
+from dlcourse.recording import Result, quartiles
+from experiments.shared import SOLVED, Colour, Row, finish, measured, save, write_csv
 
-SOLVED = 0.001  # mean squared error; the target's variance is 4/3
 TARGETS = (3, 4)  # folds of the sweep's targets: 8 and 16 pieces
 
 FOLDS = (3, 4, 5)
@@ -28,32 +26,31 @@ RATES = (0.01, 0.001)
 NUM_SEEDS = 20
 
 FOLDER = Path(__file__).parent
-COLOURS = {3: "#3f90da", 4: "#bd1f01", 5: "#832db6"}  # by folds
+COLOURS = {3: Colour.BLUE, 4: Colour.RED, 5: Colour.VIOLET}  # by folds
 STYLES = {  # by initialisation and rate
-    ("torch", 0.01): ("#0b5fa5", "o-"),
-    ("torch", 0.003): ("#3f90da", "s--"),
-    ("he", 0.01): ("#bd1f01", "^-"),
-    ("he", 0.003): ("#e76300", "D--"),
+    ("torch", 0.01): (Colour.DARK_BLUE, "o-"),
+    ("torch", 0.003): (Colour.BLUE, "s--"),
+    ("he", 0.01): (Colour.RED, "^-"),
+    ("he", 0.003): (Colour.ORANGE, "D--"),
 }
-Row = dict[str, object]
 Setting = tuple[int, str, float, tuple[int, ...]]
 
 
 def main() -> None:
     """Tables and figures into this folder."""
-    groups = by_setting(results_of(Path("outputs/zigzag_equal_parameters")))
-    write("shapes.csv", [setting_row(setting, runs) for setting, runs in groups.items()])
-    save(shapes_figure(groups), "equal_parameters.png")
-    rows = [noise_row(result) for result in sorted(results_of(Path("outputs/near_the_solution")), key=by_noise)]
-    write("near_the_solution.csv", rows)
-    save(noise_figure(rows), "near_the_solution.png")
+    groups = by_setting(measured("zigzag_equal_parameters"))
+    rows = [noise_row(result) for result in sorted(measured("near_the_solution"), key=by_noise)]
+    write_csv(FOLDER / "shapes.csv", [setting_row(setting, runs) for setting, runs in groups.items()])
+    write_csv(FOLDER / "near_the_solution.csv", rows)
+    save(shapes_figure(groups), FOLDER / "equal_parameters.png")
+    save(noise_figure(rows), FOLDER / "near_the_solution.png")
 
 
-def interval(num: int, of: int) -> tuple[float, float]:
-    """The 95% interval of the probability of what came `num` times out of `of`: Wilson 1927."""
+def interval(num: int, num_trials: int) -> tuple[float, float]:
+    """The 95% interval of the probability of what came `num` times in so many trials: Wilson 1927."""
     z = 1.96
-    centre, half = num + z**2 / 2, z * math.sqrt(num * (of - num) / of + z**2 / 4)
-    return max(0.0, (centre - half) / (of + z**2)), min(1.0, (centre + half) / (of + z**2))
+    centre, half = num + z**2 / 2, z * math.sqrt(num * (num_trials - num) / num_trials + z**2 / 4)
+    return max(0.0, (centre - half) / (num_trials + z**2)), min(1.0, (centre + half) / (num_trials + z**2))
 
 
 def by_setting(results: Sequence[Result]) -> dict[Setting, list[Result]]:
@@ -74,9 +71,8 @@ def setting_row(setting: Setting, runs: Sequence[Result]) -> Row:
     """One architecture in one setting, over its seeds."""
     folds, initialization, rate, widths = setting
     errors, counts = quartiles([error(run) for run in runs]), quartiles([run.metrics["num_pieces"] for run in runs])
-    solved = [run for run in runs if error(run) < SOLVED]
-    low, high = interval(len(solved), len(runs))
-    in_solutions = [int(run.metrics["num_pieces"]) for run in solved]
+    counts_of_solved = [int(run.metrics["num_pieces"]) for run in runs if error(run) < SOLVED]
+    low, high = interval(len(counts_of_solved), len(runs))
     return {
         "folds": folds,
         "initialization": initialization,
@@ -85,7 +81,7 @@ def setting_row(setting: Setting, runs: Sequence[Result]) -> Row:
         "widths": " ".join(map(str, widths)),
         "parameters": runs[0].metrics["num_parameters"],
         "seeds": len(runs),
-        "solved": len(solved),
+        "solved": len(counts_of_solved),
         "probability_low": f"{low:.3f}",
         "probability_high": f"{high:.3f}",
         "error_lower": f"{errors.lower:.3g}",
@@ -95,8 +91,8 @@ def setting_row(setting: Setting, runs: Sequence[Result]) -> Row:
         "pieces_lower": counts.lower,
         "pieces_median": counts.median,
         "pieces_upper": counts.upper,
-        "fewest_pieces_solved": min(in_solutions, default=""),
-        "median_pieces_solved": quartiles(in_solutions).median if solved else "",
+        "fewest_pieces_solved": min(counts_of_solved, default=""),
+        "median_pieces_solved": quartiles(counts_of_solved).median if counts_of_solved else "",
         "constant": sum(run.metrics["num_pieces"] == 1 for run in runs),
     }
 
@@ -132,35 +128,41 @@ def shapes_figure(groups: dict[Setting, list[Result]]) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     shapes = list(dict.fromkeys(widths for *_, widths in groups))
     for index, ((initialization, rate), (colour, style)) in enumerate(STYLES.items()):
-        where = np.arange(len(shapes)) + 0.12 * (index - 1.5)
+        places = np.arange(len(shapes)) + 0.12 * (index - 1.5)
         easy, hard = ([groups[folds, initialization, rate, widths] for widths in shapes] for folds in TARGETS)
         look = {"color": colour, "ms": 5, "lw": 1.2}
         num_solved = [sum(error(run) < SOLVED for run in runs) for runs in easy]
         shares = np.array([num / len(runs) for num, runs in zip(num_solved, easy, strict=True)])
         ends = [interval(num, len(runs)) for num, runs in zip(num_solved, easy, strict=True)]
-        left.vlines(where, *zip(*ends, strict=True), color=colour, alpha=0.45)
-        left.plot(where, shares, style, label=f"{initialization}, rate {rate}", **look)
-        for axes, of in (
+        left.vlines(places, *zip(*ends, strict=True), color=colour, alpha=0.45)
+        left.plot(places, shares, style, label=f"{initialization}, rate {rate}", **look)
+        for axes, values in (
             (middle, [[run.metrics["num_pieces"] for run in runs] for runs in easy]),
             (right, [[error(run) for run in runs] for runs in hard]),
         ):
-            lower, median, upper = np.quantile(of, [0.25, 0.5, 0.75], axis=1)
-            axes.vlines(where, lower, upper, color=colour, alpha=0.45)
-            axes.plot(where, median, style, **look)
+            lower, median, upper = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
+            axes.vlines(places, lower, upper, color=colour, alpha=0.45)
+            axes.plot(places, median, style, **look)
     left.set(ylim=(-0.03, 1.03), ylabel="share of 20 seeds", title="8 pieces: solved (with 95% intervals)")
-    middle.axhline(2 ** TARGETS[0], color="#717581", lw=1, ls=":")
+    middle.axhline(2 ** TARGETS[0], color=Colour.SLATE, lw=1, ls=":")
     middle.set(yscale="log", ylabel="linear pieces on [-2, 2]", title="8 pieces: how many networks have (quartiles)")
     middle.set_yticks([1, 2, 4, 8, 16, 32, 64, 128], ["1", "2", "4", "8", "16", "32", "64", "128"])
-    right.axhline(4 / 3, color="#717581", lw=1, ls=":")
+    right.axhline(4 / 3, color=Colour.SLATE, lw=1, ls=":")
     right.set(ylim=(0, 1.45), ylabel="mean squared error", title="16 pieces: error (quartiles; dots: variance)")
-    labels = [f"{len(w)} x {w[0]}" if len(set(w)) == 1 else f"{len(w)} x {w[0]}-{w[-1]}" for w in shapes]
     for axes in (left, middle, right):
         axes.minorticks_off()
-        axes.set_xticks(range(len(shapes)), labels)
+        axes.set_xticks(range(len(shapes)), [shape_name(widths) for widths in shapes])
         axes.set_xlabel("hidden layers x units")
+        axes.title.set_fontsize(11)
         finish(axes)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def shape_name(widths: tuple[int, ...]) -> str:
+    """Layers x units, from the first width to the last where they differ: "3 x 12-11"."""
+    name = f"{len(widths)} x {widths[0]}"
+    return name if len(set(widths)) == 1 else f"{name}-{widths[-1]}"
 
 
 def noise_figure(rows: Sequence[Row]) -> Figure:
@@ -169,11 +171,11 @@ def noise_figure(rows: Sequence[Row]) -> Figure:
     *panels, right = figure.subplots(1, 3)
     for axes, rate in zip(panels, RATES, strict=True):
         for index, folds in enumerate(FOLDS):
-            own = [row for row in rows if row["folds"] == folds and row["rate"] == rate]
+            chosen = [row for row in rows if row["folds"] == folds and row["rate"] == rate]
             # the random start stands at the right end, a little apart from the other folds'
             noises = np.array([*NOISES, 1.5]) * 1.04 ** (index - 1)
-            shares = [int(str(row["solved"])) / NUM_SEEDS for row in own]
-            ends = [(float(str(row["probability_low"])), float(str(row["probability_high"]))) for row in own]
+            shares = [row["solved"] / NUM_SEEDS for row in chosen]
+            ends = [(row["probability_low"], row["probability_high"]) for row in chosen]
             colour = COLOURS[folds]
             axes.vlines(noises, *zip(*ends, strict=True), color=colour, lw=1.5, alpha=0.45)
             axes.plot(noises[:-1], shares[:-1], "o-", ms=5, color=colour, label=f"{2**folds} pieces")
@@ -181,11 +183,11 @@ def noise_figure(rows: Sequence[Row]) -> Figure:
         axes.set(xscale="log", ylim=(-0.03, 1.03), ylabel="share of seeds that come back")
         axes.set_title(f"Adam, rate {rate}", fontsize=11)
     for folds in FOLDS:
-        own = [row for row in rows if row["folds"] == folds and row["rate"] == RATES[0] and row["noise"] in NOISES]
-        before = [float(str(row["error_before"])) for row in own]
+        chosen = [row for row in rows if row["folds"] == folds and row["rate"] == RATES[0] and row["noise"] in NOISES]
+        before = [float(row["error_before"]) for row in chosen]
         right.plot(NOISES, before, "o-", ms=5, color=COLOURS[folds], label=f"{2**folds} pieces")
-    right.axhline(4 / 3, color="#9a9a9a", lw=1, ls=":")
-    right.text(0.05, 1.2, "variance of the target", color="#717581", fontsize=9, va="top")
+    right.axhline(4 / 3, color=Colour.REFERENCE, lw=1, ls=":")
+    right.text(0.05, 1.2, "variance of the target", color=Colour.SLATE, fontsize=9, va="top")
     right.set(xscale="log", yscale="log", ylabel="median error before training")
     right.set_title("How far away the noise is", fontsize=11)
     for axes in (*panels, right):
@@ -199,28 +201,6 @@ def noise_figure(rows: Sequence[Row]) -> Figure:
         finish(axes)
         axes.legend(frameon=False, fontsize=9)
     return figure
-
-
-def finish(axes: Axes) -> None:
-    """What all axes share."""
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.title.set_fontsize(11)
-
-
-def save(figure: Figure, name: str) -> None:
-    """As a PNG, the same bytes each time."""
-    figure.savefig(FOLDER / name, dpi=100, metadata={"Software": None})
-
-
-def write(name: str, rows: Iterable[Row]) -> None:
-    """A table as a CSV file."""
-    table = list(rows)
-    with (FOLDER / name).open("w", newline="") as file:
-        writer = csv.DictWriter(file, table[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""What the reports share: the runs that they read, the tables that they write, and how their figures look."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import nn
+
+from dlcourse.recording import Result, results_of
+from dlcourse.recording.figures import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
+
+OUTPUTS = Path("outputs")  # reports are run from the root of the repository
+SOLVED = 0.001  # a network with a smaller mean squared error solves the zig-zag, whose variance is 4/3
+
+Row = dict[str, Any]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Colour:
+    """Petroff's ten colours by name, and those that the pictures of runs have besides."""
+
+    BLUE, YELLOW, RED, GREY, VIOLET, BROWN, ORANGE, KHAKI, SLATE, CYAN = CLASS_COLORS
+    DARK_BLUE, BLACK = NETWORK_COLOR, INK
+    REFERENCE = DATA_COLOR  # of lines that only say what to compare with
+
+
+def measured(name: str, *settings: str) -> list[Result]:
+    """The results of an experiment, sorted by some of its settings; without settings, by the runs' names.
+
+    Raises:
+        SystemExit: If there are none; it says which command makes them.
+    """
+    return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[setting] for setting in settings])
+
+
+def trained(network: Network, name: str, result: Result) -> Network:
+    """Gives a network the parameters that this run of an experiment ended with, and returns it."""
+    network.load_state_dict(torch.load(OUTPUTS / name / result.run / "model.pt", weights_only=True))
+    return network
+
+
+def write_csv(path: Path, rows: Sequence[Row], *, digits: int | None = None, line_end: str = "\n") -> None:
+    r"""A table; its columns are the keys of the first row.
+
+    Args:
+        path: The file.
+        rows: At least one; all have the same keys.
+        digits: Significant digits of floating-point numbers; all of them if None.
+        line_end: Three of the tables that are kept in the repository have "\r\n".
+
+    Raises:
+        ValueError: If a row has a key that the first one does not have.
+    """
+    if digits is not None:
+        rows = [
+            {key: f"{value:.{digits}g}" if isinstance(value, float) else value for key, value in row.items()}
+            for row in rows
+        ]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator=line_end)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def finish(axes: Axes, *, grid_width: float = 0.6) -> None:
+    """A light grid, and no frame above and to the right."""
+    axes.grid(color=FAINT, lw=grid_width)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path, *, dpi: int = 100) -> None:
+    """As a PNG file, the same bytes each time."""
+    # Without the name of the software, whose version would change the bytes.
+    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def save_in_256_colours(
+    figure: Figure, path: Path, *, dpi: int = 100, method: Image.Quantize = Image.Quantize.MAXCOVERAGE, **options: Any
+) -> None:
+    """As a PNG file of 256 colours: a third of the bytes.
+
+    Args:
+        figure: Any figure.
+        path: The file.
+        dpi: Pixels per inch.
+        method: How the 256 colours are chosen.
+        options: What else `Figure.savefig` takes.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=dpi, **options)
+    few_colours = Image.open(picture).convert("RGB").quantize(256, method, dither=Image.Dither.NONE)
+    few_colours.save(path, optimize=True)
