@@ -18,7 +18,9 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlcourse import cli, config
+from dlcourse.cli import door
+from dlcourse.cli.choices import Choices
+from dlcourse.jobs import config
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -33,7 +35,7 @@ def dlcourse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch.setattr(sys, "argv", ["dlcourse", *arguments])
         code = 0
         try:
-            cli.main()
+            door.main()
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
         said = capsys.readouterr()
@@ -69,7 +71,7 @@ MISTAKES = [
     (["optimizer=adem"], ["adem", "momentum"]),
     (["experiment=none"], ["Available options in 'experiment'", "digits"]),
     (["model.depth=abc"], ["model.depth", "abc", "Integer"]),
-    (["model.activation=gelu"], ["model.activation=gelu", "[relu, sigmoid, tanh]"]),
+    (["model.activation=gelu"], ["model.activation=gelu", "[relu, leaky_relu, sigmoid, tanh]"]),
     (["task=parity", "task.encoding=two"], ["encoding", "two", "zero_one, plus_minus"]),
     (["model.width=-1"], ["model.width must be at least 1, got -1"]),
     (["task.num_folds=0"], ["num_folds must be between 1 and 20, got 0"]),
@@ -104,7 +106,7 @@ def test_a_mistake_gets_a_few_lines_and_leaves_nothing(
     for words in named:
         assert words in err
     assert "Traceback" not in err + out
-    assert len(err.splitlines()) <= 7 + len(list((cli.CONFIGS / "experiment").iterdir()))  # may name all of them
+    assert len(err.splitlines()) <= 8 + len(list((door.CONFIGS / "experiment").iterdir()))  # may name all of them
     assert list(tmp_path.iterdir()) == []
 
 
@@ -189,9 +191,9 @@ SMALL_MEASUREMENTS = {
 }
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (cli.CONFIGS / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (door.CONFIGS / "experiment").glob("*.yaml")))
 def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
-    settings = yaml.safe_load((cli.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
+    settings = yaml.safe_load((door.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
     small = [*SMALL_MEASUREMENTS.get(experiment, ["num_steps=2", "seed=0,1"])]
     given = [override.partition("=")[0] for override in small]
     for key, choices in settings["hydra"]["sweeper"]["params"].items():
@@ -260,9 +262,11 @@ def test_a_measurement_that_fails_leaves_the_others_alone(dlcourse: Command, tmp
 def test_help_names_everything_there_is(dlcourse: Command) -> None:
     code, out, _ = dlcourse("--help")
     assert code == 0
-    for path in cli.CONFIGS.glob("*/*.yaml"):
-        lines = rf"^  +{path.parent.name} [^\n]*(\n {{12,}}[^\n]*)*?\b{path.stem}\b"
-        assert re.search(lines, out, re.MULTILINE), path
+    names = [(path.parent.name, path.stem) for path in door.CONFIGS.glob("*/*.yaml")]
+    names += [(group, name) for group in ("task", "model", "optimizer") for name in Choices().names(group)]
+    for group, name in names:
+        lines = rf"^  +{group} [^\n]*(\n {{12,}}[^\n]*)*?\b{name}\b"
+        assert re.search(lines, out, re.MULTILINE), name
     for field in ("num_steps", "batch_size", "seed", "dtype", "device", "log_every", "name", "outputs", "force=true"):
         assert field in out
 
@@ -295,7 +299,7 @@ def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Com
 def test_compiled_training_is_the_same_to_rounding(tmp_path: Path) -> None:
     line = ["-m", "compile=true,false", "optimizer=sgd", "optimizer.rate=0.01", "num_steps=20", "dtype=float64",
             "pictures=false", "hydra.launcher.num_workers=1"]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(cli.CONFIGS.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(door.CONFIGS.parent)}
     subprocess.run([sys.executable, "-m", "dlcourse", *line], cwd=tmp_path, check=True, env=environment)
     losses = {}
     for path in tmp_path.glob("outputs/zigzag/*/metrics.json"):
@@ -339,7 +343,7 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     line = ["-m", "model.width=4", "num_steps=3,1000000000", "pictures=false", "hydra.launcher.num_workers=2"]
     with subprocess.Popen(
         [sys.executable, "-m", "dlcourse", *line], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(cli.CONFIGS.parent)}, start_new_session=True,
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(door.CONFIGS.parent)}, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job is born deaf to Ctrl-C
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 120

@@ -1,5 +1,6 @@
 """The console script `dlcourse-results`."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,13 @@ from typing import Any
 import pytest
 
 from dlcourse.cli.results import grouped, main
-from dlcourse.recording import Result, write_result
+from dlcourse.recording import Result, TaskFacts, write_result
 
 
 def result(width: int, seed: int, error: float, **more: Any) -> Result:
     config = {"model.depth": 2, "model.width": width, "seed": seed}
-    return Result(f"run-{width}-{seed}", config, {"error": error, "accuracy": 1 - error}, more.get("at"), 1.0)
+    task = TaskFacts("error", higher_is_better=("accuracy",))
+    return Result(f"run-{width}-{seed}", config, {"error": error, "accuracy": 1 - error}, more.get("at"), 1.0, task)
 
 
 RESULTS = [result(4, 0, 0.1), result(4, 1, 0.2), result(4, 2, 0.4), result(8, 0, 0.01), result(8, 1, 0.03)]
@@ -35,6 +37,20 @@ def test_diverged_runs_count_as_worst() -> None:
     (row,) = grouped(diverged, metrics=["error", "accuracy"]).splitlines()[1:]
     # errors 0.1, 0.2, worst: median 0.2, upper quartile unknown; accuracies worst, 0.8, 0.9: lower quartile unknown
     assert " ".join(row.split()) == "3 0.2 (0.15 to nan) 0.8 (nan to 0.85)"
+
+
+def test_counts_of_diverged_runs_are_those_of_the_table() -> None:
+    # One of three diverged: its number of parameters is known, its pieces are not; nothing of it is NaN.
+    task = TaskFacts("error")
+    metrics = [{"error": 0.1, "num_pieces": 6, "num_parameters": 33}] * 2 + [{"error": math.nan, "num_parameters": 33}]
+    runs = [
+        Result(f"run-{seed}", {"seed": seed}, each, 5 if seed == 2 else None, 1.0, task)
+        for seed, each in enumerate(metrics)
+    ]
+    (row,) = grouped(runs, metrics=["num_parameters", "num_pieces"]).splitlines()[1:]
+    assert " ".join(row.split()) == "3 33 (33 to 33) 6 (6 to 6)"
+    (row,) = grouped(runs[2:], by=["seed"], metrics=["num_parameters"]).splitlines()[1:]
+    assert " ".join(row.split()) == "2 1 33 (33 to 33)"
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

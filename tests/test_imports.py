@@ -1,4 +1,4 @@
-"""The house: a floor imports only floors below it."""
+"""The house: a floor imports only floors strictly below it; no circle anywhere, imports inside functions counted."""
 
 import ast
 import subprocess
@@ -11,36 +11,109 @@ import dlcourse
 
 PACKAGE = Path(dlcourse.__file__).parent
 
-# From the ground up; what stands on one line may import each other only within a room.
+# From the ground up. A file or folder imports only from lines above its own here, and a folder from itself.
 FLOORS = [
-    ["streams", "flat", "losses", "networks"],
+    ["streams", "losses", "checks", "outside", "palette"],
+    ["networks"],
     ["layerwise", "tasks", "circuits"],
     ["training", "pieces"],
     ["recording"],
-    ["job", "workers", "config", "checkpoints", "run_stack", "runs", "measurements", "measure", "results"],
-    ["cli", "__main__"],
+    ["job"],
+    ["measurements"],
+    ["jobs"],
+    ["cli"],
+    ["__main__"],
 ]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"  # the front door, through which no room goes
+}
 
 
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(module: str) -> str:
+    return module.split(".")[0]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_downwards(path: Path) -> None:
-    if path.name == "__init__.py" and path.parent == PACKAGE:
-        return
-    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dlcourse":
-            named = node.module.split(".")[1:2] or [alias.name for alias in node.names]
-            for name in named:
-                assert floor[name] <= floor[room(path)], f"{path.name} imports {name}"
+def imports(module: str) -> set[str]:
+    """What a file imports of dlcourse, wherever in the file, and as a string for `import_module`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the whole path"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    inside = {name.removeprefix("dlcourse.") for name in found if name.startswith("dlcourse.")}
+    return {name if name in MODULES else name.rpartition(".")[0] for name in inside} - {module, ""}
 
 
-def test_the_library_imports_no_hydra() -> None:
+GRAPH = {module: imports(module) for module in MODULES}
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """What can be reached from itself."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(graph[start])
+        while waiting:
+            module = waiting.pop()
+            if module not in seen:
+                seen.add(module)
+                waiting += graph.get(module, ())
+        return seen
+
+    return {module for module in graph if module in reached(module)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_strictly_downwards(module: str) -> None:
+    for imported in GRAPH[module]:
+        if room(imported) != room(module):
+            assert FLOOR[room(imported)] < FLOOR[room(module)], f"{module} imports {imported}"
+
+
+def test_no_file_is_in_a_circle() -> None:
+    # A package's `__init__` re-exports its files, which therefore name each other and not the package.
+    files = {module: {name for name in GRAPH[module] if name in FILES} for module in FILES}
+    assert {module for module in circles(files) if room(module) != "pieces"} == set()
+
+
+FILES = {module for module, path in MODULES.items() if path.name != "__init__.py"}
+
+
+def test_no_file_imports_its_own_package() -> None:
+    for module in FILES:
+        assert module.rpartition(".")[0] not in GRAPH[module] or room(module) == "pieces", module
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        ("dlcourse.jobs.runs, dlcourse.jobs.measure, dlcourse.cli.results, dlcourse.cli.sweep", ("hydra", "omegaconf")),
+        ("dlcourse.cli.results", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
+        ("dlcourse", ("torch", "numpy")),
+    ],
+)
+def test_what_is_imported_needs_no_more_than_it_should(modules: str, unwanted: tuple[str, ...]) -> None:
+    code = f"import sys, {modules}; print(*(name for name in {unwanted} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_rooms_are_there_after_import_dlcourse() -> None:
     code = (
-        "import sys, dlcourse.jobs.runs, dlcourse.jobs.measure, dlcourse.cli.results; "
-        "sys.exit(any(m in sys.modules for m in ('hydra', 'omegaconf')))"
+        "import dlcourse; "
+        "print(dlcourse.pieces.bounds.serra_upper(1, [3, 3]), dlcourse.tasks.ZigZag.name, dlcourse.training.Adam.name, "
+        "dlcourse.networks.MLP.__name__, dlcourse.circuits.parity_tree.__name__, dlcourse.layerwise.explain.__name__)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["16", "zigzag", "adam", "MLP", "parity_tree", "explain"]
+    with pytest.raises(AttributeError, match="dlcourse has no attribute 'nothing'"):
+        dlcourse.nothing  # noqa: B018

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlcourse.cli.choices import Choices
 from dlcourse.cli.door import CONFIGS
 from dlcourse.jobs.config import Device, RunConfig
-from dlcourse.measurements import Measurement
-from dlcourse.networks import MLP, Activation, SoftmaxClassifier, num_parameters
+from dlcourse.networks import MLP, Activation, MLPModel, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
 from dlcourse.training import SGD, Adam
 
@@ -30,7 +30,7 @@ def config(**values: Any) -> RunConfig:
         (lambda: MLPModel(width=0), "model.width must be at least 1, got 0"),
         (lambda: MLPModel(widths=[4, 0]), r"model.widths must be at least 1 in every layer, got \[4, 0\]"),
         (lambda: MLPModel(widths=[4], width=4), "model.widths is given instead of .* width=4"),
-        (lambda: MLPModel(widths=[4], depth=1), "model.widths is given instead of .* depth=1"),
+        (lambda: MLPModel(widths=[4], depth=2), "model.widths is given instead of .* depth=2"),
         (lambda: config(num_steps=-1), "num_steps must be at least 0, got -1"),
         (lambda: config(log_every=0), "log_every must be at least 1, got 0"),
         (lambda: config(batch_size=0), "batch_size must be at least 1, or null for all items, got 0"),
@@ -153,17 +153,20 @@ def composed(overrides: list[str]) -> Any:
 def test_every_yaml_composes(path: Path) -> None:
     run_config = composed([f"{path.parent.name}={path.stem}"])
     match path.parent.name:
-        case "task":
-            assert run_config.task.name == path.stem
         case "experiment":
             assert run_config.name == path.stem
         case "optimizer":
             assert type(run_config.optimizer) in (SGD, Adam)
 
 
-@pytest.mark.parametrize("kind", MEASUREMENTS, ids=lambda kind: kind.kind)
-def test_every_measurement_has_an_experiment_of_its_name(kind: type[Measurement]) -> None:
-    assert composed([f"experiment={kind.kind}"]).kind == kind.kind  # which its command line relies on
+@pytest.mark.parametrize("kind", Choices().names("measurement"))
+def test_every_measurement_has_an_experiment_of_its_name(kind: str) -> None:
+    assert composed([f"experiment={kind}"]).kind == kind  # which its command line relies on
+
+
+@pytest.mark.parametrize("task", Choices().names("task"))
+def test_every_task_composes_without_a_file(task: str) -> None:
+    assert composed([f"task={task}"]).task == Choices().load("task", task)()
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses() -> None:

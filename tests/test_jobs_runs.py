@@ -11,10 +11,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
-from dlcourse import run_stack, runs
 from dlcourse.job import FolderTakenError
+from dlcourse.jobs import runs, stack, unfinished
 from dlcourse.jobs.config import RunConfig
-from dlcourse.networks import Activation, Initialization
+from dlcourse.networks import Activation, Initialization, MLPModel
 from dlcourse.recording import Result, read_log, read_result
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam
@@ -106,9 +106,11 @@ def test_finished_runs_are_skipped_and_force_runs_them_again(config: Any, monkey
     first = runs.run([config(seed=0), config(seed=1)])
     trained: list[int] = []
 
-    def spy(configs: list[RunConfig], progress: Any) -> Any:
+    run_stack = runs.run_stack
+
+    def spy(configs: list[RunConfig], progress: Any, program: str) -> Any:
         trained.extend(each.seed for each in configs)
-        return run_stack.run_stack(configs, progress)
+        return run_stack(configs, progress, program)
 
     monkeypatch.setattr(runs, "run_stack", spy)
     again = runs.run([config(seed=0), config(seed=1), config(seed=2)])
@@ -146,7 +148,7 @@ def test_divergence_of_one_member_is_recorded_and_leaves_the_others_alone(config
     assert results[0].diverged_at is None
     assert results[1].diverged_at == 20  # the first logged step after
     assert math.isnan(results[1].metrics["mean_squared_error"])
-    folder = run_stack.make(1e30).folder
+    folder = make(1e30).folder
     assert json.loads((folder / "metrics.json").read_text())["metrics"]["loss/test"] == "NaN"
     assert read_result(folder).diverged_at == 20
 
@@ -175,7 +177,7 @@ def test_zero_steps_record_the_initial_network(config: Any) -> None:
 
 def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = [config(model=MLPModel(depth=depth)) for depth in (1, 2)]
-    train = run_stack.train
+    train = stack.train
 
     def interrupted(members: Any, *arguments: Any, **options: Any) -> Any:
         for snapshot in train(members, *arguments, **options):
@@ -183,10 +185,10 @@ def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: p
                 raise KeyboardInterrupt
             yield snapshot
 
-    monkeypatch.setattr(run_stack, "train", interrupted)
+    monkeypatch.setattr(stack, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.run(sweep)
-    assert runs.finished_result(sweep[1])
+    assert unfinished.finished_result(sweep[1])
     assert not sweep[0].folder.exists()
     monkeypatch.undo()
     assert all(isinstance(result, Result) for result in runs.run(sweep))
@@ -194,7 +196,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished(config: Any, monkeypatch: p
 
 def checkpointed(config: Any, at_step: int, monkeypatch: pytest.MonkeyPatch, sweep: list[RunConfig]) -> None:
     """Runs a sweep until it is broken off at a step, with checkpoints at every logged point."""
-    train = run_stack.train
+    train = stack.train
 
     def broken_off(*arguments: Any, **options: Any) -> Any:
         for snapshot in train(*arguments, **options):
@@ -203,7 +205,7 @@ def checkpointed(config: Any, at_step: int, monkeypatch: pytest.MonkeyPatch, swe
             yield snapshot
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_stack, "train", broken_off)
+        patch.setattr(stack, "train", broken_off)
         with pytest.raises(KeyboardInterrupt):
             runs.run(sweep)
 
@@ -257,10 +259,10 @@ def test_a_broken_checkpoint_is_said_and_the_run_starts_anew(
 def test_a_run_that_fails_fails_alone(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = ZigZag.data
 
-    def sometimes(task: ZigZag, seed: int) -> Any:
+    def sometimes(task: ZigZag, seed: int, dtype: torch.dtype) -> Any:
         if seed == 1:
             raise ArithmeticError("no data for this one")
-        return data(task, seed)
+        return data(task, seed, dtype)
 
     monkeypatch.setattr(ZigZag, "data", sometimes)
     sweep = [config(seed=seed) for seed in range(3)]
@@ -326,7 +328,9 @@ def test_a_run_on_cuda_agrees_with_the_cpu(config: Any, tmp_path: Path) -> None:
 
 
 def test_the_bar_says_how_many_failed(config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    monkeypatch.setattr(runs, "tqdm", lambda *, disable, **options: tqdm(disable=False, **options))  # no terminal here
+    monkeypatch.setattr(
+        unfinished, "tqdm", lambda *, disable, **options: tqdm(disable=False, **options)
+    )  # no terminal here
     results = runs.run([config(optimizer=SGD(rate=rate)) for rate in (0.01, 1e30)])
     assert [result.diverged_at is None for result in results] == [True, False]
     assert "1 failed: 100%" in capsys.readouterr().err

@@ -53,9 +53,9 @@ def swept(
     modules: list[nn.Module], inputs: Tensor, targets: Tensor, loss: Loss, reduction: str = "sum"
 ) -> dict[str, Tensor]:
     """The gradients that the code under test computes."""
-    sweep = LayerwiseGradient(stack(modules), inputs.shape[1], loss=loss, reduction=reduction)
-    sweep.gradient_(inputs, targets)
-    return sweep.gradients.views
+    gradient = LayerwiseGradient(stack(modules), inputs.shape[1], loss=loss, reduction=reduction)
+    gradient.gradient_(inputs, targets)
+    return gradient.gradients.views
 
 
 def by_autograd(module: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, reduction: str) -> dict[str, Tensor]:
@@ -368,7 +368,7 @@ def filling(flat: Flat) -> Tensor:
     return marked.vector == 0
 
 
-class TestSweep:
+class TestLayerwiseGradient:
     @pytest.mark.parametrize("activation", list(Activation))
     @pytest.mark.parametrize(("in_features", "out_features", "widths"), [(3, 2, [5, 9]), (1, 1, [3]), (2, 1, [1, 17])])
     def test_filling_stays_zero_in_training(
@@ -377,14 +377,14 @@ class TestSweep:
         modules = make(3, in_features, out_features, widths, activation)
         inputs = torch.randn(3, 8, in_features).double()
         targets = torch.randn(3, 8, out_features).double()
-        sweep = LayerwiseGradient(stack(modules), 8, loss=SquaredError())
-        unused = filling(sweep.parameters)
+        gradient = LayerwiseGradient(stack(modules), 8, loss=SquaredError())
+        unused = filling(gradient.parameters)
         assert unused.any() and not unused.all()
         for _ in range(30):
-            sweep.gradient_(inputs, targets)
-            assert not sweep.gradients.vector[unused].any()
-            sweep.parameters.vector.add_(sweep.gradients.vector, alpha=-0.05)
-        assert not sweep.parameters.vector[unused].any()
+            gradient.gradient_(inputs, targets)
+            assert not gradient.gradients.vector[unused].any()
+            gradient.parameters.vector.add_(gradient.gradients.vector, alpha=-0.05)
+        assert not gradient.parameters.vector[unused].any()
         # What the whole vector has gone through is plain gradient descent on each member.
         for i, module in enumerate(modules):
             optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
@@ -393,38 +393,38 @@ class TestSweep:
                 SquaredError()(module(inputs[i]), targets[i]).mean().backward()
                 optimizer.step()
             for name, parameter in module.named_parameters():
-                assert (sweep.parameters.views[name][i] - parameter).norm() <= TOLERANCE * parameter.norm()
+                assert (gradient.parameters.views[name][i] - parameter).norm() <= TOLERANCE * parameter.norm()
 
     @pytest.mark.parametrize("activation", list(Activation))
     def test_nothing_is_left_of_the_call_before(self, activation: Activation) -> None:
         members = stack(make(2, 3, 2, [5, 4], activation))
-        sweep = LayerwiseGradient(members, 6, loss=SquaredError())
+        gradient = LayerwiseGradient(members, 6, loss=SquaredError())
         batches = [(torch.randn(2, 6, 3).double(), torch.randn(2, 6, 2).double()) for _ in range(2)]
         results = []
         for inputs, targets in [batches[0], batches[0], batches[1], batches[0]]:
-            sweep.gradient_(inputs, targets)
-            results.append(sweep.gradients.vector.clone())
+            gradient.gradient_(inputs, targets)
+            results.append(gradient.gradients.vector.clone())
         assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[3])
         assert not torch.equal(results[0], results[2])
 
     def test_values_are_copied(self) -> None:
         members = stack(make(2, 3, 2, [5]))
         before = {name: values.clone() for name, values in members.parameters.items()}
-        sweep = LayerwiseGradient(members, 4)
-        assert sweep.parameters.views.keys() == before.keys()
-        assert all(torch.equal(sweep.parameters.views[name], values) for name, values in before.items())
-        sweep.parameters.vector.fill_(1)
+        gradient = LayerwiseGradient(members, 4)
+        assert gradient.parameters.views.keys() == before.keys()
+        assert all(torch.equal(gradient.parameters.views[name], values) for name, values in before.items())
+        gradient.parameters.vector.fill_(1)
         assert all(torch.equal(members.parameters[name], values) for name, values in before.items())
 
     def test_changed_values_count_from_the_next_call_on(self) -> None:
         modules = make(2, 3, 2, [5, 4])
-        sweep = LayerwiseGradient(stack(make(2, 3, 2, [5, 4])), 4)
+        gradient = LayerwiseGradient(stack(make(2, 3, 2, [5, 4])), 4)
         inputs = torch.randn(2, 4, 3).double()
-        sweep.forward(inputs)
+        gradient.forward(inputs)
         for name, values in stack(modules).parameters.items():
-            sweep.parameters.views[name].copy_(values)
+            gradient.parameters.views[name].copy_(values)
         expected = torch.stack([module(x) for module, x in zip(modules, inputs, strict=True)])
-        torch.testing.assert_close(sweep.forward(inputs), expected, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(gradient.forward(inputs), expected, rtol=1e-12, atol=1e-12)
 
     @pytest.mark.parametrize("spoilt", [math.nan, math.inf])
     @pytest.mark.parametrize("activation", list(Activation))
@@ -533,11 +533,11 @@ def test_gradients_have_the_same_bits_in_any_company(activation: Activation, wid
             inputs, targets = torch.randn(7, n, in_features), targets_for(loss, 7, n, out_features).float()
             company = swept(modules, inputs, targets, loss, "mean")
             for i in (0, 6):
-                sweep = LayerwiseGradient(in_company(stack([modules[i]])), n, loss=loss)
-                sweep.gradient_(inputs[[i, i]], targets[[i, i]])
+                gradient = LayerwiseGradient(in_company(stack([modules[i]])), n, loss=loss)
+                gradient.gradient_(inputs[[i, i]], targets[[i, i]])
                 for name, gradients in company.items():
-                    assert torch.equal(sweep.gradients.views[name][0], gradients[i])
-                    assert torch.equal(sweep.gradients.views[name][1], gradients[i])
+                    assert torch.equal(gradient.gradients.views[name][0], gradients[i])
+                    assert torch.equal(gradient.gradients.views[name][1], gradients[i])
 
 
 class TestLayers:

@@ -15,6 +15,9 @@ from dlcourse.layerwise import Explanation, explain
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier
 
+# In torch's words.
+FUNCTIONS = {"relu": torch.relu, "leaky_relu": nn.LeakyReLU(0.01), "sigmoid": torch.sigmoid, "tanh": torch.tanh}
+
 TOLERANCE = 1e-12  # of a tensor's norm, in float64
 DOCUMENT = Path(__file__).parents[1] / "docs" / "layerwise.md"
 
@@ -184,7 +187,7 @@ def test_every_derivative_is_autograds(**choices: object) -> None:
         affine = values[f"{names[i]}.weight"] @ h + values[f"{names[i]}.bias"]
         if names[i] == last:
             return affine if last == "output" else affine.log_softmax(0)
-        return {"relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}[body.activation](affine)
+        return FUNCTIONS[body.activation](affine)
 
     def up_to(i: int, values: dict[str, Tensor]) -> Tensor:
         h = x

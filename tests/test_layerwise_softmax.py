@@ -195,9 +195,9 @@ class TestDataGradient:
 
     def test_is_what_training_computes(self) -> None:
         classifier, inputs, targets = self.make(6)
-        sweep = LayerwiseGradient(stack([classifier]), 6, loss=SoftmaxCrossEntropy(), reduction="sum")
-        sweep.gradient_(inputs[None], targets[None])
-        flat = torch.cat([gradient.flatten() for gradient in sweep.gradients.views.values()])
+        gradient = LayerwiseGradient(stack([classifier]), 6, loss=SoftmaxCrossEntropy(), reduction="sum")
+        gradient.gradient_(inputs[None], targets[None])
+        flat = torch.cat([gradient.flatten() for gradient in gradient.gradients.views.values()])
         assert_equal(torch.cat(data_gradient(classifier, inputs, targets)), flat)
 
     def test_is_a_sum_over_the_items(self) -> None:

@@ -11,6 +11,7 @@ LN2, LN3 = math.log(2), math.log(3)
 # x, g(x), g'(x): with e^ln3 = 3, sigmoid(ln 3) = 3/4; tanh(ln 2) = (2 - 1/2) / (2 + 1/2) = 3/5.
 HAND_WORKED = {
     Activation.relu: [(-2, 0, 0), (-0.0, 0, 0), (0, 0, 0), (1e-300, 1e-300, 1), (3, 3, 1)],
+    Activation.leaky_relu: [(-2, -0.02, 0.01), (0, 0, 0.01), (1e-300, 1e-300, 1), (3, 3, 1)],
     Activation.sigmoid: [(-LN3, 1 / 4, 3 / 16), (0, 1 / 2, 1 / 4), (LN3, 3 / 4, 3 / 16), (-1e4, 0, 0), (1e4, 1, 0)],
     Activation.tanh: [(-LN2, -3 / 5, 16 / 25), (0, 0, 1), (LN3, 4 / 5, 9 / 25), (-1e4, -1, 0), (1e4, 1, 0)],
 }
@@ -56,7 +57,16 @@ def test_in_place_forms(activation: Activation, dtype: torch.dtype) -> None:
 
 
 def test_names() -> None:
-    assert [str(activation) for activation in Activation] == ["relu", "sigmoid", "tanh"]
+    assert [str(activation) for activation in Activation] == ["relu", "leaky_relu", "sigmoid", "tanh"]
     assert Activation("tanh") is Activation.tanh
-    with pytest.raises(ValueError, match=r"^activation must be one of relu, sigmoid, tanh, got swish$"):
+    with pytest.raises(ValueError, match=r"^activation must be one of relu, leaky_relu, sigmoid, tanh, got swish$"):
         Activation("swish")
+
+
+def test_what_the_definition_says_of_linear_pieces_is_so(activation: Activation) -> None:
+    x = torch.linspace(-5, 5, 11, dtype=torch.float64)
+    if activation.slope is None:  # it bends everywhere but at 0, about which both are odd (sigmoid but for its 1/2)
+        assert activation(x).diff().diff().abs()[[3, 5]].min() > 1e-3
+    else:
+        assert activation(x).equal(torch.where(x < 0, activation.slope * x, x))
+    assert activation.keeps_zero == (activation(torch.zeros(3)) == 0).all()

@@ -166,7 +166,7 @@ class TestErrors:
             (
                 (1, 1),
                 {"width": 3, "depth": 1, "activation": "gelu"},
-                "activation must be one of relu, sigmoid, tanh, got gelu",
+                "activation must be one of relu, leaky_relu, sigmoid, tanh, got gelu",
             ),
             (
                 (1, 1),

@@ -201,7 +201,11 @@ def test_a_given_body_keeps_its_values(initialization: str) -> None:
         (2, {"width": 3, "depth": 1, "body_features": 4}, "body and body_features must be given together"),
         (2, {"width": -3, "depth": 1}, "width must be at least 1, got -3"),
         (2, {"width": 3}, "depth must be at least 0, got None"),
-        (2, {"width": 3, "depth": 1, "activation": "step"}, "activation must be one of relu, sigmoid, tanh, got step"),
+        (
+            2,
+            {"width": 3, "depth": 1, "activation": "step"},
+            "activation must be one of relu, leaky_relu, sigmoid, tanh, got step",
+        ),
         (
             2,
             {"body": nn.Identity(), "body_features": 5, "initialization": "ones"},

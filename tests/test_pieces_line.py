@@ -437,8 +437,28 @@ def test_t_outside_of_the_segment_is_refused() -> None:
 
 @pytest.mark.parametrize("activation", [Activation.sigmoid, Activation.tanh])
 def test_smooth_networks_are_refused(activation: Activation) -> None:
-    with pytest.raises(ValueError, match=f"activation must be relu to count pieces, got {activation}"):
+    with pytest.raises(ValueError, match=f"activation must be relu or leaky_relu to count pieces, got {activation}"):
         pieces.on_line(MLP(1, 1, width=3, depth=1, activation=activation), 0.0, 1.0)
+
+
+def test_leaky_relu_has_the_pieces_of_a_kink() -> None:
+    network = MLP(1, 1, width=1, depth=1, activation=Activation.leaky_relu)
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), (2.0, -1.0, 3.0, 0.0), strict=True):
+            parameter.fill_(value)
+    line = pieces.on_line(network, 0.0, 1.0)  # 3 leaky_relu(2 x - 1), whose kink is at 1/2
+    assert (line.num_pieces, line.num_regions) == (2, 2)
+    np.testing.assert_allclose(line.slopes.ravel() if line.slopes.ndim > 1 else line.slopes, [0.06, 6.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaky_relu_is_counted_as_torchs_own_layer(seed: int) -> None:
+    network = MLP(1, 1, width=7, depth=3, activation="leaky_relu", generator=torch.Generator().manual_seed(seed))
+    layers = [*network.hidden.layers, network.output]
+    modules = [module for layer in layers for module in (layer, nn.LeakyReLU(0.01))][:-1]
+    ours, torchs = (pieces.on_line(each, -3.0, 3.0) for each in (network, nn.Sequential(*modules)))
+    assert ours.num_pieces == torchs.num_pieces
+    np.testing.assert_array_equal(ours.breakpoints, torchs.breakpoints)
 
 
 def test_overflow_is_an_error() -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from dlcourse.recording import Cell, Result, cells, figures
+from dlcourse.recording import Cell, Result, TaskFacts, cells, figures
 
 X_TEXT = "depth (hidden layers)"
 
@@ -161,7 +161,8 @@ def sweep(*, pieces: bool = True, metric: str = "mean_squared_error", diverged: 
                     metrics["num_pieces"] = width * depth * factor
                 config = {"model.depth": depth, "model.width": width, "seed": seed}
                 lost = diverged and depth == 3 and width == 8 and seed > 0
-                results.append(Result("run", config, metrics, 5 if lost else None, 1.0))
+                task = TaskFacts(metric, higher_is_better=("accuracy",))
+                results.append(Result("run", config, metrics, 5 if lost else None, 1.0, task))
     return cells(results)
 
 

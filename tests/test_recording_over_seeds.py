@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.recording import Cell, Quartiles, Result, cells, quartiles
+from dlcourse.recording import Cell, Quartiles, Result, TaskFacts, cells, quartiles
 
 finite = st.floats(-1e6, 1e6)
 
@@ -19,7 +19,8 @@ def result(depth: int, width: int | None, seed: int = 0, *, error: float = 0.5, 
 
 def cell(*errors: float, metric: str = "mean_squared_error", diverged: int = 0) -> Cell:
     """A cell of runs with these errors, the last of which diverged."""
-    runs = [Result("run", {}, {metric: error}, None, 1.0) for error in errors]
+    task = TaskFacts(metric, higher_is_better=("accuracy",))
+    runs = [Result("run", {}, {metric: error}, None, 1.0, task) for error in errors]
     runs[len(runs) - diverged :] = [replace(run, diverged_at=5) for run in runs[len(runs) - diverged :]]
     return Cell(1, 4, "", runs)
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from dlcourse.cli import TASKS
+from dlcourse.cli.choices import Choices
 from dlcourse.jobs.config import RunConfig
-from dlcourse.networks import Activation, stack
+from dlcourse.networks import Activation, MLPModel, stack
 from dlcourse.tasks import Task
 from dlcourse.training import SGD, Adam, Batches, Optimizer, train
 
 OPTIMIZERS = {"sgd": SGD(rate=0.01), "momentum": SGD(rate=0.01, momentum=0.9), "adam": Adam(rate=0.01)}
+TASKS = [Choices().load("task", name)() for name in Choices().names("task")]
 NUM_STEPS = 1000
 
 
@@ -28,7 +29,9 @@ def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: lis
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", list(Activation))
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-@pytest.mark.parametrize("task", [kind() for kind in TASKS], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "task", [Choices().load("task", name)() for name in Choices().names("task")], ids=lambda task: task.name
+)
 def test_a_member_trains_alone_as_in_company(task: Task, optimizer: Optimizer, activation: Activation) -> None:
     together = trained(task, optimizer, activation, [0, 1, 2])
     alone = trained(task, optimizer, activation, [1])

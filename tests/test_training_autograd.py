@@ -1,5 +1,6 @@
 """Other people's modules on the same loop: judged by `torch.optim` on autograd's gradients, one member at a time."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlcourse.layerwise import outputs
 from dlcourse.losses import Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import SoftmaxClassifier, Stack, stack, unstack
 from dlcourse.training import SGD, Adam, Batches, Optimizer, Snapshot, train
@@ -15,7 +17,7 @@ NUM_STEPS = 50
 NUM_ITEMS = 12
 EPS = torch.finfo(torch.float64).eps
 
-# Relative to the norm of a member's parameters: a few eps of new rounding a step, as vmap sums in another order.
+# Relative to the norm of a member's parameters: a few eps of new rounding a step, in another order of summation.
 TOLERANCE = NUM_STEPS * 10 * EPS
 
 
@@ -154,8 +156,7 @@ def last(
     batches: Batches,
     *,
     loss: Loss | None = None,
-    optimizer: Optimizer | None = None,
-    rates: list[float] | None = None,
+    optimizer: Optimizer | list[Optimizer] | None = None,
 ) -> Snapshot:
     *_, snapshot = train(
         members,
@@ -163,7 +164,6 @@ def last(
         loss=loss or SquaredError(),
         optimizer=optimizer or SGD(rate=0.02),
         num_steps=NUM_STEPS,
-        rates=rates,
     )
     return snapshot
 
@@ -177,7 +177,7 @@ def member_vector(members: Stack, member: int) -> Tensor:
 def test_any_module_agrees_with_torch(architecture: Callable[[], nn.Module], num_members: int) -> None:
     networks, batches = networks_of(architecture, num_members), batches_for(num_members)
     members, rates = stack(networks), [0.05, 0.01, 0.002][:num_members]
-    trained = last(members, batches, optimizer=SGD(momentum=0.5), rates=rates).members
+    trained = last(members, batches, optimizer=[SGD(rate=rate, momentum=0.5) for rate in rates]).members
     for member, network in enumerate(networks):
         optimizer = torch.optim.SGD(network.parameters(), lr=rates[member], momentum=0.5)
         for step in range(NUM_STEPS):
@@ -223,7 +223,9 @@ def test_the_given_stack_stays() -> None:
 
 def test_a_diverging_member_leaves_the_others_alone() -> None:
     members, batches = stack(networks_of(smooth, 3)), batches_for(3)
-    sound, broken = (last(members, batches, rates=[0.01, rate, 0.01]) for rate in (0.01, 1e300))
+    sound, broken = (
+        last(members, batches, optimizer=[SGD(rate=each) for each in (0.01, rate, 0.01)]) for rate in (0.01, 1e300)
+    )
     assert sound.diverged == [False] * 3
     assert broken.diverged == [False, True, False]
     for member in (0, 2):
@@ -269,6 +271,53 @@ def test_modules_that_change_their_buffers_are_refused(
     with pytest.raises(ValueError, match=f"buffers change in training cannot train in a stack: {message}"):
         last(members, batches)
     assert all(values.equal(before[name]) for name, values in members.buffers.items())
+
+
+def plain(width: int, activation: type[nn.Module]) -> nn.Module:
+    """Odd sizes: a member's numbers would stand at other places of a vector in other company."""
+    return nn.Sequential(
+        nn.Linear(4, width), activation(), nn.Linear(width, width), activation(), nn.Linear(width, 3)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_size", [1, 9])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *(
+            pytest.param(functools.partial(plain, width, activation), id=f"{width}-{activation.__name__}")
+            for width in (1, 3, 7, 16)
+            for activation in (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU)
+        ),
+        *(pytest.param(other, id=other.__name__) for other in (smooth, convolutional, Shifted, Tied, Residual)),
+    ],
+)
+def test_a_member_has_the_same_bits_in_every_company(architecture: Callable[[], nn.Module], batch_size: int) -> None:
+    networks = [network.float() for network in networks_of(architecture, 5)]
+    generator = torch.Generator().manual_seed(3)
+    inputs, targets = torch.randn(5, 40, 4, generator=generator), torch.randn(5, 40, 3, generator=generator)
+
+    def trained(seeds: list[int]) -> tuple[list[bytes], list[bytes]]:
+        batches = Batches(seeds, inputs[seeds], targets[seeds], batch_size)
+        members = stack([networks[seed] for seed in seeds])
+        *_, snapshot = train(members, batches, loss=SquaredError(), optimizer=Adam(rate=0.01), num_steps=20)
+        values = [
+            b"".join(value[member].numpy().tobytes() for value in snapshot.members.parameters.values())
+            for member in range(len(seeds))
+        ]
+        evaluated = outputs(snapshot.members, inputs[seeds, :13])
+        return values, [of_member.numpy().tobytes() for of_member in evaluated]
+
+    alone = [trained([seed]) for seed in range(5)]
+    for seeds in ([0, 1], [4, 3, 2], [1, 0, 2, 4, 3]):
+        for member, (value, evaluated) in enumerate(zip(*trained(seeds), strict=True)):
+            assert value == alone[seeds[member]][0][0], seeds
+            assert evaluated == alone[seeds[member]][1][0], seeds
+
+
+def test_outputs_of_another_shape_than_the_targets_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"outputs must have the targets' shape \(\d+, 3\) .*, got \(\d+, 2\) from"):
+        last(stack([nn.Linear(4, 2).double()]), batches_for(1))
 
 
 def test_the_global_generator_is_left_alone() -> None:

@@ -75,9 +75,8 @@ def assert_agreement_with_torch(name: str, schedule: Schedule, **architecture: A
         stack(networks),
         batches,
         loss=SquaredError(),
-        optimizer=ours(schedule=schedule, decay_steps=DECAY_STEPS),
+        optimizer=[ours(rate=rate, schedule=schedule, decay_steps=DECAY_STEPS) for rate in RATES],
         num_steps=NUM_STEPS,
-        rates=RATES,
         snapshot_every=10,
     )
     for member, (network, rate) in enumerate(zip(networks, RATES, strict=True)):
@@ -117,8 +116,8 @@ def test_one_member_has_its_own_rate() -> None:
     networks, batches = members_and_batches(depth=1)
     single = Batches([3], batches.inputs[:1], batches.targets[:1], 8, dtype=torch.float64)
     given, default = (
-        list(train(stack(networks[:1]), single, loss=SquaredError(), optimizer=optimizer, num_steps=9, rates=rates))[-1]
-        for optimizer, rates in [(SGD(rate=0.5), [0.02]), (SGD(rate=0.02), None)]
+        list(train(stack(networks[:1]), single, loss=SquaredError(), optimizer=optimizer, num_steps=9))[-1]
+        for optimizer in ([SGD(rate=0.02)], SGD(rate=0.02))
     )
     assert given.rates == default.rates == [0.02]
     assert vector(unstack(given.members)[0]).equal(vector(unstack(default.members)[0]))

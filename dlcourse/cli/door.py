@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from dlcourse.cli import say
 from dlcourse.cli.choices import Choices
-from dlcourse.cli.source import ChoicesSource
+from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource
 from dlcourse.cli.sweep import FailedRunError, RefusedError, measure_alone, run_alone
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs.config import RunConfig
@@ -163,7 +163,8 @@ def _allowed(cause: OmegaConfBaseException) -> list[str]:
     return []
 
 
-SourcesRegistry.instance().register(ChoicesSource)
+Plugins.instance().register(ChoicesSource)
+Plugins.instance().register(ChoicesSearchPath)
 OmegaConf.register_new_resolver("dlcourse_scratch", _scratch, replace=True)
 OmegaConf.register_new_resolver("dlcourse_choices", _listed, replace=True)
 

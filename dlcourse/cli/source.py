@@ -2,13 +2,23 @@
 
 from typing import ClassVar
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.sweep import RefusedError
 from dlcourse.jobs.config import RunConfig
+
+
+class ChoicesSearchPath(SearchPathPlugin):
+    """Lets Hydra look there after the YAML files."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Adds the source below."""
+        search_path.append("dlcourse", f"{ChoicesSource.scheme()}://")
 
 
 class ChoicesSource(ConfigSource):
@@ -25,7 +35,7 @@ class ChoicesSource(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """What this source is called in `hydra.searchpath`."""
+        """How search paths name this source."""
         return "dlcourse"
 
     def available(self) -> bool:

@@ -111,9 +111,9 @@ def by_autograd(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
 
 def by_sweep(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
     """The same, layer by layer from the loss downwards."""
-    sweep = LayerwiseGradient(stack([network]), len(inputs), loss=SquaredError(), reduction="sum")
-    sweep.gradient_(inputs[None], targets[None])
-    return [gradient[0] for gradient in sweep.gradients.views.values()]
+    gradient = LayerwiseGradient(stack([network]), len(inputs), loss=SquaredError(), reduction="sum")
+    gradient.gradient_(inputs[None], targets[None])
+    return [gradient[0] for gradient in gradient.gradients.views.values()]
 
 
 def by_jacobians(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:

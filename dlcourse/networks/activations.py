@@ -57,8 +57,8 @@ class Activation(StrEnum):
     leaky_relu = Definition(
         name="leaky_relu",
         function=lambda x: F.leaky_relu(x, 0.01),
-        derivative=lambda h: torch.where(h > 0, 1.0, 0.01).to(h.dtype),
-        latex=r"\mathrm{leaky\_relu}",
+        derivative=lambda h: torch.where(h > 0, torch.ones_like(h), 0.01),
+        latex=r"\mathrm{LeakyReLU}",
         slope=0.01,
     )
     sigmoid = Definition(

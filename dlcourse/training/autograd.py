@@ -28,6 +28,7 @@ class AutogradGradient:
         gradients: The same names and shapes, filled by `gradient_`.
     """
 
+    @torch.inference_mode(False)  # the caller may be in it, but autograd cannot use what is made there
     def __init__(self, members: Stack, *, loss: Loss, compile: bool = False) -> None:
         self.parameters = Flat.by_member(members.parameters)
         self.gradients = self.parameters.zeros_like()
@@ -41,6 +42,7 @@ class AutogradGradient:
             if compile:
                 network.compile(dynamic=False)
 
+    @torch.inference_mode(False)
     @torch.enable_grad()
     def gradient_(self, inputs: Tensor, targets: Tensor) -> None:
         """Overwrites the gradients by those of this batch."""
