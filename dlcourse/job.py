@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -111,11 +111,17 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be the name of one folder, got {name!r}")
 
 
-def values_of(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON can hold them, those of dataclasses inside it by dotted keys."""
+def values_of(config: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass as JSON can hold them, those of dataclasses inside it by dotted keys.
+
+    Args:
+        config: The dataclass.
+        without: Fields to leave out.
+    """
     return {
         key: value
         for field in dataclasses.fields(config)
+        if field.name not in without
         for key, value in _written(field.name, getattr(config, field.name)).items()
     }
 

@@ -3,24 +3,23 @@
 import hashlib
 import inspect
 import sys
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TypeVar
+
+Choice = TypeVar("Choice", bound=EntryPoint | type | Path)
 
 
-def announced(group: str) -> dict[str, EntryPoint]:
+def announced(group: str) -> dict[str, list[EntryPoint]]:
     """The classes that installed packages announce by entry points, by their names; none of them is loaded.
 
     Args:
         group: `tasks`, `models`, `optimizers` or `measurements`; the group of the entry points is `dlcourse.<group>`.
-
-    Raises:
-        ValueError: If two packages announce a class of one name.
     """
-    found: dict[str, EntryPoint] = {}
+    found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=f"dlcourse.{group}"):
-        other = found.setdefault(point.name, point)
-        if other.value != point.value:
-            raise ValueError(f"{point.name} must be one class in dlcourse.{group}, got {said(other)} and {said(point)}")
+        found.setdefault(point.name, []).append(point)
     return found
 
 
@@ -32,7 +31,7 @@ def load(point: EntryPoint, kind: type) -> type:
         kind: What the class must be a child of.
 
     Raises:
-        ValueError: If it cannot be loaded, is no child of `kind`, or has another name than the entry point.
+        ValueError: If it cannot be loaded, or is no child of `kind`.
     """
     try:
         loaded = point.load()
@@ -43,12 +42,28 @@ def load(point: EntryPoint, kind: type) -> type:
     return loaded
 
 
-def said(choice: EntryPoint | type) -> str:
-    """How messages name a class."""
+def the_only(what: str, name: str, choices: Sequence[Choice]) -> Choice:
+    """The only choice of a name.
+
+    Args:
+        what: What is chosen: "task".
+        name: Its name.
+        choices: All that have this name, at least one.
+
+    Raises:
+        ValueError: If there are several; names them all.
+    """
+    if len(choices) > 1:
+        raise ValueError(f"{what} {name} must be one choice, got {' and '.join(map(said, choices))}")
+    return choices[0]
+
+
+def said(choice: EntryPoint | type | Path) -> str:
+    """How messages name a class, an entry point or a file of values."""
     if isinstance(choice, EntryPoint):
         package = choice.dist
         return choice.value if package is None else f"{choice.value} of the package {package.name} {package.version}"
-    return f"{choice.__module__}:{choice.__qualname__}"
+    return str(choice) if isinstance(choice, Path) else f"{choice.__module__}:{choice.__qualname__}"
 
 
 def origin(kind: type) -> str | None:
@@ -73,9 +88,19 @@ def origin(kind: type) -> str | None:
         for parent in kind.__mro__:
             if not _is_ours(parent):
                 digest.update(_source(parent))
-        kind.dlcourse_origin = f"{kind.__module__}.{kind.__qualname__}-{digest.hexdigest()[:10]}"  # type: ignore[attr-defined]
+        kind.dlcourse_origin = f"{_module(kind)}.{kind.__qualname__}-{digest.hexdigest()[:10]}"  # type: ignore[attr-defined]
     known: str = vars(kind)["dlcourse_origin"]
     return known
+
+
+def _module(kind: type) -> str:
+    """The module of a class; for a script that is run, the name by which it would be imported."""
+    if kind.__module__ != "__main__":
+        return kind.__module__
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:  # python -m module
+        return main.__spec__.name
+    return Path(inspect.getsourcefile(kind) or "").stem
 
 
 def _is_ours(kind: type) -> bool:

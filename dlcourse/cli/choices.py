@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 
 from dlcourse import measurements, networks, outside, tasks, training
@@ -19,6 +20,11 @@ KINDS: dict[str, tuple[type, ModuleType, str]] = {
     "optimizer": (Optimizer, training, "name"),
     "measurement": (Measurement, measurements, "kind"),
 }
+
+
+# In a wheel the files of values lie inside the package, in the repository beside it.
+_PACKAGE = Path(__file__).resolve().parent.parent
+CONFIGS = next(path for path in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if path.is_dir())
 
 
 class Choices:
@@ -45,19 +51,24 @@ class Choices:
         given: dict[str, Sequence[type]] = {
             "task": tasks, "model": models, "optimizer": optimizers, "measurement": measurements
         }  # fmt: skip
-        self._classes = {what: _ours(what) for what in KINDS}
+        self._classes: dict[str, dict[str, list[type]]] = {what: _ours(what) for what in KINDS}
+        self._foreign: dict[str, set[str]] = {what: set() for what in KINDS}
+        self._announced = {what: outside.announced(f"{what}s") for what in KINDS}
         for what, classes in given.items():
             for kind in classes:
                 name = _name(what, kind)
-                other = self._classes[what].setdefault(name, kind)
-                if other is not kind:
-                    raise _taken(what, name, other, kind)
+                self._classes[what].setdefault(name, []).append(kind)
+                self._foreign[what].add(name)
+                self._the_only(what, name)
                 outside.origin(kind)  # refuses a class without a source now rather than in the middle of a sweep
-        self._announced: dict[str, dict[str, EntryPoint]] = {}
 
     def names(self, what: str) -> list[str]:
         """The names of one kind: `task`, `model`, `optimizer` or `measurement`; nothing is loaded for them."""
-        return sorted({*self._classes[what], *self._points(what)})
+        return sorted({*self._classes[what], *self._announced[what]})
+
+    def foreign_names(self, what: str) -> list[str]:
+        """Those that are not, or not only, names of classes of dlcourse."""
+        return sorted({*self._foreign[what], *self._announced[what]})
 
     def load(self, what: str, name: str) -> type:
         """The class of this name, imported only now if a package has announced it.
@@ -66,34 +77,36 @@ class Choices:
             ValueError: If it cannot be loaded, is no child of the class that it should be, calls itself otherwise, or
                 the name is taken.
         """
-        point = self._points(what).get(name)
-        if point is None:
-            return self._classes[what][name]
-        if name in self._classes[what]:
-            raise _taken(what, name, self._classes[what][name], point)
-        kind = outside.load(point, KINDS[what][0])
+        choice = self._the_only(what, name)
+        if isinstance(choice, type):
+            return choice
+        assert isinstance(choice, EntryPoint)  # files of values are no classes: Hydra reads them
+        kind = outside.load(choice, KINDS[what][0])
         if _name(what, kind) != name:
             raise ValueError(
-                f"{outside.said(point)} must have the name of its entry point, {name}, got {_name(what, kind)}"
+                f"{outside.said(choice)} must have the name of its entry point, {name}, got {_name(what, kind)}"
             )
         return kind
 
-    def _points(self, what: str) -> dict[str, EntryPoint]:
-        """What packages have announced of one kind."""
-        if what not in self._announced:
-            self._announced[what] = outside.announced(f"{what}s")
-        return self._announced[what]
+    def _the_only(self, what: str, name: str) -> type | EntryPoint | Path:
+        """The only choice of a name: a class, an entry point or a file of values."""
+        choices: list[type | EntryPoint | Path] = [
+            *self._classes[what].get(name, []), *self._announced[what].get(name, [])
+        ]  # fmt: skip
+        file = CONFIGS / ("experiment" if what == "measurement" else what) / f"{name}.yaml"
+        if file.exists() and (what != "measurement" or name in self.foreign_names(what)):
+            choices.append(file)  # which is how measurements of dlcourse are chosen
+        return outside.the_only(what, name, choices)
 
 
-def _ours(what: str) -> dict[str, type]:
+def _ours(what: str) -> dict[str, list[type]]:
     """The classes of one kind that dlcourse has: all that can be made of those that the room exports."""
-    base, room, _ = KINDS[what]
+    base, room, attribute = KINDS[what]
     return {
-        _name(what, kind): kind
+        getattr(kind, attribute): [kind]
         for kind in vars(room).values()
         if isinstance(kind, type) and issubclass(kind, base) and not inspect.isabstract(kind) and kind is not base
-        and getattr(kind, KINDS[what][2], None)
-    }  # fmt: skip
+    }
 
 
 def _name(what: str, kind: type) -> str:
@@ -105,8 +118,3 @@ def _name(what: str, kind: type) -> str:
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"{outside.said(kind)} must have a {attribute} made of letters, digits and _, got {name!r}")
     return name
-
-
-def _taken(what: str, name: str, one: type | EntryPoint, other: type | EntryPoint) -> ValueError:
-    """What there is to say of two choices of one name."""
-    return ValueError(f"the {what} {name} must be one class, got {outside.said(one)} and {outside.said(other)}")

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -21,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from dlcourse.cli import say
-from dlcourse.cli.choices import Choices
+from dlcourse.cli.choices import CONFIGS, Choices
 from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource
 from dlcourse.cli.sweep import FailedRunError, RefusedError, measure_alone, run_alone
 from dlcourse.job import FolderTakenError
@@ -31,10 +30,6 @@ from dlcourse.measurements import Measurement
 from dlcourse.networks import Model
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
-
-# In a wheel the configurations lie inside the package, in the repository beside it.
-_PACKAGE = Path(__file__).resolve().parent.parent
-CONFIGS = next(path for path in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if path.is_dir())
 
 
 def main(

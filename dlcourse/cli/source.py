@@ -6,7 +6,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.sweep import RefusedError
@@ -14,11 +14,11 @@ from dlcourse.jobs.config import RunConfig
 
 
 class ChoicesSearchPath(SearchPathPlugin):
-    """Lets Hydra look there after the YAML files."""
+    """Lets Hydra look there before the YAML files, so that a name that is taken by one of them is noticed."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Adds the source below."""
-        search_path.append("dlcourse", f"{ChoicesSource.scheme()}://")
+        search_path.prepend("dlcourse", f"{ChoicesSource.scheme()}://")
 
 
 class ChoicesSource(ConfigSource):
@@ -58,14 +58,16 @@ class ChoicesSource(ConfigSource):
             RefusedError: If it belongs to another package and cannot be used.
         """
         group, _, name = config_path.removesuffix(".yaml").partition("/")
+        try:
+            kind = self._class(group, name)
+            config = OmegaConf.structured(kind)
+        except ValueError as error:  # OmegaConf's errors about the types of fields among them
+            raise RefusedError(f"{group}={name}: {error}") from error
+        if kind is RunConfig:
+            config.model = MISSING  # left to its default, only children of that could be chosen
         if group == "experiment":
             nothing = [{f"override /{other}": None} for other in ("task", "model", "optimizer")]
             config = OmegaConf.create({"defaults": [{"override /schema": name}, *nothing]})
-        else:
-            try:
-                config = OmegaConf.structured(self._class(group, name))
-            except ValueError as error:  # OmegaConf's errors about the types of fields among them
-                raise RefusedError(f"{group}={name}: {error}") from error
         package = "_global_" if group in ("schema", "experiment") else None
         return ConfigResult(self.provider, self.full_path(), config, {"package": package})
 
@@ -74,17 +76,17 @@ class ChoicesSource(ConfigSource):
         match group:
             case "schema":
                 return ["run", *self.choices.names("measurement")]
-            case "experiment":
-                return self.choices.names("measurement")
+            case "experiment":  # those of dlcourse have files
+                return self.choices.foreign_names("measurement")
             case "task" | "model" | "optimizer":
                 return self.choices.names(group)
         return []
 
     def _class(self, group: str, name: str) -> type:
         """The dataclass of a choice."""
-        if group == "schema":
-            return RunConfig if name == "run" else self.choices.load("measurement", name)
-        return self.choices.load(group, name)
+        if group == "schema" and name == "run":
+            return RunConfig
+        return self.choices.load("measurement" if group in ("schema", "experiment") else group, name)
 
     # The last one: below it, `list` means this method.
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:

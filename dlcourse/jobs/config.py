@@ -112,30 +112,30 @@ class RunConfig(Job):
         )
 
     def fields(self) -> dict[str, Any]:
-        """The values of all fields that the result depends on, by dotted keys; the choices as `task.name` and so on.
+        """The values of all fields that the result depends on, by dotted keys; what is chosen as `task.name` and so on.
 
         The lecture's own network goes without its name.
         """
+        choices = {"task": self.task.name, "model": self.model.name, "optimizer": self.optimizer.name}
         fields: dict[str, Any] = {}
-        for key, value in values_of(self).items():
-            choice = key.partition(".")[0]
-            if choice in ("task", "model", "optimizer"):
-                fields.setdefault(f"{choice}.name", getattr(self, choice).name)
-            if key not in NOT_IN_THE_FOLDER:
-                fields[key] = value
-        for choice in ("task", "model", "optimizer"):  # those without a field
-            fields.setdefault(f"{choice}.name", getattr(self, choice).name)
+        for key, name in choices.items():
+            fields[f"{key}.name"] = name
+            fields |= {f"{key}.{inner}": value for inner, value in values_of(getattr(self, key)).items()}
         if type(self.model) is MLPModel:
             del fields["model.name"]
-        return fields
+        others = values_of(self, without=(*choices, *NOT_IN_THE_FOLDER))
+        return fields | others
 
     def settings(self) -> dict[str, Any]:
-        """The same, where a model stands in comparisons, and where classes of other packages come from."""
-        settings = self.fields() | {"model.depth": self.model.depth, "model.width": self.model.width}
-        for choice in ("task", "model", "optimizer"):
-            source = origin(type(getattr(self, choice)))
-            if source is not None:
+        """The same, with where classes of other packages come from, and where a model stands in comparisons."""
+        settings: dict[str, Any] = {}
+        for key, value in self.fields().items():
+            settings[key] = value
+            choice = key.removesuffix(".name")
+            if choice != key and (source := origin(type(getattr(self, choice)))) is not None:
                 settings[f"{choice}.source"] = source
+            if key == "model.name":
+                settings |= {"model.depth": self.model.depth, "model.width": self.model.width}
         return settings
 
     @property

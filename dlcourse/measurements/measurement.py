@@ -44,7 +44,7 @@ class Measurement(Job):
 
     def fields(self) -> dict[str, Any]:
         """The values of the fields that the result depends on."""
-        return {key: value for key, value in values_of(self).items() if key not in NOT_IN_THE_FOLDER}
+        return values_of(self, without=NOT_IN_THE_FOLDER)
 
     def settings(self) -> dict[str, Any]:
         """The same, the kind, and where a class of another package comes from."""

@@ -78,14 +78,14 @@ def _foreign_network(result: Result, name: str, models: Sequence[type[Model]]) -
     """The network that a model of another package builds."""
     known = {model.name: model for model in models}
     if name not in known:
-        point = outside.announced("models").get(name)
-        if point is None:
-            allowed = ", ".join(sorted({*known, *outside.announced("models")})) or "none"
+        announced = outside.announced("models")
+        if name not in announced:
+            allowed = ", ".join(sorted({*known, *announced})) or "none"
             raise ValueError(
                 f"the run's model {name} must be one of those that are known here ({allowed}): "
                 f"give its class as load(folder, models=[...]); it was {result.config.get('model.source')}"
             )
-        known[name] = outside.load(point, Model)
+        known[name] = outside.load(outside.the_only("model", name, announced[name]), Model)
     kind = known[name]
     if outside.origin(kind) != result.config.get("model.source"):
         warnings.warn(

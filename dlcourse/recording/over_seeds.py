@@ -140,7 +140,7 @@ def _settings(results: Sequence[Result]) -> list[str]:
         "-".join(
             value if isinstance(value, str) else f"{key.rpartition('.')[2]}={value}"
             for key, value in setting
-            if value is not None
+            if value is not None and not key.endswith(".source")  # where a class comes from; its name says enough
         )
         for setting in values
     ]
