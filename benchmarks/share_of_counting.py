@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dlcourse import cli, pieces, run_stack
+from dlcourse import pieces
+from dlcourse.cli import main
+from dlcourse.jobs import stack
 
 seconds = {"train": 0.0, "on_lines": 0.0}
 
@@ -42,13 +44,13 @@ def timed_train(*arguments: Any, **options: Any) -> Iterator[Any]:
     yield from iter(timed(train), None)
 
 
-original_train = run_stack.train
-run_stack.train = timed_train
+original_train = stack.train
+stack.train = timed_train
 pieces.on_lines = timed(pieces.on_lines)
 
 with tempfile.TemporaryDirectory() as folder:
     options = ["pictures=false", "hydra.launcher.num_workers=1", f"outputs={folder}"]
     sys.argv[1:] = ["-m", "experiment=depth_vs_width_zigzag", *options]
-    cli.main()
+    main()
 print(f"training {seconds['train']:.1f} s, counting {seconds['on_lines']:.2f} s: ", end="")
 print(f"{seconds['on_lines'] / seconds['train']:.1%} of the training time")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
 from dlcourse.recording import Result, results_of
-from dlcourse.recording.figures import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
 
 OUTPUTS = Path("outputs")  # reports are run from the root of the repository
 SOLVED = 0.001  # a network with a smaller mean squared error solves the zig-zag, whose variance is 4/3

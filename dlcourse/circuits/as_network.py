@@ -132,13 +132,13 @@ def _layers(circuit: Circuit, num_bits: int) -> list[_Layer]:
     circuit = without_xor(circuit)
     levels: dict[Circuit, int] = {}  # the layer that has a value's unit; a NOT is read off the unit of what it negates
     last_use: dict[Circuit, int] = {}
-    for each in sub_circuits(circuit):
-        below = max((levels[part] for part in each.parts), default=0)
-        levels[each] = below if each.kind in (Kind.input, Kind.not_) else below + 1
-        for part in each.parts if each.kind is not Kind.not_ else ():
-            last_use[_unit(part)] = max(last_use.get(_unit(part), 0), levels[each])
-        if each.index > num_bits:
-            raise ValueError(f"num_bits must be at least {each.index}, the circuit's highest input, got {num_bits}")
+    for node in sub_circuits(circuit):
+        below = max((levels[part] for part in node.parts), default=0)
+        levels[node] = below if node.kind in (Kind.input, Kind.not_) else below + 1
+        for part in node.parts if node.kind is not Kind.not_ else ():
+            last_use[_unit(part)] = max(last_use.get(_unit(part), 0), levels[node])
+        if node.index > num_bits:
+            raise ValueError(f"num_bits must be at least {node.index}, the circuit's highest input, got {num_bits}")
     depth = levels[circuit]
     last_use[_unit(circuit)] = depth + 1
 

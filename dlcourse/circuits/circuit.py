@@ -132,7 +132,7 @@ def sub_circuits(circuit: Circuit) -> Iterator[Circuit]:
 
 def input_indices(circuit: Circuit) -> list[int]:
     """The indices i of the inputs x_i that occur, rising."""
-    return sorted(each.index for each in sub_circuits(circuit) if each.kind is Kind.input)
+    return sorted(node.index for node in sub_circuits(circuit) if node.kind is Kind.input)
 
 
 def num_gates(circuit: Circuit, *, count_nots: bool = False, shared: bool = True) -> int:
@@ -146,18 +146,18 @@ def num_gates(circuit: Circuit, *, count_nots: bool = False, shared: bool = True
     Source: slide "Parity Circuits" (AND, OR, NOT): 9 gates shared, and 15 in its formula.
     """
     if shared:
-        return sum(_is_gate(each, count_nots) for each in sub_circuits(circuit))
+        return sum(_is_gate(node, count_nots) for node in sub_circuits(circuit))
     gates: dict[Circuit, int] = {}
-    for each in sub_circuits(circuit):
-        gates[each] = _is_gate(each, count_nots) + sum(gates[part] for part in each.parts)
+    for node in sub_circuits(circuit):
+        gates[node] = _is_gate(node, count_nots) + sum(gates[part] for part in node.parts)
     return gates[circuit]
 
 
 def num_leaves(circuit: Circuit) -> int:
     """The number of times that inputs occur in the formula that `str` writes: the usual size of a formula."""
     leaves: dict[Circuit, int] = {}
-    for each in sub_circuits(circuit):
-        leaves[each] = (each.kind is Kind.input) + sum(leaves[part] for part in each.parts)
+    for node in sub_circuits(circuit):
+        leaves[node] = (node.kind is Kind.input) + sum(leaves[part] for part in node.parts)
     return leaves[circuit]
 
 
@@ -171,8 +171,8 @@ def depth(circuit: Circuit, *, count_nots: bool = False) -> int:
     Source: slides "Parity Circuits": "discounting NOTs, the depth of this circuit is 4"; its normal form has depth 2.
     """
     depths: dict[Circuit, int] = {}
-    for each in sub_circuits(circuit):
-        depths[each] = _is_gate(each, count_nots) + max((depths[part] for part in each.parts), default=0)
+    for node in sub_circuits(circuit):
+        depths[node] = _is_gate(node, count_nots) + max((depths[part] for part in node.parts), default=0)
     return depths[circuit]
 
 
@@ -185,16 +185,16 @@ def formula(circuit: Circuit) -> str:
     Source: slides "Parity Circuits".
     """
     written: dict[Circuit, str] = {}  # what stands inside another formula, with its brackets
-    for each in sub_circuits(circuit):
-        parts = [written[part] for part in each.parts]
-        if each.kind is Kind.input:
-            written[each] = f"x{each.index}".translate(SUBSCRIPTS)
-        elif each.kind is Kind.not_:
-            written[each] = f"¬{parts[0]}"
+    for node in sub_circuits(circuit):
+        parts = [written[part] for part in node.parts]
+        if node.kind is Kind.input:
+            written[node] = f"x{node.index}".translate(SUBSCRIPTS)
+        elif node.kind is Kind.not_:
+            written[node] = f"¬{parts[0]}"
         elif not parts:
-            written[each] = "1" if each.kind is Kind.and_ else "0"
+            written[node] = "1" if node.kind is Kind.and_ else "0"
         else:
-            written[each] = "(" + f" {each.kind} ".join(parts) + ")"
+            written[node] = "(" + f" {node.kind} ".join(parts) + ")"
     return written[circuit].removeprefix("(").removesuffix(")") if _has_brackets(circuit) else written[circuit]
 
 

@@ -100,7 +100,7 @@ class DecisionDiagram:
         parts = list(sub_circuits(circuit))
         for number, part in enumerate(parts, 1):
             self._at = f"part {number} of {len(parts)}"
-            functions[part] = self._function(part, [functions[each] for each in part.parts])
+            functions[part] = self._function(part, [functions[inner] for inner in part.parts])
         self.root = functions[circuit]
 
     @property
@@ -195,7 +195,7 @@ class DecisionDiagram:
         if (condition, yes, no) not in self._choices:
             self._step()
             place = min(self._places[condition], self._places[yes], self._places[no])
-            at_0, at_1 = zip(*(self._at_both(each, place) for each in (condition, yes, no)), strict=True)
+            at_0, at_1 = zip(*(self._at_both(function, place) for function in (condition, yes, no)), strict=True)
             low, high = (yield self._choosing(*at_0)), (yield self._choosing(*at_1))
             self._choices[condition, yes, no] = self._node(place, low, high)
         return self._choices[condition, yes, no]
@@ -231,17 +231,17 @@ def _order(circuit: Circuit) -> list[int]:
     the output on top, each gate of a chain, x_k with all that was before, adds one or two nodes to those there are.
     """
     heights: dict[Circuit, int] = {}
-    for each in sub_circuits(circuit):
-        heights[each] = 1 + max((heights[part] for part in each.parts), default=0)
+    for node in sub_circuits(circuit):
+        heights[node] = 1 + max((heights[part] for part in node.parts), default=0)
     order: list[int] = []
     seen: set[Circuit] = set()
     waiting = [circuit]
     while waiting:
-        each = waiting.pop()
-        if each not in seen:
-            seen.add(each)
-            order += [each.index] if each.kind is Kind.input else []
-            waiting += reversed(sorted(each.parts, key=lambda part: heights[part]))
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            order += [node.index] if node.kind is Kind.input else []
+            waiting += reversed(sorted(node.parts, key=lambda part: heights[part]))
     return order
 
 

@@ -13,8 +13,9 @@ from matplotlib.patches import Circle, PathPatch
 from matplotlib.path import Path
 
 from dlcourse.circuits.circuit import Circuit, Kind, sub_circuits
+from dlcourse.palette import INK
 
-INK, FILLS = "#222222", {Kind.and_: "#dbe9f6", Kind.or_: "#fdebd0", Kind.xor: "#e3f1e0"}
+FILLS = {Kind.and_: "#dbe9f6", Kind.or_: "#fdebd0", Kind.xor: "#e3f1e0"}
 GATE_WIDTH, BUBBLE, BACK = 0.9, 0.075, 0.14
 """Sizes in units of the distance of two inputs: a gate, a NOT's radius, how far an OR's back bends in."""
 PIN_DISTANCE, TRACK_DISTANCE, PASSING = 0.22, 0.22, 0.35
@@ -39,7 +40,7 @@ def draw(circuit: Circuit, axes: Axes | None = None) -> Axes:
     Source: the pictures of the slides "Parity Circuits".
     """
     output = _wire(circuit)
-    wires = {each: [_wire(part) for part in each.parts] for each in sub_circuits(circuit) if each.kind is not Kind.not_}
+    wires = {node: [_wire(part) for part in node.parts] for node in sub_circuits(circuit) if node.kind is not Kind.not_}
     columns = _columns(wires)
     heights = _heights(columns, wires)
     figure = Figure(layout="constrained") if axes is None else None
@@ -106,7 +107,7 @@ def _heights(columns: dict[Circuit, int], wires: dict[Circuit, list[_Wire]]) -> 
         before, wanted = heights[-1], dict[Circuit, float]()
         for value in members[number]:
             sources = [wire.source for wire in wires[value]] if columns[value] == number else [value]
-            wanted[value] = float(np.mean([before[each] for each in sources] or [-tallest / 2]))
+            wanted[value] = float(np.mean([before[source] for source in sources] or [-tallest / 2]))
         order = sorted(members[number], key=lambda v: -wanted[v])
         placed = _apart([-wanted[v] for v in order], [room(v, number) for v in order])
         heights.append({v: -y for v, y in zip(order, placed, strict=True)})

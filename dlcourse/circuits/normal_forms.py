@@ -196,7 +196,7 @@ def smallest_cover(
     sets_of = [_mask(column) for column in covers.T]
     order = sorted(range(num_items), key=lambda item: sets_of[item].bit_count())
     best = _greedy_cover(items_of, weights, (1 << num_items) - 1)
-    best_weight = sum(weights[each] for each in best)
+    best_weight = sum(weights[candidate] for candidate in best)
     steps = 0
 
     def search(chosen: list[int], weight: int, uncovered: int, banned: int) -> None:
@@ -217,16 +217,16 @@ def smallest_cover(
                     narrowest, fewest = able, able.bit_count()
                 if not able & apart:
                     apart |= able
-                    bound += min(weights[each] for each in _members(able))
+                    bound += min(weights[candidate] for candidate in _members(able))
         if bound >= best_weight:
             return
-        by_gain = sorted(_members(narrowest), key=lambda each: -(items_of[each] & uncovered).bit_count())
-        for each in by_gain:
+        by_gain = sorted(_members(narrowest), key=lambda candidate: -(items_of[candidate] & uncovered).bit_count())
+        for candidate in by_gain:
             steps += 1
             if steps > max_steps:
                 return
-            search([*chosen, each], weight + weights[each], uncovered & ~items_of[each], banned)
-            banned |= 1 << each
+            search([*chosen, candidate], weight + weights[candidate], uncovered & ~items_of[candidate], banned)
+            banned |= 1 << candidate
 
     search([], 0, (1 << num_items) - 1, 0)
     return sorted(best), steps <= max_steps
@@ -238,12 +238,12 @@ def _greedy_cover(items_of: list[int], weights: list[int], uncovered: int) -> li
     while uncovered:
         chosen.append(max(range(len(items_of)), key=lambda i: ((items_of[i] & uncovered).bit_count(), -weights[i])))
         uncovered &= ~items_of[chosen[-1]]
-    for each in list(chosen):
+    for candidate in list(chosen):
         others = 0
         for other in chosen:
-            others |= items_of[other] if other != each else 0
-        if not items_of[each] & ~others:
-            chosen.remove(each)
+            others |= items_of[other] if other != candidate else 0
+        if not items_of[candidate] & ~others:
+            chosen.remove(candidate)
     return chosen
 
 

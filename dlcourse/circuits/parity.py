@@ -49,9 +49,9 @@ def without_xor(circuit: Circuit, *, one_not: bool = False) -> Circuit:
         return (a | b) & ~(a & b) if one_not else (a & ~b) | (~a & b)
 
     rebuilt: dict[Circuit, Circuit] = {}
-    for each in sub_circuits(circuit):
-        parts = tuple(rebuilt[part] for part in each.parts)
-        rebuilt[each] = reduce(two, parts) if each.kind is Kind.xor else Circuit(each.kind, parts, each.index)
+    for node in sub_circuits(circuit):
+        parts = tuple(rebuilt[part] for part in node.parts)
+        rebuilt[node] = reduce(two, parts) if node.kind is Kind.xor else Circuit(node.kind, parts, node.index)
     return rebuilt[circuit]
 
 

@@ -52,13 +52,13 @@ class Choices:
             "task": tasks, "model": models, "optimizer": optimizers, "measurement": measurements
         }  # fmt: skip
         self._classes: dict[str, dict[str, list[type]]] = {what: _ours(what) for what in KINDS}
-        self._foreign: dict[str, set[str]] = {what: set() for what in KINDS}
+        self._given: dict[str, set[str]] = {what: set() for what in KINDS}
         self._announced = {what: outside.announced(f"{what}s") for what in KINDS}
         for what, classes in given.items():
             for kind in classes:
                 name = _name(what, kind)
                 self._classes[what].setdefault(name, []).append(kind)
-                self._foreign[what].add(name)
+                self._given[what].add(name)
                 self._the_only(what, name)
                 outside.origin(kind)  # refuses a class without a source now rather than in the middle of a sweep
 
@@ -66,9 +66,10 @@ class Choices:
         """The names of one kind: `task`, `model`, `optimizer` or `measurement`; nothing is loaded for them."""
         return sorted({*self._classes[what], *self._announced[what]})
 
-    def foreign_names(self, what: str) -> list[str]:
-        """Those that are not, or not only, names of classes of dlcourse."""
-        return sorted({*self._foreign[what], *self._announced[what]})
+    def without_file(self) -> list[str]:
+        """The measurements that no file in `configs/experiment/` chooses, or that are not dlcourse's."""
+        files = {path.stem for path in (CONFIGS / "experiment").glob("*.yaml")}
+        return sorted({*self.names("measurement")} - files | self._foreign_names("measurement"))
 
     def load(self, what: str, name: str) -> type:
         """The class of this name, imported only now if a package has announced it.
@@ -94,9 +95,14 @@ class Choices:
             *self._classes[what].get(name, []), *self._announced[what].get(name, [])
         ]  # fmt: skip
         file = CONFIGS / ("experiment" if what == "measurement" else what) / f"{name}.yaml"
-        if file.exists() and (what != "measurement" or name in self.foreign_names(what)):
-            choices.append(file)  # which is how measurements of dlcourse are chosen
+        # Measurements of dlcourse have a file of their name by right: it is what chooses them.
+        if file.exists() and (what != "measurement" or name in self._foreign_names(what)):
+            choices.append(file)
         return outside.the_only(what, name, choices)
+
+    def _foreign_names(self, what: str) -> set[str]:
+        """The names of classes that are not dlcourse's."""
+        return {*self._given[what], *self._announced[what]}
 
 
 def _ours(what: str) -> dict[str, list[type]]:

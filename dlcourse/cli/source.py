@@ -24,8 +24,8 @@ class ChoicesSearchPath(SearchPathPlugin):
 class ChoicesSource(ConfigSource):
     """`task=NAME`, `model=NAME` and `optimizer=NAME` are dataclasses with their defaults; no YAML is needed for them.
 
-    `schema=run` is the configuration of a run, `schema=NAME` that of a measurement. A measurement of another package is
-    chosen by `experiment=NAME`, as those of dlcourse are by their YAML files.
+    `schema=run` is the configuration of a run, `schema=NAME` that of a measurement. `experiment=NAME` chooses a
+    measurement, where no YAML file does.
 
     Attributes:
         choices: What there is to choose from; `main` sets it before Hydra starts.
@@ -76,8 +76,8 @@ class ChoicesSource(ConfigSource):
         match group:
             case "schema":
                 return ["run", *self.choices.names("measurement")]
-            case "experiment":  # those of dlcourse have files
-                return self.choices.foreign_names("measurement")
+            case "experiment":
+                return self.choices.without_file()
             case "task" | "model" | "optimizer":
                 return self.choices.names(group)
         return []

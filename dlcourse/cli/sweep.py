@@ -94,9 +94,9 @@ def run_sweep(
     say.finished_already(
         sum(finished_result(job) is not None for job in measurements), len(measurements), "measurements"
     )
-    of_runs = iter(run(configs, workers=workers, program=say.program()))
-    of_measurements = iter(measure_all(measurements, workers=workers, program=say.program()))
-    outcomes = [_headline(job, of_runs if isinstance(job, RunConfig) else of_measurements) for job in jobs]
+    run_outcomes = iter(run(configs, workers=workers, program=say.program()))
+    measurement_outcomes = iter(measure_all(measurements, workers=workers, program=say.program()))
+    outcomes = [_headline(job, run_outcomes if isinstance(job, RunConfig) else measurement_outcomes) for job in jobs]
     try:
         for config in {job.folder.parent: job for job in configs}.values():
             _compare(config, configs)
@@ -128,7 +128,7 @@ def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
     folder = config.folder.parent
     found = read_results(folder)
     metric = config.task.metric
-    names = {of_folder.run_name for of_folder in configs if of_folder.folder.parent == folder}
+    names = {asked.run_name for asked in configs if asked.folder.parent == folder}
     if found:
         write_csv(found, folder / "results.csv")
         title = folder.name.replace("_", " ")

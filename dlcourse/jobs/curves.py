@@ -96,7 +96,7 @@ class Curves:
             {name: value[finite] for name, value in parameters.items()},
             {name: value[finite] for name, value in buffers.items()},
         )
-        starts, ends = (of_members.repeat(len(snapshots), 1, 1)[finite] for of_members in self._lines)
+        starts, ends = (points.repeat(len(snapshots), 1, 1)[finite] for points in self._lines)
         counted = pieces.on_lines(members, starts, ends)
         for index, row in enumerate(finite):
             step = snapshots[row // len(self.histories)].step

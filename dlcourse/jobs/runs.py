@@ -169,8 +169,8 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress, program: str = "
     if len(checkpoints) < len(configs) or len({checkpoint.step for checkpoint in checkpoints}) > 1:
         checkpoints = []  # another process has gone on meanwhile
 
-    def save(of_members: list[Checkpoint]) -> None:
-        for config, checkpoint in zip(configs, of_members, strict=True):
+    def save(reached: list[Checkpoint]) -> None:
+        for config, checkpoint in zip(configs, reached, strict=True):
             write_checkpoint(config.folder, checkpoint)
 
     results = []
@@ -238,7 +238,7 @@ def _watched(folder: Path, bar: Any) -> Iterator[None]:
 
     def look() -> None:
         notes = [json.loads(path.read_text()) for path in folder.glob("[0-9]*")]
-        losses = [loss for _, of_stack in notes for loss in of_stack]
+        losses = [loss for _, stack_losses in notes for loss in stack_losses]
         _show_progress(bar, sum(done for done, _ in notes) - bar.n, losses)
 
     def watch() -> None:

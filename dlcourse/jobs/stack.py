@@ -60,10 +60,10 @@ def train_stack(
     started = time.time()
     first_step = checkpoints[0].step if checkpoints else 0
     seconds_before = checkpoints[0].seconds if checkpoints else 0.0
-    all_data = [config.task.data(of_seed.seed, torch.float64) for of_seed in configs]
-    data = Data(**_stacked([vars(of_member) for of_member in all_data])).to(config.dtype.dtype)
+    all_data = [config.task.data(run.seed, torch.float64) for run in configs]
+    data = Data(**_stacked([vars(run_data) for run_data in all_data])).to(config.dtype.dtype)
     curves = _curves(configs, all_data, data, checkpoints)
-    pictured = [of_member if config.pictures else None for config, of_member in zip(configs, all_data, strict=True)]
+    pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
     del all_data  # which may be large
     step, saved = first_step, time.time()
     for snapshot in _snapshots(configs, data, checkpoints):
@@ -80,8 +80,8 @@ def train_stack(
     seconds = seconds_before + (time.time() - started) / len(configs)
     networks = [network.cpu() for network in unstack(snapshot.members)]
     return [
-        Trained(network, of_member, history, diverged_at, seconds)
-        for network, of_member, history, diverged_at in zip(
+        Trained(network, run_data, history, diverged_at, seconds)
+        for network, run_data, history, diverged_at in zip(
             networks, pictured, curves.histories, curves.diverged_at, strict=True
         )
     ]
@@ -94,10 +94,8 @@ def _curves(
     config = configs[0]
     lines = None
     if config.pieces_are_counted:
-        of_members = [
-            config.task.lines(of_seed.seed, of_member) for of_seed, of_member in zip(configs, all_data, strict=True)
-        ]
-        starts, ends = (torch.stack(points) for points in zip(*of_members, strict=True))
+        segments = [config.task.lines(run.seed, run_data) for run, run_data in zip(configs, all_data, strict=True)]
+        starts, ends = (torch.stack(points) for points in zip(*segments, strict=True))
         lines = starts, ends
     return Curves(
         config.task,
@@ -112,12 +110,11 @@ def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[C
     """The members in training, from their initial values or from their checkpoints."""
     config = configs[0]
     dtype, device = config.dtype.dtype, config.torch_device
-    members = stack([of_seed.network() for of_seed in configs])
+    members = stack([run.network() for run in configs])
     moments = None
     if checkpoints:
         members = replace(members, parameters=_stacked([checkpoint.parameters for checkpoint in checkpoints]))
-        of_members = zip(*(checkpoint.moments for checkpoint in checkpoints), strict=True)
-        moments = [_stacked(moment) for moment in of_members]
+        moments = [_stacked(moment) for moment in zip(*(checkpoint.moments for checkpoint in checkpoints), strict=True)]
     return train(
         replace(
             members,
@@ -125,7 +122,7 @@ def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[C
             buffers={name: value.to(device) for name, value in members.buffers.items()},
         ),
         Batches(
-            [of_seed.seed for of_seed in configs],
+            [run.seed for run in configs],
             data.train_inputs,
             data.train_targets,
             config.batch_size,
@@ -134,7 +131,7 @@ def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[C
             device=device,
         ),
         loss=config.task.loss,
-        optimizer=[of_seed.optimizer for of_seed in configs],
+        optimizer=[run.optimizer for run in configs],
         num_steps=config.num_steps,
         snapshot_every=config.log_every,
         first_step=checkpoints[0].step if checkpoints else 0,

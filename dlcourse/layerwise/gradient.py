@@ -142,17 +142,17 @@ def outputs(
             return members(inputs)
     if not is_layered(members.architecture):
         # Copies begin at a vector boundary, wherever in the stack the member stands.
-        each = inputs.expand(members.num_members, n, inputs.shape[-1])
+        inputs = inputs.expand(members.num_members, n, inputs.shape[-1])
         with one_thread(), torch.no_grad():
-            return torch.stack([network(x.clone()) for network, x in zip(unstack(members), each, strict=True)])
+            return torch.stack([network(x.clone()) for network, x in zip(unstack(members), inputs, strict=True)])
     company = in_company(members)
     inputs = inputs.expand(company.num_members, n, inputs.shape[-1])
     at_once = min(n, EVALUATED_AT_ONCE)
     with one_thread(), torch.no_grad():
-        sweep = LayerwiseGradient(company, at_once)
-        parts = [sweep.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
+        layers = LayerwiseGradient(company, at_once)
+        parts = [layers.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
         if n % at_once:  # the buffers hold whole parts: the last one begins earlier, and what it repeats is dropped
-            parts.append(sweep.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
+            parts.append(layers.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
     return torch.cat(parts, dim=1)[: members.num_members]
 
 

@@ -131,4 +131,4 @@ def data_gradient(
         [-y @ derivative for derivative in log_probability_jacobians(classifier, x)]
         for x, y in zip(inputs, targets, strict=True)
     ]
-    return [torch.stack(of_layer).sum(0) for of_layer in zip(*items, strict=True)]
+    return [torch.stack(layer_gradients).sum(0) for layer_gradients in zip(*items, strict=True)]

@@ -65,7 +65,7 @@ class LayerwiseGradients(Measurement):
         for seed in range(self.num_seeds):
             network = self.network(seed).to(dtype)
             drawn = items(self.batch_size, self.in_features, self.out_features, seed)
-            inputs, targets = (each.to(dtype) for each in drawn)
+            inputs, targets = (values.to(dtype) for values in drawn)
             gradients = {name: method(network, inputs, targets) for name, method in METHODS.items()}
             references = {str(self.dtype): gradients["autograd"]}
             if self.dtype is Precision.float32:  # the same network, taken as exact
@@ -109,7 +109,7 @@ def by_autograd(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(network.parameters())))
 
 
-def by_sweep(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
+def by_layers(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
     """The same, layer by layer from the loss downwards."""
     gradient = LayerwiseGradient(stack([network]), len(inputs), loss=SquaredError(), reduction="sum")
     gradient.gradient_(inputs[None], targets[None])
@@ -120,19 +120,19 @@ def by_jacobians(network: MLP, inputs: Tensor, targets: Tensor) -> list[Tensor]:
     """The same, by the slides' matrices, item by item."""
     with torch.no_grad():
         derivatives = SquaredError().derivative(network(inputs), targets)
-    of_items = [
+    item_gradients = [
         torch.cat([derivative @ matrix for matrix in jacobians(network, x)])
         for x, derivative in zip(inputs, derivatives, strict=True)
     ]
-    gradient = torch.stack(of_items).sum(0)
+    gradient = torch.stack(item_gradients).sum(0)
     parameters = list(network.parameters())
     sizes = [parameter.numel() for parameter in parameters]
-    return [each.view_as(parameter) for each, parameter in zip(gradient.split(sizes), parameters, strict=True)]
+    return [part.view_as(parameter) for part, parameter in zip(gradient.split(sizes), parameters, strict=True)]
 
 
 METHODS: dict[str, Callable[[MLP, Tensor, Tensor], list[Tensor]]] = {
     "jacobians": by_jacobians,
-    "Sweep": by_sweep,
+    "Sweep": by_layers,
     "autograd": by_autograd,
 }
 

@@ -47,11 +47,11 @@ class LayerwiseTime(Measurement):
         like = LayerwiseGradients(depth=self.depth, width=self.width)
         network = like.network(seed=0).float()
         drawn = items(self.batch_size, like.in_features, like.out_features, seed=0)
-        inputs, targets = (each.float() for each in drawn)
+        inputs, targets = (values.float() for values in drawn)
         one = LayerwiseGradient(stack([network]), 1, loss=SquaredError())
         batch = LayerwiseGradient(stack([network]), self.batch_size, loss=SquaredError())
         many = LayerwiseGradient(stack([network] * self.num_members), self.batch_size, loss=SquaredError())
-        of_many = [each.expand(self.num_members, -1, -1).contiguous() for each in (inputs, targets)]
+        many_items = [values.expand(self.num_members, -1, -1).contiguous() for values in (inputs, targets)]
         # what to call, how often a turn, and for how many networks that is
         methods: dict[str, tuple[Callable[[], object], int, int]] = {
             "jacobians/item": (lambda: by_jacobians(network, inputs[:1], targets[:1]), 5, 1),
@@ -59,7 +59,7 @@ class LayerwiseTime(Measurement):
             "autograd/item": (lambda: by_autograd(network, inputs[:1], targets[:1]), 10, 1),
             "Sweep/batch": (lambda: batch.gradient_(inputs[None], targets[None]), 20, 1),
             "autograd/batch": (lambda: by_autograd(network, inputs, targets), 10, 1),
-            "Sweep/stack": (lambda: many.gradient_(*of_many), 2, self.num_members),
+            "Sweep/stack": (lambda: many.gradient_(*many_items), 2, self.num_members),
         }
         taken: dict[str, list[float]] = {name: [] for name in methods}
         for _ in range(self.num_turns):

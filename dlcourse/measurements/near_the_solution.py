@@ -67,8 +67,8 @@ class NearTheSolution(Measurement):
             stack(networks),
             Batches(
                 seeds,
-                torch.stack([each.train_inputs for each in data]),
-                torch.stack([each.train_targets for each in data]),
+                torch.stack([member_data.train_inputs for member_data in data]),
+                torch.stack([member_data.train_targets for member_data in data]),
                 self.batch_size,
             ),
             loss=task.loss,

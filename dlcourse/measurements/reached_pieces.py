@@ -162,7 +162,7 @@ def mutate(networks: Stack, generator: torch.Generator) -> Stack:
     layer = torch.randint(num_layers + 1, (num,), generator=generator)  # num_layers: all
     changed = {}
     for index, (name, values) in enumerate(networks.parameters.items()):
-        each = size * ((layer == index // 2) | (layer == num_layers))
+        size_here = size * ((layer == index // 2) | (layer == num_layers))
         noise = torch.randn(values.shape, generator=generator, dtype=torch.float64)
-        changed[name] = values + noise * each.view(-1, *[1] * (values.ndim - 1))
+        changed[name] = values + noise * size_here.view(-1, *[1] * (values.ndim - 1))
     return replace(networks, parameters=changed)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.maps import output_maps
-from dlcourse.pieces.points import finite, known
+from dlcourse.pieces.points import existing_region, finite
 from dlcourse.pieces.subdivision import SubdivisionError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Along(ABC):
         """Which units keep their values on some regions, for every layer that has kinks."""
 
     @abstractmethod
-    def _again(self, layers: list[UnitLayer]) -> "Along":
+    def _with_layers(self, layers: list[UnitLayer]) -> "Along":
         """Another network on the same line."""
 
     @cached_property
@@ -137,11 +137,11 @@ class Along(ABC):
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        return [units[:, 0] for units in self._patterns(np.array([known(region, self.num_regions)]))]
+        return [units[:, 0] for units in self._patterns(np.array([existing_region(region, self.num_regions)]))]
 
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a breakpoint with a region: the one before it and the one after it, if there are."""
-        beside = np.array([known(region, self.num_regions) - 1, region + 1])
+        beside = np.array([existing_region(region, self.num_regions) - 1, region + 1])
         return beside[(beside >= 0) & (beside < self.num_regions)]
 
     def decision_boundary(self) -> Float[np.ndarray, " changes"]:
@@ -152,7 +152,7 @@ class Along(ABC):
         highest number has it, so that only its ends can be changes. Where they tie in one point, it is a change if one
         class has the points to its left and another one those to its right.
         """
-        decided = self._again(with_rounds(self._layers))
+        decided = self._with_layers(with_rounds(self._layers))
         num_outputs = self._layers[-1].bias.shape[1]
         rounds = decided._patterns(np.arange(decided.num_regions))[-max(1, num_outputs - 1) :]
         largest = largest_output([units[0] for units in rounds], num_outputs)

@@ -17,7 +17,7 @@ from dlcourse.pieces.edge_subdivision import EdgeSubdivision
 from dlcourse.pieces.line import count_on_lines
 from dlcourse.pieces.plane import OnPlane, rectangle
 from dlcourse.pieces.plane import count as count_on_plane
-from dlcourse.pieces.points import finite, known
+from dlcourse.pieces.points import existing_region, finite
 from dlcourse.pieces.reading import read
 
 if TYPE_CHECKING:
@@ -84,13 +84,13 @@ class InBox:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        one = slice(known(region, self.num_regions), region + 1)
+        one = slice(existing_region(region, self.num_regions), region + 1)
         layers = self._subdivision.layers
         return [self._geometry.patterns(index, one)[:, 0] for index, layer in enumerate(layers) if layer.bends]
 
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
-        first, last = self.polytope_starts[known(region, self.num_regions)], self.polytope_starts[region + 1]
+        first, last = self.polytope_starts[existing_region(region, self.num_regions)], self.polytope_starts[region + 1]
         corners: Float[np.ndarray, "corners d"] = self.vertices[self.polytope_vertices[first:last]]
         return corners
 
@@ -107,7 +107,7 @@ class InBox:
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a facet with a region."""
         starts, others = self._geometry.adjacent
-        return others[starts[known(region, self.num_regions)] : starts[region + 1]]
+        return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
 
     def locate(self, points: Points) -> Int[np.ndarray, "*shape"]:
         """The region that points, `[..., d]`, are in; at the border of several one of them.

@@ -91,7 +91,7 @@ class OnLine(Along):
     def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         return self._subdivision.patterns(self._intervals[regions])
 
-    def _again(self, layers: list[UnitLayer]) -> "OnLine":
+    def _with_layers(self, layers: list[UnitLayer]) -> "OnLine":
         ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)
         return count_on_lines(layers, *ends, self.start.shape, self._subdivision.max_regions).line(0, 0)
 

@@ -14,7 +14,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.geometry import Geometry
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.points import finite, known
+from dlcourse.pieces.points import existing_region, finite
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.rounding import EPS
 from dlcourse.pieces.subdivision import Subdivision, layers_and_units
@@ -93,13 +93,13 @@ class OnPlane:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        geometry, region = self._geometry, known(region, self.num_regions)
+        geometry, region = self._geometry, existing_region(region, self.num_regions)
         return [geometry.patterns(layer, slice(region, region + 1))[0] for layer in geometry.bending]
 
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
         starts, corners = self._geometry.polygons
-        first, last = starts[known(region, self.num_regions)], starts[region + 1]
+        first, last = starts[existing_region(region, self.num_regions)], starts[region + 1]
         polygon: Float[np.ndarray, "corners 2"] = self.vertices[corners[first:last]]
         return polygon
 
@@ -116,7 +116,7 @@ class OnPlane:
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a side with a region."""
         starts, others = self._geometry.adjacent
-        return others[starts[known(region, self.num_regions)] : starts[region + 1]]
+        return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
 
     def points(self, coordinates: Point | Points) -> Float[np.ndarray, "*shape in_features"]:
         """x(u, v), for instance `plane.points(plane.vertices)`."""

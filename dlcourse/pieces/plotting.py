@@ -9,13 +9,11 @@ from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.tri import Triangulation
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
+from dlcourse.palette import CLASS_COLORS
 from dlcourse.pieces.along import Along
 from dlcourse.pieces.box import InBox
 from dlcourse.pieces.line import OnLine
 from dlcourse.pieces.plane import OnPlane
-
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart; without black.
-CLASS_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"]
 
 
 def plot_output(plane: OnPlane, axes: Axes | None = None) -> Axes:
@@ -61,7 +59,7 @@ def plot_line(line: Along, axes: Axes | None = None) -> Axes:
     piece = np.minimum(np.arange(len(t)), line.num_pieces - 1)
     for output in range(line.slopes.shape[1]):
         y = line.slopes[piece, output] * t + line.intercepts[piece, output]
-        (curve,) = axes.plot(t, y, color=CLASS_COLOURS[output % len(CLASS_COLOURS)], linewidth=1.5)
+        (curve,) = axes.plot(t, y, color=CLASS_COLORS[output % len(CLASS_COLORS)], linewidth=1.5)
         axes.plot(t[1:-1], y[1:-1], ".", color=curve.get_color(), markersize=5)
     axes.set(xlim=(low, high), xlabel="t", ylabel="output")
     axes.set_title(f"{line.num_regions:,} regions, {line.num_pieces:,} linear pieces", fontsize=10)
@@ -104,7 +102,7 @@ def _shades(
     colours: Int[np.ndarray, " regions"], numbers: Int[np.ndarray, " regions"]
 ) -> Float[np.ndarray, "regions 3"]:
     """Colours by their number, with more or less white: how much differs by multiples of the golden ratio."""
-    whole = np.array([to_rgb(colour) for colour in CLASS_COLOURS])[colours % len(CLASS_COLOURS)]
+    whole = np.array([to_rgb(colour) for colour in CLASS_COLORS])[colours % len(CLASS_COLORS)]
     white = 0.45 + 0.3 * (numbers * 0.6180339887 % 1)[:, None]
     shades: Float[np.ndarray, "regions 3"] = whole + white * (1 - whole)
     return shades

@@ -33,7 +33,7 @@ def _numbers(values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float
     return np.array(values, dtype=np.float64)
 
 
-def known(region: int, num_regions: int) -> int:
+def existing_region(region: int, num_regions: int) -> int:
     """A region's number.
 
     Raises:

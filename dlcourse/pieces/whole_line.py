@@ -92,7 +92,7 @@ class OnWholeLine(Along):
             patterns.append(units)
         return patterns
 
-    def _again(self, layers: list[UnitLayer]) -> "OnWholeLine":
+    def _with_layers(self, layers: list[UnitLayer]) -> "OnWholeLine":
         return count_on_whole_line(layers, self.origin, self.direction, self._max_regions)[0]
 
 

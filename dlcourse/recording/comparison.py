@@ -48,8 +48,8 @@ def write_comparison(
     for setting in dict.fromkeys(cell.setting for cell in gathered):
         picture = f"depth_against_width-{setting}" if setting else "depth_against_width"
         headline = ", ".join(part for part in (title, setting) if part)
-        of_setting = [cell for cell in gathered if cell.setting == setting]
-        png = to_png(depth_against_width(of_setting, metric, title=headline, target_pieces=target_pieces))
+        chosen = [cell for cell in gathered if cell.setting == setting]
+        png = to_png(depth_against_width(chosen, metric, title=headline, target_pieces=target_pieces))
         write_atomically(comparison / f"{picture}.png", png)
         images[f"comparison/{picture}"] = (0, png)
         kept.add(f"{picture}.png")

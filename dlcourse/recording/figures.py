@@ -19,15 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor
 
+from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR, TARGET_COLOR
 from dlcourse.recording.over_seeds import Cell, in_words
 
-# Petroff 2021, Accessible Color Sequences for Data Visualization: ten colours that stay apart for the colour-blind.
-CLASS_COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
 CLASS_MARKERS = "os^DvPX<>"
-NETWORK_COLOR, TARGET_COLOR, DATA_COLOR = "#0b5fa5", "#e08214", "#9a9a9a"
-INK, FAINT = "#222222", "#dddddd"
 
 
 def to_png(figure: Figure, *, width: int = 1000) -> bytes:
@@ -263,7 +258,7 @@ def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> No
     _plain_numbers(axes.xaxis, sizes)
     for index, depth in enumerate(depths):
         color = _shade(index, len(depths), "plasma")
-        line = sorted((size, median) for of_depth, size, median in discs if of_depth == depth)
+        line = sorted((size, median) for its_depth, size, median in discs if its_depth == depth)
         axes.plot([size for size, _ in line], [median for _, median in line], lw=1.5, alpha=0.5, color=color)
     for depth, size, median in sorted(discs):
         color = _shade(depths.index(depth), len(depths), "plasma")

@@ -57,8 +57,8 @@ def _lines(gathered: Sequence[Cell], metric: str) -> list[str]:
         row("depth", [block(headings) for _ in widths]),
         row("-" * 5, ["-" * size for _ in widths]),
         *(
-            row(str(depth), [block(three) for three in of_depth])
-            for depth, of_depth in zip(depths, entries, strict=True)
+            row(str(depth), [block(three) for three in row_entries])
+            for depth, row_entries in zip(depths, entries, strict=True)
         ),
     ]
 

@@ -196,10 +196,10 @@ class _Trainer:
     def _rate_of_each_parameter(self) -> Tensor:
         """Every parameter's first rate, in the layout of the parameters; parameters that are frozen have rate 0."""
         rates = self._gradient.parameters.zeros_like()
-        of_company = torch.tensor(self._rates, dtype=torch.float64).expand(self._company.num_members)
+        company_rates = torch.tensor(self._rates, dtype=torch.float64).expand(self._company.num_members)
         for name, view in rates.views.items():
             if self._members.architecture.get_parameter(name).requires_grad:
-                view.copy_(of_company.view(-1, *[1] * (view.ndim - 1)))
+                view.copy_(company_rates.view(-1, *[1] * (view.ndim - 1)))
         return rates.vector
 
 

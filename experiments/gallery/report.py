@@ -19,7 +19,7 @@ from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
-from dlcourse.pieces.plotting import CLASS_COLOURS
+from dlcourse.palette import CLASS_COLORS
 from dlcourse.recording import Result
 from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
 
@@ -109,7 +109,7 @@ def draw_degenerate() -> None:
     for (description, network), axes in zip(networks.items(), panels, strict=True):
         plane = pieces.on_plane(network, -1.0, 1.0)
         polygons = [plane.polygon(region) for region in range(plane.num_regions)]
-        colours = [to_rgba(CLASS_COLOURS[piece % len(CLASS_COLOURS)], alpha=0.45) for piece in plane.piece_of_region]
+        colours = [to_rgba(CLASS_COLORS[piece % len(CLASS_COLORS)], alpha=0.45) for piece in plane.piece_of_region]
         axes.add_collection(PolyCollection(polygons, facecolors=colours))
         inner = plane.edge_regions[:, 1] >= 0
         sides = plane.piece_of_region[plane.edge_regions[inner]]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
-from dlcourse.pieces.plotting import CLASS_COLOURS
+from dlcourse.palette import CLASS_COLORS
 from dlcourse.recording import Result, cells
 from dlcourse.tasks import Spirals
 from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
@@ -87,7 +87,7 @@ def draw(results: list[Result]) -> Figure:
             plane = pieces.on_plane(classifier_of(run), LOW, HIGH)
             plane.plot(axes)
             data = Spirals(num_classes=run.config["task.num_classes"]).data(run.config["seed"])
-            colours = [CLASS_COLOURS[index] for index in data.test_targets.argmax(1).tolist()]
+            colours = [CLASS_COLORS[index] for index in data.test_targets.argmax(1).tolist()]
             axes.scatter(*data.test_inputs.T, c=colours, s=7, edgecolors="black", linewidths=0.3)
             axes.set_title(
                 f"depth {depth}, width {width}: {run.metrics['num_parameters']} parameters, "

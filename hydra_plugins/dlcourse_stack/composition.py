@@ -28,14 +28,14 @@ class SweepConfigLoader(ConfigLoaderImpl):
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The configuration of one job: see `hydra.core.config_loader.ConfigLoader`."""
         overrides = self._parse(sweep_overrides)
-        composed, of_values = self._compose(master_config, overrides)
+        composed, values = self._compose(master_config, overrides)
         config = copy.deepcopy(composed)
-        self._apply_overrides_to_config(of_values, config)
-        of_application = [override for override in overrides if not override.is_hydra_override()]
-        config.hydra.overrides.task = [override.input_line for override in of_application]
+        self._apply_overrides_to_config(values, config)
+        application_overrides = [override for override in overrides if not override.is_hydra_override()]
+        config.hydra.overrides.task = [override.input_line for override in application_overrides]
         dirname = config.hydra.job.config.override_dirname
         config.hydra.job.override_dirname = get_overrides_dirname(
-            overrides=of_application,
+            overrides=application_overrides,
             kv_sep=dirname.kv_sep,
             item_sep=dirname.item_sep,
             exclude_keys=dirname.exclude_keys,
@@ -45,14 +45,14 @@ class SweepConfigLoader(ConfigLoaderImpl):
 
     def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The same without `hydra`, which is most of a configuration, and takes most of the time."""
-        composed, of_values = self._compose(master_config, self._parse(sweep_overrides))
+        composed, values = self._compose(master_config, self._parse(sweep_overrides))
         if id(composed) not in self._without_hydra:
             application = copy.deepcopy(composed)
             with read_write(application), open_dict(application):
                 del application["hydra"]
             self._without_hydra[id(composed)] = application
         config = copy.deepcopy(self._without_hydra[id(composed)])
-        self._apply_overrides_to_config(of_values, config)
+        self._apply_overrides_to_config(values, config)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 
@@ -66,11 +66,11 @@ class SweepConfigLoader(ConfigLoaderImpl):
 
     def _compose(self, master_config: DictConfig, overrides: list[Override]) -> tuple[DictConfig, list[Override]]:
         """What Hydra composes of the files that are chosen (not to be changed), and the overrides of values in it."""
-        of_values = [override for override in overrides if self._sets_a_value(override)]
-        choices = tuple(str(override.input_line) for override in overrides if override not in of_values)
+        values = [override for override in overrides if self._sets_a_value(override)]
+        choices = tuple(str(override.input_line) for override in overrides if override not in values)
         if choices not in self._composed:
             self._composed[choices] = super().load_sweep_config(master_config, list(choices))
-        return self._composed[choices], of_values
+        return self._composed[choices], values
 
     def _sets_a_value(self, override: Override) -> bool:
         """Whether an override changes a value in the composed configuration, and not what it is composed of."""
