@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlcourse.cli import door
+from dlcourse.cli import door, say
 from dlcourse.cli.choices import Choices
 from dlcourse.jobs import config
 
@@ -42,6 +43,20 @@ def dlcourse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return code, said.out, said.err
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("started", "program"),
+    [
+        ("/usr/local/bin/dlcourse", "dlcourse"),
+        ("/somewhere/dlcourse/__main__.py", "python -m dlcourse"),
+        ("lab.py", "python lab.py"),
+        ("my experiments/lab.py", "python 'my experiments/lab.py'"),
+    ],
+)
+def test_printed_commands_begin_with_the_program(monkeypatch: Any, started: str, program: str) -> None:
+    monkeypatch.setattr(sys, "argv", [started, "seed=0"])
+    assert say.program() == program
 
 
 def test_a_run(dlcourse: Command, tmp_path: Path) -> None:

@@ -102,6 +102,19 @@ def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
         assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
 
 
+def test_data_are_made_once_a_run(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, seeds = Moons.data, []
+
+    def counted(task: Moons, seed: int, dtype: torch.dtype = torch.float32) -> Any:
+        seeds.append(seed)
+        return data(task, seed, dtype)
+
+    monkeypatch.setattr(Moons, "data", counted)
+    sweep = [config(task=Moons(num_train=40, num_test=10), seed=seed, pictures=True) for seed in (0, 1)]
+    assert all(isinstance(result, Result) for result in runs.run(sweep))  # pieces counted, one picture drawn
+    assert seeds == [0, 1]
+
+
 def test_finished_runs_are_skipped_and_force_runs_them_again(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first = runs.run([config(seed=0), config(seed=1)])
     trained: list[int] = []

@@ -62,6 +62,12 @@ def test_a_script_sweeps_its_own_task_over_our_networks_and_its_own(lab: Run, tm
     assert {config["task.name"] for config in found} == {"sawtooth"}
     assert {str(config["task.source"]).partition("-")[0] for config in found} == {"lab.Sawtooth"}
     assert sum(config.get("model.name") == "residual" for config in found) == 4
+    # Hydra's own launcher finds the classes in the processes that it starts.
+    done = lab(*line, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "name=joblib")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in tmp_path.glob("outputs/joblib/*=*")} == {
+        path.name for path in tmp_path.glob("outputs/sawtooth/*=*")
+    }
     assert sum("model.name" not in config and "model.source" not in config for config in found) == 4  # the lecture's
     assert (tmp_path / "outputs" / "sawtooth" / "comparison" / "depth_against_width-residual.png").exists()
     assert "8 of 8 runs are finished already" in lab(*line).stdout
@@ -280,7 +286,9 @@ def config(tmp_path: Path) -> Callable[..., RunConfig]:
 def test_a_network_comes_back_as_it_was(config: Callable[..., RunConfig], values: dict[str, object]) -> None:
     each = config(**values)
     (result,) = runs.run([each])
+    before = torch.get_rng_state()
     run = dlcourse.load(each.folder)
+    assert torch.get_rng_state().equal(before)
     assert not run.network.training
     assert type(run.network) is type(each.network())
     assert repr(run.network.train()) == repr(each.network())

@@ -21,7 +21,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from dlcourse.cli import say
 from dlcourse.cli.choices import CONFIGS, Choices
-from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource
+from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource, Known
 from dlcourse.cli.sweep import FailedRunError, RefusedError, measure_alone, run_alone
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs.config import RunConfig
@@ -52,9 +52,7 @@ def main(
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing some with their traceback
     try:
         try:
-            ChoicesSource.choices = Choices(
-                tasks=tasks, models=models, optimizers=optimizers, measurements=measurements
-            )
+            Known().choices = Choices(tasks=tasks, models=models, optimizers=optimizers, measurements=measurements)
         except ValueError as error:
             raise RefusedError(str(error)) from error
         with _without_check_of_help():
@@ -141,7 +139,7 @@ def _listed(group: str) -> str:
     Experiments that choose a schema are measurements.
     """
     files = sorted((CONFIGS / group.removesuffix("_of_measurements")).glob("*.yaml"))
-    choices = ChoicesSource.choices
+    choices = Known().choices
     if group in ("experiment", "experiment_of_measurements"):
         measuring = {path.stem for path in files if "override /schema" in path.read_text(encoding="utf-8")}
         training = {path.stem for path in files} - measuring

@@ -1,9 +1,8 @@
 """Where Hydra finds the dataclasses that can be chosen: a source of configurations beside the YAML files."""
 
-from typing import ClassVar
-
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.core.singleton import Singleton
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import MISSING, OmegaConf
@@ -11,6 +10,17 @@ from omegaconf import MISSING, OmegaConf
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.sweep import RefusedError
 from dlcourse.jobs.config import RunConfig
+
+
+class Known(metaclass=Singleton):
+    """What there is to choose from. Hydra's own launchers bring its singletons to the processes that they start.
+
+    Attributes:
+        choices: `main` sets it before Hydra starts.
+    """
+
+    def __init__(self) -> None:
+        self.choices = Choices()
 
 
 class ChoicesSearchPath(SearchPathPlugin):
@@ -26,12 +36,7 @@ class ChoicesSource(ConfigSource):
 
     `schema=run` is the configuration of a run, `schema=NAME` that of a measurement. `experiment=NAME` chooses a
     measurement, where no YAML file does.
-
-    Attributes:
-        choices: What there is to choose from; `main` sets it before Hydra starts.
     """
-
-    choices: ClassVar[Choices] = Choices()
 
     @staticmethod
     def scheme() -> str:
@@ -75,18 +80,18 @@ class ChoicesSource(ConfigSource):
         """The choices of a group."""
         match group:
             case "schema":
-                return ["run", *self.choices.names("measurement")]
+                return ["run", *Known().choices.names("measurement")]
             case "experiment":
-                return self.choices.without_file()
+                return Known().choices.without_file()
             case "task" | "model" | "optimizer":
-                return self.choices.names(group)
+                return Known().choices.names(group)
         return []
 
     def _class(self, group: str, name: str) -> type:
         """The dataclass of a choice."""
         if group == "schema" and name == "run":
             return RunConfig
-        return self.choices.load("measurement" if group in ("schema", "experiment") else group, name)
+        return Known().choices.load("measurement" if group in ("schema", "experiment") else group, name)
 
     # The last one: below it, `list` means this method.
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:

@@ -57,7 +57,8 @@ def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun
         raise FileNotFoundError(f"folder must be that of a run that trained a network, with a model.pt, got {folder}")
     weights = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
     name = result.config.get("model.name")
-    network = _lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
+    with torch.random.fork_rng(devices=[]):  # the network draws initial values, which the stored ones replace
+        network = _lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
     network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return LoadedRun(network.eval(), result.config, result.metrics)
 
