@@ -5,10 +5,26 @@ tensors of the outputs' shape: the values themselves, classes in the slides' 'on
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+@runtime_checkable  # beartype looks at it
+class Loss(Protocol):
+    """What training asks of a loss: its value and its derivative by the outputs, which is where layers take over."""
+
+    def __call__(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items"]:
+        """The loss of each item."""
+
+    def derivative(
+        self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
+    ) -> Float[Tensor, "*items features"]:
+        """dL/dy~ of each item."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,3 @@ class Hinge:
     ) -> Float[Tensor, "*items features"]:
         """dL/dy~ = -y where y y~ < 1, else 0 (at the kink 0, torch's convention for relu)."""
         return -targets * (targets * outputs < 1)
-
-
-Loss = SquaredError | SoftmaxCrossEntropy | Hinge

@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -524,6 +524,32 @@ def test_an_interrupt_leaves_what_is_finished_valid() -> None:
 def test_numbers_that_do_not_fit_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         next(a_training(**options))
+
+
+@dataclass(frozen=True)
+class LogCosh:
+    """A loss that dlcourse does not have."""
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).cosh().log().sum(-1)
+
+    def derivative(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).tanh()
+
+
+def test_any_loss_with_a_value_and_a_derivative_trains() -> None:
+    members, batches = members_of([0, 1]), batches_for([0, 1], 5)
+    trained = last(train(members, batches, loss=LogCosh(), optimizer=SGD(rate=0.05), num_steps=20))
+    for member, network in enumerate(unstack(members)):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+        for step in range(20):
+            inputs, targets = (values[member] for values in batches(step))
+            optimizer.zero_grad()
+            LogCosh()(network(inputs), targets).mean().backward()  # autograd needs no derivative
+            optimizer.step()
+        for name, parameter in network.named_parameters():
+            difference = (trained.members.parameters[name][member] - parameter).norm()
+            assert difference <= 1000 * EPS * parameter.norm(), name  # some roundings a step
 
 
 # --- on a GPU ---------------------------------------------------------------------------------------------------------

@@ -13,14 +13,21 @@ from dlcourse.jobs.config import RunConfig
 
 
 class Known(metaclass=Singleton):
-    """What there is to choose from. Hydra's own launchers bring its singletons to the processes that they start.
-
-    Attributes:
-        choices: `main` sets it before Hydra starts.
-    """
+    """What there is to choose from. Hydra's own launchers bring its singletons to the processes that they start."""
 
     def __init__(self) -> None:
-        self.choices = Choices()
+        self._choices: Choices | None = None
+
+    @property
+    def choices(self) -> Choices:
+        """What `main` has set; without it, the classes of dlcourse and of packages that announce some."""
+        if self._choices is None:
+            self._choices = Choices()
+        return self._choices
+
+    @choices.setter
+    def choices(self, choices: Choices) -> None:
+        self._choices = choices
 
 
 class ChoicesSearchPath(SearchPathPlugin):

@@ -114,7 +114,7 @@ def explain(
             raise ValueError(f"{name} must have {size} entries for this network, got {len(vector)}")
     classifies = isinstance(network, SoftmaxClassifier)
     loss = loss or (SoftmaxCrossEntropy() if classifies else SquaredError())
-    if classifies != isinstance(loss, SoftmaxCrossEntropy):
+    if not isinstance(loss, SoftmaxCrossEntropy if classifies else SquaredError | Hinge):
         fitting = "SoftmaxCrossEntropy" if classifies else "SquaredError or Hinge"
         raise TypeError(f"loss must be {fitting} for {type(network).__name__}, got {type(loss).__name__}")
     if isinstance(loss, Hinge) and not bool((y.abs() == 1).all()):
@@ -138,6 +138,7 @@ def explain(
         symbols.append(symbol)
         outputs.append(output)
 
+    assert isinstance(loss, SquaredError | SoftmaxCrossEntropy | Hinge)  # all others have been refused
     value, by_output, factor, equations = _loss(loss, output, y)
     gradients: dict[str, Tensor] = {}
     for name, index, layer, derivative in zip(layer_names(network)[0], indices, affine, derivatives, strict=True):
@@ -188,7 +189,9 @@ def _layer(function: Layer | LogSoftmax, index: str, below: str, h: Tensor) -> t
     ]
 
 
-def _loss(loss: Loss, output: Tensor, y: Tensor) -> tuple[Tensor, Tensor, str, list[Equation]]:
+def _loss(
+    loss: SquaredError | SoftmaxCrossEntropy | Hinge, output: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor, str, list[Equation]]:
     """L; its derivative by the last layer's output, y~ or log p, as numbers and as a formula; what is to be said."""
     match loss:
         case SoftmaxCrossEntropy():
