@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import site
 import subprocess
 import sys
@@ -177,3 +178,26 @@ def test_installed_module_sweeps_with_the_installed_plugin(installed: Path, tmp_
 
     assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
+
+
+@pytest.mark.slow
+def test_a_package_that_announces_classes_is_installed_beside_it(installed: Path, tmp_path: Path) -> None:
+    lab, *_ = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "own_code.md").read_text(), re.DOTALL)
+    package, elsewhere = tmp_path / "package", tmp_path / "elsewhere"
+    (package / "teeth").mkdir(parents=True)
+    elsewhere.mkdir()
+    (package / "teeth" / "__init__.py").touch()
+    (package / "teeth" / "lab.py").write_text(lab)
+    (entry_points,) = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "docs" / "own_code.md").read_text(), re.DOTALL)
+    (package / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n\n'
+        f'[project]\nname = "teeth"\nversion = "1.5"\n\n{entry_points}'
+    )
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", installed / "python"]
+    run(*pip, "install", "--no-deps", "--no-index", "--no-build-isolation", package, cwd=tmp_path)
+
+    run(installed / "dlcourse", "-m", "task=sawtooth", "model=mlp,residual", "num_steps=10", cwd=elsewhere)
+
+    contents = [json.loads(path.read_text()) for path in elsewhere.glob("outputs/sawtooth/*/metrics.json")]
+    assert {content["config"].get("model.name") for content in contents} == {None, "residual"}
+    assert all(content["config"]["task.source"].startswith("teeth.lab.Sawtooth-") for content in contents)
