@@ -57,7 +57,7 @@ class Job(ABC):
     @property
     def folder(self) -> Path:
         """`outputs/<name>/<run>`, a function of the configuration."""
-        assert self.name is not None  # every job has found its own
+        assert self.name is not None  # where none was given, the constructor has chosen one
         return Path(self.outputs, self.name, self.run_name)
 
     def to_yaml(self, program: str = "dlcourse") -> str:

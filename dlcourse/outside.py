@@ -98,7 +98,7 @@ def _module(kind: type) -> str:
     if kind.__module__ != "__main__":
         return kind.__module__
     main = sys.modules["__main__"]
-    if main.__spec__ is not None:  # python -m module
+    if main.__spec__ is not None:  # started by `python -m module`, which leaves the module's name here
         return main.__spec__.name
     return Path(inspect.getsourcefile(kind) or "").stem
 

@@ -42,7 +42,7 @@ def to_threshold_network(circuit: Circuit, num_bits: int, *, dtype: torch.dtype 
         linear = nn.Linear(layer.weight.shape[1], layer.weight.shape[0], dtype=dtype)
         _set_(linear, layer)
         modules += [linear, Threshold()]
-    return nn.Sequential(*modules[:-1])  # the output is affine
+    return nn.Sequential(*modules[:-1])  # without the last threshold: the output layer is affine
 
 
 def to_mlp(circuit: Circuit, num_bits: int, *, dtype: torch.dtype | None = None) -> MLP:
@@ -130,7 +130,9 @@ def _set_(linear: nn.Module, layer: _Layer) -> None:
 def _layers(circuit: Circuit, num_bits: int) -> list[_Layer]:
     """W and b of each hidden layer, and of the affine output."""
     circuit = without_xor(circuit)
-    levels: dict[Circuit, int] = {}  # the layer that has a value's unit; a NOT is read off the unit of what it negates
+    # For each value, the layer that has its unit. A NOT has no unit: it is read off the unit of what it negates.
+    levels: dict[Circuit, int] = {}
+    # For each unit, the last layer that reads it. All layers in between hand its value on.
     last_use: dict[Circuit, int] = {}
     for node in sub_circuits(circuit):
         below = max((levels[part] for part in node.parts), default=0)
@@ -149,10 +151,11 @@ def _layers(circuit: Circuit, num_bits: int) -> list[_Layer]:
         units = [unit for unit, until in last_use.items() if levels[unit] <= level < until]
         weight, bias = torch.zeros(len(units), width, dtype=torch.float64), torch.zeros(len(units), dtype=torch.float64)
         for row, unit in enumerate(units):
-            if levels[unit] < level:  # handed on
+            if levels[unit] < level:  # computed in an earlier layer: this unit only hands the value on
                 weight[row, places[unit]] = 1
                 continue
-            # All parts of an AND, or the negations of all parts of an OR: 1 - (how many of these are 0).
+            # For an AND, the unit takes 1 - (the number of its parts that are 0), which is above 0 only if all of them
+            # are 1. For an OR it does so with the negated parts, and thus computes the negation of the OR.
             bias[row] = 1
             for part in unit.parts:
                 sign, offset = _read(part)
@@ -173,6 +176,6 @@ def _unit(circuit: Circuit) -> Circuit:
 
 
 def _read(circuit: Circuit) -> tuple[int, int]:
-    """Weight and offset that make a circuit's value of what its unit computes, the negation for an OR."""
+    """Weight and offset that make a circuit's value of what its unit computes; that of an OR computes its negation."""
     negated = (circuit.kind is Kind.not_) != (_unit(circuit).kind is Kind.or_)
     return (-1, 1) if negated else (1, 0)

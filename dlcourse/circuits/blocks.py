@@ -126,14 +126,16 @@ def block_parity(block: Block) -> Circuit:
         gates = []
         for bits in product([0, 1], repeat=len(block.parts)):
             parts = list(zip(block.parts, bits, strict=True))
-            if joined_by is Kind.or_ and sum(bits) % 2 == value:  # a term for each input with the value
+            # An OR needs one term for each choice of the parts' values that has this parity; an AND needs one clause
+            # for each that has not, which excludes it.
+            if joined_by is Kind.or_ and sum(bits) % 2 == value:
                 gates.append(and_(*(gate for part, bit in parts for gate in says(part, bit, Kind.and_))))
-            if joined_by is Kind.and_ and sum(bits) % 2 != value:  # a clause against each input without it
+            if joined_by is Kind.and_ and sum(bits) % 2 != value:
                 gates.append(or_(*(gate for part, bit in parts for gate in says(part, 1 - bit, Kind.or_))))
         return gates
 
     def says(part: int | Block, value: int, joined_by: Kind) -> list[Circuit]:
-        """What, joined by AND (or OR), is 1 where a part has this value."""
+        """The gates or inputs that, joined by AND (or OR), are 1 where a part has this value."""
         if isinstance(part, Block) and part.merged:
             return layer(part, value, joined_by)
         circuit = or_(*layer(part, 1, Kind.or_)) if isinstance(part, Block) else Circuit(Kind.input, (), part)
@@ -178,9 +180,11 @@ def _cheapest(num_bits: int, level: int, merged: bool | None = None) -> _Plan:
     best: _Plan | None = None
     for num_parts in range(2, num_bits + 1):
         own = _num_own_gates(num_parts, merged)
+        # More parts only need more gates of the block itself.
         if best is not None and own >= best.num_gates:
             break
-        if below or num_parts == num_bits:  # with no level below, each part is one bit
+        # With no level left below, the parts cannot be blocks: each is a single bit.
+        if below or num_parts == num_bits:
             gates, sizes = _split(num_bits, num_parts, below)
             if best is None or own + gates < best.num_gates:
                 best = _Plan(own + gates, merged, sizes)
@@ -196,7 +200,8 @@ def _split(num_bits: int, num_parts: int, level: int) -> tuple[int, tuple[int, .
     if num_parts == 1:
         return _cheapest(num_bits, level).num_gates, (num_bits,)
     best: tuple[int, tuple[int, ...]] | None = None
-    for first in range(1, num_bits // num_parts + 1):  # the smallest part first: no choice is missed
+    # The order of the parts does not matter, so the first may be the smallest one, which has at most the mean size.
+    for first in range(1, num_bits // num_parts + 1):
         own = 0 if first == 1 else _cheapest(first, level).num_gates
         rest, sizes = _split(num_bits - first, num_parts - 1, level)
         if best is None or own + rest < best[0]:

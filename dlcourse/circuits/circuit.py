@@ -118,7 +118,8 @@ def sub_circuits(circuit: Circuit) -> Iterator[Circuit]:
     """Every gate and input of a circuit, each once, parts before what they feed; the last is the circuit itself."""
     seen: set[Circuit] = set()
     waiting = [circuit]
-    while waiting:  # without recursion: a chain of a thousand gates is no deeper for Python than one gate
+    # A list instead of recursion, for which Python would refuse a chain of a thousand gates.
+    while waiting:
         here = waiting[-1]
         missing = [part for part in reversed(here.parts) if part not in seen]
         if missing:
@@ -184,7 +185,8 @@ def formula(circuit: Circuit) -> str:
 
     Source: slides "Parity Circuits".
     """
-    written: dict[Circuit, str] = {}  # what stands inside another formula, with its brackets
+    # Each part as it stands inside a larger formula: with brackets around it, if it needs some.
+    written: dict[Circuit, str] = {}
     for node in sub_circuits(circuit):
         parts = [written[part] for part in node.parts]
         if node.kind is Kind.input:

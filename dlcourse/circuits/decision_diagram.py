@@ -36,7 +36,9 @@ class Cover:
     def __iter__(self) -> Iterator[Term]:
         waiting: list[tuple[Cover, Any]] = [(self, None)]
         while waiting:
-            cover, literals = waiting.pop()  # the literals so far are pairs: the last one, and the pair of those before
+            # The literals on the way here are a linked list, which ways with the same beginning share: a pair of the
+            # last literal and the list of those before it.
+            cover, literals = waiting.pop()
             if cover is ONLY_THE_EMPTY_TERM:
                 term = {}
                 while literals:
@@ -90,7 +92,8 @@ class DecisionDiagram:
     def __init__(self, circuit: Circuit, max_steps: int = MAX_STEPS) -> None:
         self.order = _order(circuit)
         self._max_steps, self._num_steps = max_steps, 0
-        # What each node asks for, as a place in the order, and where it goes on; 0 and 1 come after all inputs.
+        # For each node, where in the order the input stands that it asks for, and the two nodes that it goes on to.
+        # Nodes 0 and 1, the constants, ask for nothing: they stand after all inputs, and go on to themselves.
         self._places = [len(self.order)] * 2
         self._children = [(0, 0), (1, 1)]
         self._nodes: dict[tuple[int, int, int], int] = {}
@@ -120,6 +123,7 @@ class DecisionDiagram:
             return None
         term, rest = Term(), self.root
         for index in sorted(self.order):
+            # The bit is 0 if there is still a 1 with it. If not, it is 1 wherever the rest is, which needs no change.
             with_0 = self._choose(self._inputs[index], 0, rest)
             term[index] = int(with_0 == 0)
             rest = with_0 or rest
@@ -147,13 +151,14 @@ class DecisionDiagram:
                 self._step()
                 place = min(self._places[least], self._places[most])
                 (least_0, least_1), (most_0, most_1) = self._at_both(least, place), self._at_both(most, place)
-                # What only terms can cover that want the input 0, and that want it 1; then what these leave.
-                terms_0, is_0 = yield cover(self._choose(most_1, 0, least_0), most_0)
-                terms_1, is_1 = yield cover(self._choose(most_0, 0, least_1), most_1)
-                left = self._choose(self._choose(is_0, 0, least_0), 1, self._choose(is_1, 0, least_1))
-                terms, is_any = yield cover(left, self._choose(most_0, most_1, 0))
+                # Where `least` is 1 and `most` would be 0 if the input were 1, only terms that want the input 0 can
+                # cover it; likewise with 0 and 1 exchanged. Terms without the input cover what these leave.
+                terms_0, union_0 = yield cover(self._choose(most_1, 0, least_0), most_0)
+                terms_1, union_1 = yield cover(self._choose(most_0, 0, least_1), most_1)
+                left = self._choose(self._choose(union_0, 0, least_0), 1, self._choose(union_1, 0, least_1))
+                terms, union_without = yield cover(left, self._choose(most_0, most_1, 0))
                 input_ = self._inputs[self.order[place]]
-                union = self._choose(is_any, 1, self._choose(input_, is_1, is_0))
+                union = self._choose(union_without, 1, self._choose(input_, union_1, union_0))
                 covers[least, most] = Cover(self.order[place], (terms_0, terms_1, terms)), union
             return covers[least, most]
 
@@ -169,7 +174,9 @@ class DecisionDiagram:
                 return self._inputs[gate.index]
             case Kind.not_:
                 return self._choose(parts[0], 0, 1)
-        while len(parts) > 1:  # neighbours first: of many small functions no large one is made more often than need be
+        # Neighbours are joined in pairs, then the pairs, and so on. One after another, every part would be joined to
+        # all that came before it, and so a large function be made for each.
+        while len(parts) > 1:
             pairs = [self._of_two(gate.kind, *parts[i : i + 2]) for i in range(0, len(parts) - 1, 2)]
             parts = pairs + parts[2 * len(pairs) :]
         return parts[0] if parts else int(gate.kind is Kind.and_)
@@ -185,7 +192,7 @@ class DecisionDiagram:
         return int(_result(self._choosing(condition, yes, no)))
 
     def _choosing(self, condition: int, yes: int, no: int) -> Generator[Any, Any, int]:
-        """The same as a computation that yields the calls of itself."""
+        """The same as a generator that yields its recursive calls instead of making them; `_result` runs it."""
         if condition == 1 or yes == no:
             return yes
         if condition == 0:
@@ -227,8 +234,9 @@ class DecisionDiagram:
 def _order(circuit: Circuit) -> list[int]:
     """The indices of a circuit's inputs in the order in which a diagram shall ask for them.
 
-    That of their first occurrence, if at every gate the shallower parts come first: with the input that is nearest to
-    the output on top, each gate of a chain, x_k with all that was before, adds one or two nodes to those there are.
+    It is the order of their first occurrence on a walk from the output that visits the shallower parts of every gate
+    first. In a chain, where each gate joins one input x_k to all the gates before it, the diagram then asks first for
+    the input that is nearest to the output, and every gate adds only one or two nodes to those there are.
     """
     heights: dict[Circuit, int] = {}
     for node in sub_circuits(circuit):
@@ -246,7 +254,7 @@ def _order(circuit: Circuit) -> list[int]:
 
 
 def _result(computation: Generator[Any, Any, Any]) -> Any:
-    """The result of a computation that yields the calls of itself, which need no stack of Python's then."""
+    """Runs a generator that yields its recursive calls: they wait in a list, so no recursion is too deep for Python."""
     waiting, result = [computation], None
     while waiting:
         try:

@@ -49,9 +49,9 @@ def draw(circuit: Circuit, axes: Axes | None = None) -> Axes:
 
     left = 0.0
     for number, (here, ahead) in enumerate(pairwise([*heights, {}])):
-        right = left + (GATE_WIDTH if number else 0)  # inputs take no room
+        right = left + (GATE_WIDTH if number else 0)  # the first column is that of the inputs, which have no width
         for value, y in here.items():
-            if columns[value] < number:  # only passes through this column
+            if columns[value] < number:  # a wire from an earlier column that only passes through this one
                 axes.plot([left, right], [y, y], color=INK, lw=1, zorder=1)
             elif value.kind is Kind.input:
                 axes.text(left - 0.12, y, f"$x_{{{value.index}}}$", ha="right", va="center", fontsize=12)
@@ -122,14 +122,17 @@ def _size(wires: list[_Wire]) -> float:
 def _apart(wanted: list[float], sizes: list[float]) -> list[float]:
     """The places nearest to those wanted (least squares), in the same order, that leave each its size."""
     centres = np.cumsum(sizes) - np.array(sizes) / 2
-    groups: list[list[float]] = []  # those that touch: the mean of where their common start should be, and how many
-    for start in np.array(wanted) - centres:
-        groups.append([float(start), 1])
+    # All are first stacked without gaps, with these centres, and then shifted. They stay in order and do not overlap if
+    # the shifts never fall. Where the wanted ones do, neighbours become a group that has no gaps and one shift, the
+    # mean of those wanted in it (pool adjacent violators). A group is this mean and the number of its members.
+    groups: list[list[float]] = []
+    for shift in np.array(wanted) - centres:
+        groups.append([float(shift), 1])
         while len(groups) > 1 and groups[-2][0] >= groups[-1][0]:
-            start, many = groups.pop()
-            groups[-1] = [(groups[-1][0] * groups[-1][1] + start * many) / (groups[-1][1] + many), groups[-1][1] + many]
-    starts = np.repeat([start for start, _ in groups], [int(many) for _, many in groups])
-    return [float(place) for place in starts + centres]
+            shift, many = groups.pop()
+            groups[-1] = [(groups[-1][0] * groups[-1][1] + shift * many) / (groups[-1][1] + many), groups[-1][1] + many]
+    shifts = np.repeat([shift for shift, _ in groups], [int(many) for _, many in groups])
+    return [float(place) for place in shifts + centres]
 
 
 def _pins(wires: list[_Wire], y: float) -> list[float]:
@@ -151,7 +154,9 @@ def _draw_wires(
     for gate, its_wires in gates.items():
         for wire, y in zip(its_wires, _pins(its_wires, ahead[gate]), strict=True):
             ends.setdefault(wire.source, []).append(y)
-    tracks: list[list[tuple[float, float]]] = []  # the stretches that are taken on each
+    # A track is a place between the columns for upright wires; several share it if they do not meet. For each track,
+    # the stretches from low to high that are taken.
+    tracks: list[list[tuple[float, float]]] = []
     track_of = {}
     for value, ys in ends.items():
         low, high = min([*ys, here[value]]) - 0.1, max([*ys, here[value]]) + 0.1
@@ -168,6 +173,8 @@ def _draw_wires(
         axes.plot([x, x], [corners[0], corners[-1]], color=INK, lw=1, zorder=1)
         for y in ys:
             axes.plot([x, left + BACK], [y, y], color=INK, lw=1, zorder=1)
+        # A dot goes where more than two wires meet: one from the source, one to a gate, and the upright, which leaves
+        # its ends in one direction and the heights between them in two.
         inner = {y for y in corners if corners[0] < y < corners[-1]}
         branches = [
             y for y in set(corners) if (y in inner) + (y == here[value]) + (y in ys) + (len(set(corners)) > 1) > 2

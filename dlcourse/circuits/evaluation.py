@@ -22,7 +22,8 @@ MAX_BYTES = 2**24
 
 OPERATIONS = {Kind.not_: np.invert, Kind.and_: np.bitwise_and, Kind.or_: np.bitwise_or, Kind.xor: np.bitwise_xor}
 ALL_ONES = np.uint64(2**64 - 1)
-# Bit r of word p is bit p of the number r: the six inputs that change within a word.
+# The values of the six inputs that change within a word, lowest first: bit r of word p, which belongs to row r, is bit
+# p of the number r.
 WITHIN_A_WORD = np.array([sum(1 << row for row in range(64) if row >> p & 1) for p in range(6)], dtype=np.uint64)
 
 
@@ -104,6 +105,7 @@ def counterexample(one: Circuit, other: Circuit) -> dict[int, int] | None:
         if words.any():
             position = int(np.flatnonzero(words)[0])
             word = int(words[position])
+            # word & -word keeps only the lowest bit that is set: the first row of this word on which they differ.
             row = 64 * (first_word + position) + (word & -word).bit_length() - 1
             return {index: row >> (len(indices) - 1 - i) & 1 for i, index in enumerate(indices)}
         first_word += len(words)
@@ -141,11 +143,12 @@ class _Program:
                 heapq.heappush(free, registers.pop(part))
 
         waiting = [] if circuit in registers else [circuit]
-        begun = Counter[Circuit]()  # how many of its parts a gate has taken up
+        num_parts_used = Counter[Circuit]()
         while waiting:
             gate = waiting[-1]
-            # An AND, OR or XOR begins when its first two parts are there, and takes up the others one by one.
-            needed = gate.parts[begun[gate] : max(begun[gate] + 1, 2)]
+            # A gate does not wait until all of its parts are computed, which would keep a register for each. It begins
+            # with the first two and then takes in the others one at a time.
+            needed = gate.parts[num_parts_used[gate] : max(num_parts_used[gate] + 1, 2)]
             missing = next((part for part in needed if part not in registers), None)
             if missing is not None:
                 waiting.append(missing)
@@ -164,11 +167,12 @@ class _Program:
             if gate.parts:
                 steps.append((OPERATIONS[gate.kind], tuple(sources), target))
             else:
-                steps.append((np.bitwise_xor, (target, target), target))  # 0, whatever was there
+                # A constant. x XOR x is 0, whatever the register holds; its negation is 1.
+                steps.append((np.bitwise_xor, (target, target), target))
                 if gate.kind is Kind.and_:
                     steps.append((np.invert, (target,), target))
-            begun[gate] += len(needed)
-            if begun[gate] == len(gate.parts):
+            num_parts_used[gate] += len(needed)
+            if num_parts_used[gate] == len(gate.parts):
                 waiting.pop()
         return _Program(steps, num_registers, registers[circuit])
 
@@ -182,6 +186,8 @@ def _chunks(circuit: Circuit, indices: Sequence[int]) -> Iterator[UInt64[np.ndar
     chunk_bits = max(0, min(num_bits - 6, (MAX_BYTES // (8 * max(1, program.num_registers))).bit_length() - 1))
     registers = np.zeros((program.num_registers, 2**chunk_bits), dtype=np.uint64)
     word = np.arange(2**chunk_bits)
+    # The inputs with the six lowest bits of a row's number change within a word, the next from word to word; those with
+    # the highest bits change only from one chunk to the next, and are set there.
     for place in range(num_bits):
         bit = num_bits - 1 - place
         if bit < 6:

@@ -117,11 +117,12 @@ def minimise(circuit: Circuit, *, max_terms: int = MAX_TERMS) -> Minimised:
 def is_only_cover(cover: Cover) -> bool:
     """Whether irredundant prime terms are seen to be the only ones there are, and so the fewest; False can be wrong.
 
-    - No input occurs both as x_i and as not x_i. Every prime implicant is then of these literals. Each is needed, for
-      the input that has the literals of its own, and of all others the opposite: whatever other term is 1 there has no
-      literals but of the first, which would not be prime.
-    - Every term has every input that occurs. Each is 1 on one input, and on no neighbour of that is the function 1.
-      No other prime implicant is 1 there: it would lack a literal, and be 1 on a neighbour.
+    - No input occurs both as x_i and as not x_i. Then prime implicants have no other literals than these. Each of them
+      is needed, because of the row of the truth table where its own literals are 1 and all other ones are 0: another
+      term that is 1 there could only have some of the same literals, and then this one would not be prime.
+    - Every term has a literal of every input that occurs. Then each is 1 on a single row, and as it is prime, the
+      function is 0 on every row that differs from it in one bit. No other prime implicant is 1 on the row: it would
+      lack a literal, and so be 1 on one of those as well.
 
     Source: Quine 1952 for the first case; the lecture's parity for the second.
     """
@@ -168,9 +169,11 @@ def prime_implicants(table: Bool[np.ndarray, " rows"]) -> Bool[np.ndarray, "..."
     """
     num_bits = len(table).bit_length() - 1
     implies = table.reshape((2,) * num_bits)
-    for axis in range(num_bits):  # without this input, the product has to imply the function for both its values
+    # A product without this input implies the function if the products with it, 0 and 1, both do.
+    for axis in range(num_bits):
         implies = np.concatenate([implies, implies.all(axis, keepdims=True)], axis)
     prime = implies.copy()
+    # A product is not prime if it still implies the function without its literal of this input.
     for axis in range(num_bits):
         wanted = np.moveaxis(prime, axis, 0)[:2]
         wanted &= ~np.moveaxis(implies, axis, 0)[2]
@@ -191,7 +194,9 @@ def smallest_cover(
         The sets, rising, and whether it is proved that there is no better choice. None of them can be left out.
     """
     num_sets, num_items = covers.shape
-    weights = [1 + num_items * max(costs, default=0) + cost for cost in costs]  # one set less outweighs all costs
+    # The fixed part of each weight is more than the costs of a whole cover, which needs at most one set for each item.
+    # So the lightest cover is one of the fewest sets, and the cheapest of these.
+    weights = [1 + num_items * max(costs, default=0) + cost for cost in costs]
     items_of = [_mask(row) for row in covers]
     sets_of = [_mask(column) for column in covers.T]
     order = sorted(range(num_items), key=lambda item: sets_of[item].bit_count())
@@ -206,8 +211,9 @@ def smallest_cover(
             if weight < best_weight:
                 best, best_weight = chosen, weight
             return
-        # Items of which no set has two need a set each.
-        bound, apart, narrowest, fewest = weight, 0, 0, num_sets + 1
+        # What the uncovered items weigh at least: those of which no set has two need a set each. On the way, the item
+        # with the fewest sets to choose from is found, which the search branches on.
+        bound, counted, narrowest, fewest = weight, 0, 0, num_sets + 1
         for item in order:
             if uncovered >> item & 1:
                 able = sets_of[item] & ~banned
@@ -215,8 +221,8 @@ def smallest_cover(
                     return
                 if able.bit_count() < fewest:
                     narrowest, fewest = able, able.bit_count()
-                if not able & apart:
-                    apart |= able
+                if not able & counted:
+                    counted |= able
                     bound += min(weights[candidate] for candidate in _members(able))
         if bound >= best_weight:
             return
@@ -226,6 +232,7 @@ def smallest_cover(
             if steps > max_steps:
                 return
             search([*chosen, candidate], weight + weights[candidate], uncovered & ~items_of[candidate], banned)
+            # All covers with this set have been searched now.
             banned |= 1 << candidate
 
     search([], 0, (1 << num_items) - 1, 0)
@@ -233,7 +240,7 @@ def smallest_cover(
 
 
 def _greedy_cover(items_of: list[int], weights: list[int], uncovered: int) -> list[int]:
-    """A cover that takes the set with the most items to come, then leaves out what turned out superfluous."""
+    """A cover: always the set with most of the items that are still uncovered, and at last without superfluous sets."""
     chosen: list[int] = []
     while uncovered:
         chosen.append(max(range(len(items_of)), key=lambda i: ((items_of[i] & uncovered).bit_count(), -weights[i])))

@@ -81,7 +81,8 @@ class Choices:
         choice = self._the_only(what, name)
         if isinstance(choice, type):
             return choice
-        assert isinstance(choice, EntryPoint)  # files of values are no classes: Hydra reads them
+        # A file of values is the choice only where no class has the name, and then Hydra reads it without asking here.
+        assert isinstance(choice, EntryPoint)
         kind = outside.load(choice, KINDS[what][0])
         if _name(what, kind) != name:
             raise ValueError(
@@ -95,7 +96,7 @@ class Choices:
             *self._classes[what].get(name, []), *self._announced[what].get(name, [])
         ]  # fmt: skip
         file = CONFIGS / ("experiment" if what == "measurement" else what) / f"{name}.yaml"
-        # Measurements of dlcourse have a file of their name by right: it is what chooses them.
+        # With a measurement of dlcourse, a file of the same name is no conflict: it is the experiment that chooses it.
         if file.exists() and (what != "measurement" or name in self._foreign_names(what)):
             choices.append(file)
         return outside.the_only(what, name, choices)

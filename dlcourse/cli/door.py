@@ -49,7 +49,8 @@ def main(
         optimizers: Optimizers, chosen by `optimizer=NAME`.
         measurements: Measurements, chosen by `experiment=NAME`.
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing some with their traceback
+    # Makes Hydra raise all of its errors, which are told below; it would print some itself, with their traceback.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         try:
             Known().choices = Choices(tasks=tasks, models=models, optimizers=optimizers, measurements=measurements)
@@ -64,7 +65,9 @@ def main(
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         sys.exit(say.complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
-    except BrokenPipeError:  # what reads our output has seen enough of it: `dlcourse ... | head`
+    except BrokenPipeError:
+        # The program that reads our output has ended, as in `dlcourse ... | head`. What is still to be flushed goes to
+        # /dev/null, since Python would complain of the same pipe once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that must not be written to

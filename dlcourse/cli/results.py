@@ -41,7 +41,8 @@ def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by:
     if not results:
         raise ValueError("no finished runs here")
     values = {name: value for result in results for name, value in result.metrics.items()}
-    known = [name for name, value in values.items() if not isinstance(value, str)]  # words have no quartiles
+    # Measurements can have words among their metrics, of which there are no quartiles.
+    known = [name for name, value in values.items() if not isinstance(value, str)]
     metrics = _among("metric", metrics, known) if metrics else known
     settings = list(dict.fromkeys(name for result in results for name in result.config))
     by = _among("setting", by, settings) if by else [name for name in varied_settings(results) if name != "seed"]

@@ -73,11 +73,13 @@ class ChoicesSource(ConfigSource):
         try:
             kind = self._class(group, name)
             config = OmegaConf.structured(kind)
-        except ValueError as error:  # OmegaConf's errors about the types of fields among them
+        except ValueError as error:  # also what OmegaConf raises if it does not support the type of a field
             raise RefusedError(f"{group}={name}: {error}") from error
         if kind is RunConfig:
-            config.model = MISSING  # left to its default, only children of that could be chosen
+            # Next to RunConfig's default, an MLPModel, OmegaConf would accept no model but children of MLPModel.
+            config.model = MISSING
         if group == "experiment":
+            # A measurement has no task, model and optimizer: what is chosen by default is taken back.
             nothing = [{f"override /{other}": None} for other in ("task", "model", "optimizer")]
             config = OmegaConf.create({"defaults": [{"override /schema": name}, *nothing]})
         package = "_global_" if group in ("schema", "experiment") else None
@@ -100,7 +102,7 @@ class ChoicesSource(ConfigSource):
             return RunConfig
         return Known().choices.load("measurement" if group in ("schema", "experiment") else group, name)
 
-    # The last one: below it, `list` means this method.
+    # This method must come last: in the class body below it, `list` would mean the method instead of the type.
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """The choices of a group, or the groups."""
         group = config_path.strip("/")

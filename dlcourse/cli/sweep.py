@@ -97,6 +97,7 @@ def run_sweep(
     run_outcomes = iter(run(configs, workers=workers, program=say.program()))
     measurement_outcomes = iter(measure_all(measurements, workers=workers, program=say.program()))
     outcomes = [_headline(job, run_outcomes if isinstance(job, RunConfig) else measurement_outcomes) for job in jobs]
+    # Every folder is compared once: the last of its jobs stands for all of them.
     try:
         for config in {job.folder.parent: job for job in configs}.values():
             _compare(config, configs)
@@ -119,7 +120,7 @@ def _headline(
     reason = reason_of_failure(outcome)
     if reason is not None:
         return FailedRunError(reason, job.command(say.program()))
-    assert isinstance(outcome, Result)  # a failure has a reason
+    assert isinstance(outcome, Result)  # a Failure always has a reason, and has been returned above
     return float(outcome.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
 

@@ -20,7 +20,8 @@ from dlcourse.outside import origin
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
 
-# What torch.compile looks for.
+# The C++ compilers that torch.compile looks for. Where there is none, `compile=true` is refused at once, because torch
+# would complain only when training begins.
 COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
 
 

@@ -16,7 +16,8 @@ from dlcourse.recording.log import RATE
 from dlcourse.tasks import Data, Task
 from dlcourse.training import Snapshot
 
-# Networks whose pieces are counted at once: one by one, ten snapshots of a small stack take five times as long.
+# The pieces of so many networks (members times snapshots) are counted in one call: snapshot by snapshot, ten snapshots
+# of a small stack would take five times as long.
 COUNTED_AT_ONCE = 64
 
 
@@ -58,6 +59,7 @@ class Curves:
         test_outputs = outputs(snapshot.members, self._data.test_inputs)
 
         def network(inputs: Tensor) -> Tensor:
+            # Most metrics ask for the outputs on the test inputs, which are there already for the loss.
             return test_outputs if inputs is self._data.test_inputs else outputs(snapshot.members, inputs)
 
         loss = self._task.loss
@@ -72,7 +74,7 @@ class Curves:
             for history, value in zip(self.histories, points, strict=True):
                 history[tag].append((snapshot.step, value))
         if self._lines is not None:
-            self._uncounted.append(_kept(snapshot))
+            self._uncounted.append(_copied(snapshot))
             if len(self._uncounted) * len(self.histories) >= COUNTED_AT_ONCE:
                 self.count()
 
@@ -110,8 +112,8 @@ class Curves:
                     history[f"pieces/{tag}_spread"].append((step, float(numbers.std())))
 
 
-def _kept(snapshot: Snapshot) -> Snapshot:
-    """A snapshot of values that no longer change."""
+def _copied(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with a copy of its parameters, which training would overwrite."""
     parameters = {name: value.clone() for name, value in snapshot.members.parameters.items()}
     return replace(snapshot, members=replace(snapshot.members, parameters=parameters))
 

@@ -61,7 +61,8 @@ def _outcomes(measurements: Sequence[Measurement], workers: Workers, program: st
 def _outcome(measurement: Measurement, program: str) -> Outcome:
     """What a measurement came to; it has its folder, unless it failed."""
     try:
-        with one_thread():  # wherever it runs
+        # Always in one thread, so that a measurement comes to the same numbers here as in a worker process.
+        with one_thread():
             return _measured(measurement, program)
     except Exception as error:  # whatever it is, the others shall go on
         return Failure(measurement, f"{type(error).__name__}: {error}")

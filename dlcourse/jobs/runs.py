@@ -26,7 +26,7 @@ from dlcourse.recording.files import write_atomically
 from dlcourse.recording.pictures import picture
 from dlcourse.recording.run_folder import write_run
 
-# Members beyond this number gain no more from company, and their activations and batches leave the cache.
+# Larger stacks are not faster per member, and their activations and batches no longer fit into the cache.
 MAX_MEMBERS = 64
 # Seconds of work below which starting worker processes (each imports torch) takes longer than it saves.
 WORTH_WORKERS = 6.0
@@ -103,10 +103,12 @@ def _seconds(configs: Sequence[RunConfig]) -> float:
     """
     config = configs[0]
     sizes = [config.task.in_features, *config.model.layer_widths, config.task.out_features]
+    # `LayerwiseGradient` fills every layer up to a multiple of 16 units, and needs 6 flops per weight and item. A full
+    # batch is taken for 1000 items, as most tasks have by default.
     filled = [-(-size // 16) * 16 for size in sizes]
     flops = 6 * sum(a * b for a, b in pairwise(filled)) * (config.batch_size or 1000)
-    calls = 12e-6 * 3 * len(sizes) if isinstance(config.model, MLPModel) else 5e-4 * len(configs)
-    return config.num_steps * (calls + len(configs) * flops / 20e9)
+    overhead = 12e-6 * 3 * len(sizes) if isinstance(config.model, MLPModel) else 5e-4 * len(configs)
+    return config.num_steps * (overhead + len(configs) * flops / 20e9)
 
 
 def _outcomes(
@@ -119,20 +121,23 @@ def _outcomes(
             yield members, _run_safely(members, lambda steps, losses: _show_progress(bar, steps, losses), program)
         return
     with tempfile.TemporaryDirectory(prefix="dlcourse-") as folder, _watched(Path(folder), bar):
-        noted = [(Path(folder, str(index)), with_whole_paths(members)) for index, members in enumerate(stacks)]
-        for index, outcomes in in_workers(partial(_work, program=program), noted, workers):
+        notes_and_members = [
+            (Path(folder, str(index)), with_whole_paths(members)) for index, members in enumerate(stacks)
+        ]
+        for index, outcomes in in_workers(partial(_work, program=program), notes_and_members, workers):
             members = stacks[index]
             yield members, outcomes or [Failure(config, KILLED) for config in members]
 
 
-def _work(noted: tuple[Path, list[RunConfig]], program: str) -> list[Outcome]:
-    """What a worker process does: it runs a stack, and leaves a note on how far it is."""
-    (note, members), done = noted, 0
+def _work(note_and_members: tuple[Path, list[RunConfig]], program: str) -> list[Outcome]:
+    """What a worker process does: it runs a stack, and keeps a file, the note, on how far it is."""
+    (note, members), done = note_and_members, 0
 
     def progress(num_steps: int, losses: list[float]) -> None:
         nonlocal done
         done += num_steps
-        with contextlib.suppress(OSError):  # a worker on another machine has no such folder
+        # A Dask worker may be on another machine, which has no folder for the notes: its progress is not shown.
+        with contextlib.suppress(OSError):
             write_atomically(note, json.dumps([done, losses]).encode())
 
     return _run_safely(members, progress, program)
@@ -142,7 +147,9 @@ def _run_safely(members: Sequence[RunConfig], progress: Progress, program: str) 
     """What the members of a stack came to; where it fails, each is tried alone, to find out whose fault it was."""
     try:
         return list(run_stack(members, progress, program))
-    except OSError as error:  # the disk (full, read-only): no fault of one of them, so trying each again is no use
+    except OSError as error:
+        # The disk is full, say, or read-only. That is no fault of a single member, so trying each one alone would only
+        # fail again; those whose folders were written before are finished.
         return [finished_result(member) or Failure(member, str(error)) for member in members]
     except Exception as error:  # whatever it is, the other runs shall go on
         if len(members) == 1:
@@ -166,8 +173,10 @@ def run_stack(configs: Sequence[RunConfig], progress: Progress, program: str = "
     started = time.time()
     read = [read_checkpoint(config.folder) for config in configs]
     checkpoints = [checkpoint for checkpoint in read if checkpoint is not None]
+    # `_stacks` only puts runs together that have reached the same step, but another process may have saved or finished
+    # one of them since. A stack can go on from one step only, so then all of its members start anew.
     if len(checkpoints) < len(configs) or len({checkpoint.step for checkpoint in checkpoints}) > 1:
-        checkpoints = []  # another process has gone on meanwhile
+        checkpoints = []
 
     def save(reached: list[Checkpoint]) -> None:
         for config, checkpoint in zip(configs, reached, strict=True):

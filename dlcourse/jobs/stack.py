@@ -15,7 +15,8 @@ from dlcourse.recording.checkpoints import Checkpoint
 from dlcourse.tasks import Data
 from dlcourse.training import Batches, Snapshot, train
 
-# Told what has been done since it was last told: updates, summed over the members, and the members' training losses.
+# A function that is called now and then during training: with the number of updates since the last call, summed over
+# the members, and each member's present training loss.
 Progress = Callable[[int, list[float]], None]
 
 
@@ -56,7 +57,8 @@ def train_stack(
     Returns:
         What became of each.
     """
-    config = configs[0]  # for all that the members have in common
+    # The members differ in seed and rate only: in all other respects, the first one's configuration stands for all.
+    config = configs[0]
     started = time.time()
     first_step = checkpoints[0].step if checkpoints else 0
     seconds_before = checkpoints[0].seconds if checkpoints else 0.0
@@ -64,10 +66,12 @@ def train_stack(
     data = Data(**_stacked([vars(run_data) for run_data in all_data])).to(config.dtype.dtype)
     curves = _curves(configs, all_data, data, checkpoints)
     pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
-    del all_data  # which may be large
+    # The float64 data can be large, and is needed from here on only by the members that will be pictured.
+    del all_data
     step, saved = first_step, time.time()
     for snapshot in _snapshots(configs, data, checkpoints):
-        if snapshot.step > first_step or first_step == 0:  # the curves of a checkpoint have its step already
+        # Where training goes on from checkpoints, their curves have a point for the first snapshot already.
+        if snapshot.step > first_step or first_step == 0:
             curves.add(snapshot)
         curves.note_divergence(snapshot)
         progress((snapshot.step - step) * len(configs), curves.training_losses)
@@ -141,7 +145,7 @@ def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[C
 
 
 def _checkpoints(snapshot: Snapshot, curves: Curves, seconds: float) -> list[Checkpoint]:
-    """Every member's way back to this snapshot."""
+    """One checkpoint a member, from which it can go on after this snapshot."""
     return [
         Checkpoint(
             step=snapshot.step,

@@ -24,7 +24,8 @@ def finished_result(job: Job) -> Result | None:
     if job.force or not (folder / "metrics.json").exists():
         return None
     result = read_result(folder)
-    if result.config != json.loads(json.dumps(job.settings())):  # by way of JSON, as the file has it
+    # The settings are turned into JSON and back, as those in the file were: that can make lists of tuples, for example.
+    if result.config != json.loads(json.dumps(job.settings())):
         raise FolderTakenError(f"{folder} holds a run of another configuration; move it, or choose another name")
     return result
 
@@ -70,6 +71,7 @@ def do_unfinished(
             pending.setdefault(folder, job)
     total = sum(map(size, pending.values()))
     num_failed = 0
+    # With disable=None, tqdm shows the bar only on a terminal.
     with tqdm(total=total, unit=unit, unit_scale=True, disable=None if progress and total else True) as bar:
         for job, outcome in do(list(pending.values()), bar):
             outcomes[job.folder] = outcome

@@ -51,7 +51,7 @@ HERE = Workers()
 
 
 def with_whole_paths(jobs: Sequence[SomeJob]) -> list[SomeJob]:
-    """The jobs with the whole path of their folder: a worker may have been started elsewhere."""
+    """The jobs with the absolute path of `outputs`: a worker may have been started in another directory."""
     return [dataclasses.replace(job, outputs=str(Path(job.outputs).absolute())) for job in jobs]  # type: ignore[type-var]
 
 
@@ -69,15 +69,18 @@ def in_workers(
         An item's number and what came of it, in the order in which they are done; None if its worker was killed.
     """
     remaining = dict(enumerate(items))
-    lives = 2  # a worker that is killed takes the whole pool with it: what is left goes to a new one
-    while remaining and lives:
+    # A worker that is killed takes the whole pool with it, so what is left goes to a new pool. A pool that broke before
+    # it had finished anything costs an attempt: without that, an item that kills its worker would be tried for ever.
+    attempts_left = 2
+    while remaining and attempts_left:
         before = len(remaining)
         try:
             for index, outcome in _in_parallel(function, remaining, workers):
                 del remaining[index]
                 yield index, outcome
         except BrokenExecutor:
-            lives -= len(remaining) == before  # nothing at all was done: this cannot go on for ever
+            if len(remaining) == before:
+                attempts_left -= 1
     for index in remaining:
         yield index, None
 
@@ -86,7 +89,7 @@ def _in_parallel(
     function: Callable[[Item], Outcome], items: Mapping[int, Item], workers: Workers
 ) -> Iterator[tuple[int, Outcome]]:
     """Every item's number and outcome, from one pool of worker processes."""
-    # joblib takes a tenth of a second to import, dask.distributed a second
+    # Imported only where they are needed: joblib takes a tenth of a second, dask.distributed a second.
     import joblib
 
     with contextlib.ExitStack() as context:
@@ -99,12 +102,14 @@ def _in_parallel(
             settings = {"backend": "dask"}
         context.enter_context(joblib.parallel_config(**settings))
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        work = list(items.items())  # joblib asks for it bit by bit, while the caller takes out what is done
+        # A list of its own: joblib fetches the items one by one, while the caller already deletes the finished ones
+        # from the mapping, and a mapping must not change while it is iterated over.
+        work = list(items.items())
         yield from parallel(joblib.delayed(_numbered)(function, index, item) for index, item in work)
 
 
 def _numbered(function: Callable[[Item], Outcome], index: int, item: Item) -> tuple[int, Outcome]:
-    """What a worker process does, with the number of what it did."""
+    """Calls the function in a worker process; the number tells which item it was, as outcomes come in any order."""
     return index, function(item)
 
 

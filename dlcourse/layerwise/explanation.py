@@ -279,7 +279,10 @@ _IN_LATEX = {
     **{"y~": r"\tilde{\mathbf{y}}", "theta": r"\boldsymbol{\vartheta}", "w_l": r"\mathbf{w}_l", "ones": r"\mathbf{1}"},
     **{"log": r"\log", "sum_l": r"\sum_l", "(x)": r"\otimes", ".": r"\cdot", "^T": r"^{\mathsf{T}}"},
 }
+# "d", what is differentiated, "/d", and by what: "dh[2]/dtheta[1]", "dlog p/dh[1]".
 _DERIVATIVE = re.compile(r"(?<!\S)d(log p|\S+?)/d(\S+)")
+# A name with an index and perhaps transposed, "h[1]^T"; a name alone, "g'"; the Kronecker product "(x)"; the "^T" of a
+# name without an index; the "." between two factors.
 _SYMBOL = re.compile(r"([A-Za-z]\w*~?'?)\[(\S+?)\](\^T)?|[A-Za-z]\w*~?'?|\(x\)|\^T|(?<= )\.(?= )")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# torch computes elementwise passes by two vectors at a time and what is left over number by number, with other bits:
-# 32 numbers are two vectors of the widest instruction set (AVX-512, float32), so nothing is ever left over.
+# In an elementwise pass, torch takes two vector registers at a time, and the numbers that are left over at the end one
+# by one, which can round differently. 32 numbers fill two registers of the widest instruction set (AVX-512, float32),
+# so in memory of a multiple of 32 numbers nothing is ever left over.
 TWO_VECTORS = 32
 
 

@@ -48,12 +48,13 @@ class LayerwiseGradient:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
         names, self._activation = layer_names(members.architecture)
-        self._keeps_zero = self._activation.keeps_zero  # as sigmoid does not: it would fill units up by 1/2
+        # A function like sigmoid makes 1/2 of 0: then the units that fill a layer up must be set to 0 again after it.
+        self._keeps_zero = self._activation.keeps_zero
         self.parameters = Flat.of(members.parameters, _filled_shapes(members, names))
         if loss is not None:
             self.gradients = self.parameters.zeros_like()
         self._loss, self._scale = loss, 1 / batch_size if reduction == "mean" else 1.0
-        # Views are laid out once, too: making one costs as much as a small product.
+        # All views are made here, once: making one costs as much as a small matrix product.
         weights = [self.parameters.filled[f"{name}.weight"] for name in names]
         biases = [self.parameters.filled[f"{name}.bias"] for name in names]
         shapes = [(len(weight), batch_size, weight.shape[1]) for weight in weights]
@@ -82,9 +83,11 @@ class LayerwiseGradient:
         h = self._inputs
         last = len(self._weights) - 1
         for i, (weight, bias, output) in enumerate(zip(self._weights, self._biases, self._outputs, strict=True)):
-            if weight.shape[2] == 1:  # one input: an outer product, 8 times faster elementwise
+            # With one input, the product is an outer product, which is 8 times faster elementwise. With one output it
+            # is a dot product for each item.
+            if weight.shape[2] == 1:
                 torch.addcmul(bias, h, self._weights_transposed[i], out=output)
-            elif weight.shape[1] == 1:  # one output
+            elif weight.shape[1] == 1:
                 torch.sum(h * weight, 2, keepdim=True, out=output).add_(bias)
             else:
                 torch.baddbmm(bias, h, self._weights_transposed[i], out=output)
@@ -141,7 +144,8 @@ def outputs(
         with torch.no_grad():
             return members(inputs)
     if not is_layered(members.architecture):
-        # Copies begin at a vector boundary, wherever in the stack the member stands.
+        # Copied, since a copy always begins at a vector boundary. A slice begins wherever the member stands in the
+        # stack, which would decide on the instructions that compute with it, and so on its bits.
         inputs = inputs.expand(members.num_members, n, inputs.shape[-1])
         with one_thread(), torch.no_grad():
             return torch.stack([network(x.clone()) for network, x in zip(unstack(members), inputs, strict=True)])
@@ -151,7 +155,9 @@ def outputs(
     with one_thread(), torch.no_grad():
         layers = LayerwiseGradient(company, at_once)
         parts = [layers.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
-        if n % at_once:  # the buffers hold whole parts: the last one begins earlier, and what it repeats is dropped
+        # The memory is laid out for parts of exactly `at_once` items. So the last part begins earlier, among items that
+        # were computed before, and these are dropped.
+        if n % at_once:
             parts.append(layers.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
     return torch.cat(parts, dim=1)[: members.num_members]
 
@@ -178,7 +184,8 @@ def in_company(members: Stack) -> Stack:
     )
 
 
-# 16 float32 numbers are 64 bytes, a cache line and the alignment on which the bits of MKL's products depend.
+# Layers are filled up to a multiple of 16 units: 16 float32 numbers are 64 bytes, which is a cache line, and the
+# alignment on which the rounding of MKL's matrix products depends.
 UNITS = 16
 
 

@@ -21,7 +21,8 @@ def layer_names(network: nn.Module) -> tuple[list[str], Activation]:
         TypeError: If the network is neither, or a layer is no plain `nn.Linear`.
     """
     names: list[str] = []
-    match network:  # subclasses may compute something else
+    # Only these very classes: a subclass may compute something else.
+    match network:
         case MLP() if type(network) is MLP:
             names = [*(f"hidden.layers.{i}" for i in range(len(network.hidden.layers))), "output"]
             activation = network.hidden.activation
@@ -94,7 +95,7 @@ def layers(network: nn.Module) -> list[Layer]:
     ]
 
 
-@runtime_checkable  # beartype looks at it
+@runtime_checkable  # beartype checks arguments of this type by isinstance
 class Differentiable(Protocol):
     """A layer: its function and the two derivatives that it needs to know, as matrices, at its input h[i-1]."""
 

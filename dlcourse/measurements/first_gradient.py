@@ -39,7 +39,7 @@ class FirstGradient(Measurement):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("width", self.width, 1)
-        self.task()  # refuses what it cannot be
+        self.task()  # raises if there is no such task, so num_bits and subset need no checks of their own
 
     def measure(self) -> Row:
         """Every parameter tensor's norm, and the share of inputs at which the hinge is linear."""

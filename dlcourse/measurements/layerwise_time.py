@@ -52,7 +52,7 @@ class LayerwiseTime(Measurement):
         batch = LayerwiseGradient(stack([network]), self.batch_size, loss=SquaredError())
         many = LayerwiseGradient(stack([network] * self.num_members), self.batch_size, loss=SquaredError())
         many_items = [values.expand(self.num_members, -1, -1).contiguous() for values in (inputs, targets)]
-        # what to call, how often a turn, and for how many networks that is
+        # For each method: the function, how often a turn calls it, and for how many networks one call computes.
         methods: dict[str, tuple[Callable[[], object], int, int]] = {
             "jacobians/item": (lambda: by_jacobians(network, inputs[:1], targets[:1]), 5, 1),
             "Sweep/item": (lambda: one.gradient_(inputs[None, :1], targets[None, :1]), 20, 1),

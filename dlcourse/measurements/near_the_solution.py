@@ -103,7 +103,8 @@ class NearTheSolution(Measurement):
 def _construction(num_folds: int) -> MLP:
     """The lecture's tents as the network that is `ZigZag(num_folds, centred=True)` without any error."""
     network = nested_tents(num_folds, -2.0, 2.0)
-    with torch.no_grad():  # from [0, 1] to [-2, 2]
+    # The tents have values in [0, 1], the centred zig-zag in [-2, 2]: 4 (y - 1/2) = 4 y - 2.
+    with torch.no_grad():
         network.output.weight.mul_(4)
         network.output.bias.mul_(4).sub_(2)
     return network

@@ -60,7 +60,7 @@ class ParityCircuits(Measurement):
         row: Row = {}
         try:
             sizes = best_sizes(self.num_bits, self.depth)
-        except ValueError:  # no product of so many sizes
+        except ValueError:  # num_bits is no product of as many block sizes as this depth takes
             pass
         else:
             equal = equal_blocks(sizes)

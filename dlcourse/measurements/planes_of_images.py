@@ -22,14 +22,14 @@ from dlcourse.training import Adam, Batches, train
 class PlanesOfImages(Measurement):
     """Trains a classifier of MNIST, and counts on lines, triangles and planes through training images on the way.
 
-    They are the same for all networks. A triangle has three images as corners; a plane is the parallelogram around one
-    on which both coordinates, 0 or 1 at the images, go from -far to far.
+    They are the same for all networks. A triangle has three images as corners. A plane is the parallelogram around such
+    a triangle: with coordinates that put the three images at (0, 0), (1, 0) and (0, 1), both go from -far to far.
 
     Attributes:
         widths: One width per hidden layer.
         initialization: Where training starts.
-        bias: Standard deviation of the first biases where the initialisation has them 0, and all kinks start in one
-            point; torch's keeps its own.
+        bias: Standard deviation of the biases before training, for initialisations that have them 0, with which the
+            kinks of all units would go through one point; torch's keeps its own biases.
         seed: Source of the network and of the order of the images.
         rate: Adam's.
         batch_size: Images per update.
@@ -59,7 +59,7 @@ class PlanesOfImages(Measurement):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        MNIST()  # says so if its images are not installed
+        MNIST()  # raises, now rather than in the middle of a sweep, if the images are not installed
         self.widths, self.steps = check_widths("widths", self.widths, fewest_layers=1), list(self.steps)
         if not self.steps or self.steps[0] < 0 or self.steps != sorted(set(self.steps)):
             raise ValueError(f"steps must be one or more numbers from 0, increasing, got {self.steps}")

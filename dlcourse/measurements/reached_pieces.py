@@ -159,7 +159,8 @@ def mutate(networks: Stack, generator: torch.Generator) -> Stack:
     """Normal noise of any size from 0.001 to 1, in one layer or in all."""
     num, num_layers = networks.num_members, len(networks.parameters) // 2
     size = 10 ** (-3 * torch.rand(num, generator=generator, dtype=torch.float64))
-    layer = torch.randint(num_layers + 1, (num,), generator=generator)  # num_layers: all
+    # Which layer of each network is changed; the number after the last one, num_layers, stands for all of them.
+    layer = torch.randint(num_layers + 1, (num,), generator=generator)
     changed = {}
     for index, (name, values) in enumerate(networks.parameters.items()):
         size_here = size * ((layer == index // 2) | (layer == num_layers))

@@ -74,8 +74,10 @@ def tent(low: float = 0.0, high: float = 2.0, *, dtype: torch.dtype | None = Non
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"low must be less than high, and both finite, got {low} and {high}")
     slope = torch.tensor(2 / (high - low), dtype=dtype)
-    second = -2 * low * slope - 2  # the second unit is twice the first one minus 2 ...
-    first = (second + 2) / 2  # ... exactly: this sum rounds nothing, the one above may
+    # The height is exactly 1 if second = 2 first - 2 holds exactly. Computing `second` from `first` could round; so
+    # `second` is computed directly, where a rounding only moves the tent, and `first` from it, which rounds nothing.
+    second = -2 * low * slope - 2
+    first = (second + 2) / 2
     weight = torch.stack([slope, 2 * slope])[:, None]
     return _network([(weight, torch.stack([first, second])), ([[1.0, -1.0]], [0.0])], dtype)
 
@@ -141,8 +143,8 @@ def zigzag(width: int, height: float = 1.0, *, dtype: torch.dtype | None = None)
                + H max(0, x - 7) - H max(0, x - 9) + ...,             H = height.
 
     Units that all face right start with a constant piece, which nesting wastes; so the third one faces left, and gives
-    the first piece its slope. That pieces of one length will not do is a matter of even and odd: the slopes would be
-    +-1, the changes of slope +-2, and the first slope is a sum of changes.
+    the first piece its slope. Pieces of one length are impossible: all slopes would be +-1, so every unit would change
+    the slope by +-2; but the slope of the first piece, too, is a sum of such changes, and so would be even.
 
     Pieces: width + 1, on the domain and on the whole line alike.
 
@@ -267,7 +269,8 @@ def serra(in_features: int, widths: Sequence[int], *, dtype: torch.dtype | None 
     """
     _check(in_features, widths, 3 * in_features, 1)
     *folding, last = widths
-    # Each layer makes what the next one's domain is, and the last fold the unit cube.
+    # The height of each fold is the length of the next one's domain, and that of the last fold is 1, as `arrangement`
+    # cuts the unit cube. (With one layer there is no fold, and this last height belongs to none.)
     heights = [*(2.0 * (n // in_features) + 1 for n in folding[1:]), 1.0]
     zigzags = [zigzag(n // in_features, height) for n, height in zip(folding, heights, strict=False)]
     folds = [_each_coordinate(fold, in_features, n) for fold, n in zip(zigzags, folding, strict=True)]
@@ -296,8 +299,9 @@ def square(depth: int, *, dtype: torch.dtype | None = None) -> MLP:
     connections in place of the third unit).
     """
     check_whole("depth", depth, 1)
-    twice = _network([([[1.0], [1.0]], [0.0, 0.0])], dtype)  # x -> (x, x): the tents' x, and the sum's
-    # (g, f) -> (tent(g), f - tent(g) / 4^s)
+    # Two numbers go from layer to layer: g, the nested tents, and f, the sum so far. Both begin as x.
+    twice = _network([([[1.0], [1.0]], [0.0, 0.0])], dtype)
+    # Step s makes (tent(g), f - tent(g) / 4^s) of (g, f).
     fold = [([[2.0, 0.0], [4.0, 0.0], [0.0, 1.0]], [0.0, -2.0, 0.0])]
     steps = [
         _network([*fold, ([[1.0, -1.0, 0.0], [-(4.0**-s), 4.0**-s, 1.0]], [0.0, 0.0])], dtype)
@@ -360,7 +364,7 @@ def _network(layers: Sequence[tuple[Matrix, Vector]], dtype: torch.dtype | None)
     numbers = [torch.as_tensor(values, dtype=torch.float64) for layer in layers for values in layer]
     *hidden, output = numbers[::2]
     width = [len(weight) for weight in hidden]
-    # Made without values, so that none are drawn from torch's global generator.
+    # Made on the meta device, without values: drawing initial ones would advance torch's global generator.
     network = MLP(numbers[0].shape[1], len(output), width=width, dtype=dtype, device="meta").to_empty(device="cpu")
     for parameter, values in zip(network.parameters(), numbers, strict=True):
         parameter.data.copy_(values)

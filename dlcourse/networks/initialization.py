@@ -49,7 +49,8 @@ def initialize_(
             match scheme:
                 case Initialization.torch:
                     bound = 1 / math.sqrt(layer.in_features)
-                    # The same bound in nn.Linear's own words, which round differently.
+                    # With a = sqrt(5), kaiming_uniform_ has the same bound but for rounding. It is called because
+                    # nn.Linear calls it: the weights are to be the same bit for bit.
                     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
                     if layer.bias is not None:
                         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)

@@ -98,7 +98,8 @@ class MLP(nn.Module):
             in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
         )
         self.output = nn.Linear(self.hidden.out_features, out_features, device=device, dtype=dtype)
-        if generator is not None or initialization != Initialization.torch:  # else the values are drawn already
+        # By torch's scheme and from torch's global generator, nn.Linear has drawn the values already.
+        if generator is not None or initialization != Initialization.torch:
             initialize_(self, initialization, generator)
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102

@@ -37,7 +37,9 @@ class Model(ABC):
     name: ClassVar[str]
     has_pieces: ClassVar[bool] = False
 
-    if TYPE_CHECKING:  # no attributes here, where a child's field of the same name would take them for its default
+    # For type checkers only. If these properties really existed, dataclasses would take them for the default values of
+    # a child's fields `depth` and `width`.
+    if TYPE_CHECKING:
 
         @property
         def depth(self) -> int | None:
@@ -74,6 +76,8 @@ class Model(ABC):
         Raises:
             TypeError: If the model builds something else than a torch module.
         """
+        # torch modules draw their initial values from the global generator: it is seeded for this network alone, and
+        # goes on afterwards as if nothing had been drawn.
         with torch.random.fork_rng(devices=[]), _default_dtype(dtype):
             torch.default_generator.manual_seed(stream(seed, "initialization").initial_seed())
             network = self.network(in_features, out_features)
@@ -126,7 +130,8 @@ class MLPModel(Model):
         self.activation = Activation(self.activation)
         self.initialization = Initialization(self.initialization)
         if self.widths is None:
-            # A size that is left to its default is the same as one that is spelled out.
+            # The defaults are filled in here, so that a run that relies on them has the same settings, and the same
+            # folder, as one that spells them out.
             self.depth = 2 if self.depth is None else self.depth
             self.width = 8 if self.width is None else self.width
             check_whole("model.depth", self.depth, 0)

@@ -65,7 +65,8 @@ class SoftmaxClassifier(nn.Module):
         assert body_features is not None
         self.body = body
         self.softmax = nn.Linear(body_features, num_classes, device=device, dtype=dtype)
-        if generator is not None or initialization != Initialization.torch:  # else the values are drawn already
+        # By torch's scheme and from torch's global generator, nn.Linear has drawn the values already.
+        if generator is not None or initialization != Initialization.torch:
             initialize_(self.softmax if width is None else self, initialization, generator)
 
     def forward(self, x: Tensor) -> Tensor:

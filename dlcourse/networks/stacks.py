@@ -65,9 +65,9 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
                 "the members of a stack must have one architecture, "
                 f"but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
             )
-        for what, of in (("mode", _modes), ("device", _devices)):
-            for name, first in of(modules[0]).items():
-                if (found := of(module)[name]) != first:
+        for what, look_up in (("mode", _modes), ("device", _devices)):
+            for name, first in look_up(modules[0]).items():
+                if (found := look_up(module)[name]) != first:
                     raise ValueError(
                         f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
                         f"has {found}, and of member 0 {first}"
@@ -106,7 +106,9 @@ def _values(module: nn.Module) -> dict[str, Tensor]:
 
 def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
     """A copy of a module with these values; what two of its layers share, they share in the copy, too."""
-    # Not by `to` and `load_state_dict`: those tear apart what is shared, and leave out buffers that are not persistent.
+    # As its memo, deepcopy is told that it has copied all values already, and to what: so it uses these wherever the
+    # module has the originals. `to` and `load_state_dict` would instead give layers that share a parameter one each,
+    # and leave out buffers that are not persistent.
     copies: dict[int, Tensor] = {id(buffer): values[name] for name, buffer in module.named_buffers()}
     for name, parameter in module.named_parameters():
         copies[id(parameter)] = nn.Parameter(values[name], parameter.requires_grad)

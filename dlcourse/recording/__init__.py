@@ -17,8 +17,9 @@ from dlcourse.recording.results import (
 )
 from dlcourse.recording.table import depth_width_table
 
-# Left out is what imports torch or matplotlib, which take seconds: tables of results need neither. Where a run is read
-# or written, or a picture is drawn, import `checkpoints`, `run_folder`, `loading`, `pictures` or `figures`.
+# Modules that import torch or matplotlib, which takes seconds, are not among these, because tables of results need
+# neither. Where a run is read or written, or a picture drawn, import `checkpoints`, `run_folder`, `loading`, `pictures`
+# or `figures`.
 
 __all__ = [
     "Cell",

@@ -16,7 +16,7 @@ from dlcourse.recording.log import History
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One member after `step` updates; its random numbers need no more than that number.
+    """One member after `step` updates; random numbers are a function of seed and step, so no generator is kept.
 
     Attributes:
         step: Updates done.
@@ -40,7 +40,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     content = io.BytesIO()
     torch.save({field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}, content)
     folder.mkdir(parents=True, exist_ok=True)
-    # the folder goes when another process puts the same run, finished, in its place: no way back is needed then
+    # If another process has just finished the same run and is replacing the folder, no checkpoint is needed any more.
     with contextlib.suppress(FileNotFoundError):
         write_atomically(folder / "checkpoint.pt", content.getvalue())
 
@@ -52,6 +52,6 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         return Checkpoint(**torch.load(path, weights_only=True, map_location="cpu"))
     except FileNotFoundError:
         return None
-    except Exception as error:  # torch.load raises whatever the broken file makes its parts raise
+    except Exception as error:  # a broken file can make torch.load raise almost anything
         print(f"{path} cannot be read, the run starts anew: {error}", file=sys.stderr)
         return None

@@ -56,7 +56,8 @@ def write_comparison(
     if images:
         kept.add(write_events(comparison, scalars={}, images=images).name)
 
-    # What an earlier comparison of other runs left. Done last: a comparison that is cut off is one too many, not none.
+    # Deletes what an earlier comparison, of other runs, has left. That comes last, so that an interruption leaves
+    # curves too many rather than none.
     for path in comparison.iterdir():
         if path.name in kept:
             continue

@@ -65,7 +65,8 @@ def write_events(
     for tag, value in (metrics or {}).items():
         curves.setdefault(tag, {})[last_step] = value
 
-    # One event a step with all its values: a sixth of the records, and of their time, of one event a value.
+    # All values of a step are one event. With six curves that is a sixth of the records, and of the time, that one
+    # event for each value would take.
     values: dict[int, list[Any]] = defaultdict(list)
     for tag, curve in curves.items():
         for step, value in curve.items():
@@ -86,7 +87,7 @@ def write_events(
         writer.write(event.SerializeToString())
     folder.mkdir(parents=True, exist_ok=True)
     older = list(folder.glob("events.out.tfevents.*"))
-    # TensorBoard reads the files of a folder in the order of their names.
+    # TensorBoard reads the files of a folder in the order of their names: the time in its name makes this one the last.
     path = folder / f"events.out.tfevents.{time.time_ns()}"
     write_atomically(path, content.getvalue())
     for file in older:

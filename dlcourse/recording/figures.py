@@ -33,7 +33,7 @@ def to_png(figure: Figure, *, width: int = 1000) -> bytes:
         width: In pixels; the height follows from the figure's proportions.
     """
     content = io.BytesIO()
-    # Without the name of the software, whose version would change the bytes.
+    # Without the name of the software: it includes matplotlib's version, so that each would write other bytes.
     figure.savefig(content, format="png", dpi=width / figure.get_figwidth(), metadata={"Software": None})
     return content.getvalue()
 
@@ -67,7 +67,8 @@ def fit(
     """
     grid = torch.linspace(start, end, 1001, dtype=torch.float64)
     corners = torch.as_tensor(breakpoints, dtype=torch.float64)
-    inputs = torch.cat([grid, corners]).sort().values  # a corner between two grid points would be cut off
+    # The breakpoints are among the points that are drawn: a corner between two grid points would be cut off.
+    inputs = torch.cat([grid, corners]).sort().values
 
     figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -141,9 +142,10 @@ def decision_regions(
     for index in range(logits.shape[-1]):
         others = logits.clone()
         others[..., index] = -math.inf
-        ahead = logits[..., index] - others.amax(-1)  # of the best other class: 0 on the boundary
-        if ahead.min() < 0 < ahead.max():
-            axes.contour(x, y, ahead, levels=[0], colors=INK, linewidths=1.1)
+        # By how much the class leads the best of the others. The boundary of its region is where that is 0.
+        lead = logits[..., index] - others.amax(-1)
+        if lead.min() < 0 < lead.max():
+            axes.contour(x, y, lead, levels=[0], colors=INK, linewidths=1.1)
     points, labels = inputs.cpu(), classes.cpu()
     for index in labels.unique().tolist():
         axes.scatter(
@@ -227,8 +229,9 @@ def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: in
         lower, median, upper = (
             np.array([getattr(quartiles, name) for _, quartiles in line]) for name in ("lower", "median", "upper")
         )
-        axes.fill_between(depths, _or(lower, worst), _or(upper, worst), color=color, alpha=0.15, lw=0)
+        axes.fill_between(depths, _nan_to(worst, lower), _nan_to(worst, upper), color=color, alpha=0.15, lw=0)
         axes.plot(depths, median, marker=marker, ms=6.5, lw=2, color=color, label=f"width {width}")
+        # The median is NaN where it lies among diverged runs: a hollow marker stands there, beyond the worst value.
         lost = np.array(depths)[np.isnan(median)]
         axes.plot(lost, np.full(len(lost), worst), marker, ms=6.5, mfc="white", mec=color, mew=1.5)
     if target is not None:
@@ -277,6 +280,7 @@ def _scale(axes: Axes, values: Sequence[float], metric: str, *, is_better_higher
     """
     finite = [value for value in values if math.isfinite(value)] or [1.0]
     low, high = min(finite), max(finite)
+    # How many margins there are beyond the worst value: three if something must be drawn there in place of NaN.
     room = 3 if len(finite) < len(values) else 1
     if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher)):
         axes.set_yscale("log")
@@ -301,8 +305,8 @@ def _plain_numbers(axis: Axis, values: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def _or(values: np.ndarray, worst: float) -> np.ndarray:
-    """The values, the worst one where they are NaN."""
+def _nan_to(worst: float, values: np.ndarray) -> np.ndarray:
+    """The values, with the worst one in place of NaN."""
     return np.where(np.isnan(values), worst, values)
 
 

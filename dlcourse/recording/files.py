@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:  # a full disk does not say which file it was that had no room
+    except OSError as error:  # the error of a full disk does not name the file
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

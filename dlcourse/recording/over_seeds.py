@@ -59,7 +59,8 @@ def cells(results: Sequence[Result]) -> list[Cell]:
     results = [result for result in results if _width(result) is not None]
     settings = _settings(results)
     gathered: dict[tuple[int, Any, int], list[Result]] = defaultdict(list)
-    order = list(dict.fromkeys(settings))  # as the runs are ordered: rate=2 before rate=10
+    # Settings come in the order of the runs (rate=2 before rate=10), not in that of the alphabet.
+    order = list(dict.fromkeys(settings))
     for result, setting in zip(results, settings, strict=True):
         gathered[order.index(setting), _width(result), result.config["model.depth"]].append(result)
     return [
@@ -78,7 +79,9 @@ def quartiles(values: Sequence[int | float]) -> Quartiles:
     def quantile(fraction: float) -> float:
         place = fraction * (len(ordered) - 1)
         below = math.floor(place)
-        if place == below:  # ordered[below + 1] need not exist, nor be finite
+        # Where nothing is to be interpolated, the next value is left alone: it may not exist, or be infinite, and
+        # 0 * infinity is NaN.
+        if place == below:
             value = ordered[below]
         else:
             value = ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
@@ -140,11 +143,13 @@ def _settings(results: Sequence[Result]) -> list[str]:
         "-".join(
             value if isinstance(value, str) else f"{key.rpartition('.')[2]}={value}"
             for key, value in setting
-            if value is not None and not key.endswith(".source")  # where a class comes from; its name says enough
+            # A ".source" says where a class of another package comes from, whose name is there already.
+            if value is not None and not key.endswith(".source")
         )
         for setting in values
     ]
-    if len(set(names)) < len({repr(setting) for setting in values}):  # two settings would share a name
+    # If two settings would share a name, each is written out with whole keys.
+    if len(set(names)) < len({repr(setting) for setting in values}):
         names = ["-".join(f"{key}={value!r}" for key, value in setting) for setting in values]
     return [_fit_for_a_folder(name) for name in names]
 

@@ -58,7 +58,7 @@ class Result:
 def write_result(folder: Path, result: Result) -> None:
     """Writes `metrics.json`, the mark of a finished run, in the run's folder."""
     content = asdict(result)
-    del content["run"]  # the folder's name, which may change
+    del content["run"]  # `read_result` takes it from the folder, which may have been renamed
     if result.task is None:
         del content["task"]
     write_json(folder / "metrics.json", content)
@@ -157,7 +157,7 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
 def varied_settings(results: Sequence[Result]) -> list[str]:
     """The configuration's keys that have more than one value among the runs, in the configuration's order."""
     keys = dict.fromkeys(key for result in results for key in result.config)
-    # repr tells 1, True and "1" apart, and lists have no hash
+    # Compared by their repr, because 1 and True are equal, and because lists have no hash.
     return [key for key in keys if len({repr(result.config.get(key)) for result in results}) > 1]
 
 
@@ -217,5 +217,5 @@ def _read(content: Any) -> Any:
 
 def _natural_order(name: str) -> list[str | int]:
     """A sorting key in which "depth=2" comes before "depth=10"."""
-    # Text and digits take turns, so two keys are compared like with like.
+    # The split has text at the even places and digits at the odd ones, so a string never meets a number.
     return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", name))]

@@ -45,8 +45,9 @@ def write_run(
     Raises:
         OSError: If something cannot be written.
     """
-    # Under another name until it is whole, so that a run that `force` runs again is lost at no moment. A process of the
-    # same number may have been killed here before.
+    # The folder is written under another name, and takes its own when it is complete: a run that `force` runs again
+    # thus keeps its older result until then. The other name can exist already (exist_ok), left by a process that was
+    # killed and had the same number.
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
@@ -66,7 +67,8 @@ def write_run(
         )
         write_result(unfinished, result)
         shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another process has just finished the same run
+        # Renaming fails if another process has just finished the same run and put it there, which is as good.
+        with contextlib.suppress(OSError):
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

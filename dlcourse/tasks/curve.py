@@ -83,7 +83,8 @@ class Curve(Task):
 
     def grid(self) -> Float64[Tensor, "num 1"]:
         """Evenly spaced points of the domain, both ends among them."""
-        # Powers of two: every point is a floating-point number, in float32 too.
+        # The number of steps is a power of two, as is the length of the domains [0, 2] and [-2, 2]: so every point is
+        # exactly a floating-point number, in float32 too.
         steps = torch.arange(self.num_grid_intervals + 1, dtype=torch.float64)[:, None]
         return self.low + (self.high - self.low) / self.num_grid_intervals * steps
 

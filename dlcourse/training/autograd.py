@@ -28,7 +28,8 @@ class AutogradGradient:
         gradients: The same names and shapes, filled by `gradient_`.
     """
 
-    @torch.inference_mode(False)  # the caller may be in it, but autograd cannot use what is made there
+    # The caller may be in inference mode, but autograd cannot use tensors that are made in it.
+    @torch.inference_mode(False)
     def __init__(self, members: Stack, *, loss: Loss, compile: bool = False) -> None:
         self.parameters = Flat.by_member(members.parameters)
         self.gradients = self.parameters.zeros_like()
@@ -37,7 +38,8 @@ class AutogradGradient:
         self._networks = modules_over(Stack(members.architecture, self.parameters.views, buffers))
         for member, network in enumerate(self._networks):
             for name, parameter in network.named_parameters():
-                if parameter.requires_grad:  # autograd adds to what is there, in place
+                # `backward` adds to a gradient that is there already, in place: so it fills `self.gradients`.
+                if parameter.requires_grad:
                     parameter.grad = self.gradients.views[name][member]
             if compile:
                 network.compile(dynamic=False)
@@ -48,7 +50,8 @@ class AutogradGradient:
         """Overwrites the gradients by those of this batch."""
         self.gradients.vector.zero_()
         for network, x, y in zip(self._networks, inputs, targets, strict=True):
-            # Copies begin at a vector boundary, wherever in the batch the member's items stand.
+            # Copied, since a copy always begins at a vector boundary. A slice of the batch begins wherever the member
+            # stands, which would decide on the instructions that compute with it, and so on its bits.
             self._loss(network(x.clone()), y.clone()).mean().backward()
 
 
@@ -70,7 +73,7 @@ def refuse_what_cannot_train(
     values = {name: value.clone() for name, value in given.items()}
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()
-        # On the CPU, where one generator serves all.
+        # On the CPU, where all random numbers come from one generator: its state shows whether any were drawn.
         outputs = functional_call(stack.architecture, values, (inputs.cpu(),))
         if not torch.equal(before, torch.get_rng_state()):
             raise ValueError(

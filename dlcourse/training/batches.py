@@ -84,7 +84,8 @@ class Batches:
             self._fill(block)
         return self._block_inputs[row], self._block_targets[row]
 
-    @torch.inference_mode(False)  # the caller may be in it, but a batch must serve autograd as well, later
+    # The caller may be in inference mode, but autograd may need these tensors, and can use none that are made in it.
+    @torch.inference_mode(False)
     def _fill(self, block: int) -> None:
         """Draws the batches of steps BLOCK * block ... BLOCK * (block + 1) - 1."""
         assert self.batch_size is not None

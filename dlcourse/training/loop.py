@@ -23,7 +23,7 @@ class Snapshot:
         step: Updates done.
         members: The stack; its values go on changing once the next snapshot is asked for.
         rates: Each member's rate at this step.
-        diverged: Which members hold values that are not finite; the others never see them.
+        diverged: Which members hold values that are not finite; these have no effect on the other members.
         moments: What the optimizer remembers, moment after moment, in the shape of the members' parameters; these
             values, too, go on changing.
     """
@@ -141,7 +141,8 @@ class _Trainer:
             self._company = in_company(members)
             self._gradient = LayerwiseGradient(self._company, batches.num_items, loss=loss)
             self._gradient_ = _made_fast(self._gradient, compile)
-            self.without_autograd = torch.inference_mode  # saves a tenth of a lone member's step
+            # Faster than no_grad: it saves a tenth of a lone member's step.
+            self.without_autograd = torch.inference_mode
         else:
             inputs, targets = batches(0)
             refuse_what_cannot_train(members, inputs[0], targets[0])
@@ -165,7 +166,8 @@ class _Trainer:
         """The updates from step `first` to step `last`."""
         for step in range(first, last):
             inputs, targets = self._batches(step)
-            if self._company is not self._members:  # a lone member trains beside a copy of itself
+            # A lone member trains beside a copy of itself (see `in_company`), which needs a batch as well.
+            if self._company is not self._members:
                 inputs, targets = inputs.expand(2, -1, -1), targets.expand(2, -1, -1)
             self._gradient_(inputs, targets)
             self._optimizer.update_(
@@ -205,11 +207,11 @@ class _Trainer:
 
 def _check_sizes(members: Stack, batches: Batches) -> None:
     """Refuses batches whose items do not fit a layered architecture."""
-    shapes = [value.shape for value in members.parameters.values()]  # first W[1], last the output's b
+    first_weight, *_, last_bias = (value.shape for value in members.parameters.values())
     sizes = (batches.inputs.shape[2], batches.targets.shape[2])
-    if sizes != (shapes[0][2], shapes[-1][1]):
+    if sizes != (first_weight[2], last_bias[1]):
         raise ValueError(
-            f"the members map {shapes[0][2]} inputs to {shapes[-1][1]} outputs, "
+            f"the members map {first_weight[2]} inputs to {last_bias[1]} outputs, "
             f"got batches of {sizes[0]} inputs and {sizes[1]} targets"
         )
 
@@ -217,7 +219,9 @@ def _check_sizes(members: Stack, batches: Batches) -> None:
 def _made_fast(gradient: LayerwiseGradient, compile: bool) -> Callable[[Tensor, Tensor], None]:
     """The computation of a gradient, compiled where that is asked for, captured as one launch where that pays."""
     if compile:
-        torch.compiler.reset()  # what earlier stacks left: it compiles eight forms of a function, then no more
+        # torch.compile makes eight versions of one function and then gives up on it. Earlier stacks of other shapes
+        # have used some of them, so they are thrown away first.
+        torch.compiler.reset()
         return torch.compile(gradient.gradient_, dynamic=False, options={"cpp_wrapper": True})
     if gradient.parameters.vector.is_cuda:
         return _one_launch(gradient.gradient_)
@@ -227,14 +231,17 @@ def _made_fast(gradient: LayerwiseGradient, compile: bool) -> Callable[[Tensor, 
 def _one_launch(gradient_: Callable[[Tensor, Tensor], None]) -> Callable[[Tensor, Tensor], None]:
     """The same on a CUDA device, captured as a graph at its first call: launching kernels one by one takes longer."""
     graph = torch.cuda.CUDAGraph()
-    captured: list[Tensor] = []  # the batch that the graph reads
+    # Inputs and targets in the memory that the graph reads at every replay; empty until the first call.
+    captured: list[Tensor] = []
 
     def replay_(inputs: Tensor, targets: Tensor) -> None:
         if not captured:
             captured.extend((inputs.clone(), targets.clone()))
             aside = torch.cuda.Stream()
             aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):  # libraries choose and load their kernels before anything is captured
+            # A first call that is not captured: in it, libraries choose and load their kernels, which they could not do
+            # during the capture.
+            with torch.cuda.stream(aside):
                 gradient_(*captured)
             torch.cuda.current_stream().wait_stream(aside)
             with torch.cuda.graph(graph):

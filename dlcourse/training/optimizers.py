@@ -172,8 +172,9 @@ class Adam(Optimizer):
         """One step, in place (see `Optimizer`)."""
         mean, square, num_steps, direction = buffers
         num_steps.fill_(step + 1)
-        # torch's fused kernel (behind `torch.optim.Adam(fused=True)`) makes one pass of what would be eight, but knows
-        # one rate for all: from zero, at rate eta(t) / eta(0), it leaves the direction, which each rate then scales.
+        # torch's fused kernel (behind `torch.optim.Adam(fused=True)`) does in one pass over memory what would take
+        # eight, but with one rate for all parameters. So it updates zeros instead of the parameters, at the rate
+        # eta(t) / eta(0). What it leaves there is each parameter's step, but for the factor eta(0): its own rate.
         torch._fused_adam_(
             [direction.zero_()], [gradients], [mean], [square], [], [num_steps],
             lr=factor, beta1=self.beta1, beta2=self.beta2, weight_decay=0.0, eps=self.epsilon,

@@ -42,21 +42,23 @@ class StackLauncher(Launcher):
         """Keeps what Hydra gives, but for the task function: the jobs do not run one by one."""
         from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
-        # the sweeper, which checks every job before it launches any, has the same context
+        # The sweeper checks every job before it launches any. It takes the loader from the same context, so that
+        # replacing it there makes these checks fast, too.
         hydra_context.config_loader = SweepConfigLoader(hydra_context.config_loader.get_search_path())
         self._config_loader = hydra_context.config_loader
         self._config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs all jobs and returns each one's headline metric."""
-        # Not above: Hydra imports this module in every application there is.
+        # Imported only here, because Hydra imports this module in every application, also in those without dlcourse.
         from dlcourse.cli.door import to_workers
         from dlcourse.cli.sweep import run_sweep
 
         setup_globals()
         workers = to_workers(*self._options)
         jobs = [self._job(list(overrides)) for overrides in job_overrides]
-        Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # sweepers write there afterwards
+        # Sweepers write into this folder when the launcher is done, and expect it to be there.
+        Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         returns = []
         for overrides, outcome in zip(job_overrides, run_sweep(jobs, workers), strict=True):
             status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED

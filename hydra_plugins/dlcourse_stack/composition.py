@@ -23,7 +23,8 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._parser = OverridesParser.create(config_loader=self)
         self._parsed: dict[str, Override] = {}
         self._composed: dict[tuple[str, ...], DictConfig] = {}
-        self._without_hydra: dict[int, DictConfig] = {}  # by the identity of what was composed
+        # Copies of the composed configurations without `hydra`, each by the `id` of what it is a copy of.
+        self._without_hydra: dict[int, DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The configuration of one job: see `hydra.core.config_loader.ConfigLoader`."""
@@ -76,5 +77,6 @@ class SweepConfigLoader(ConfigLoaderImpl):
         """Whether an override changes a value in the composed configuration, and not what it is composed of."""
         if override.is_hydra_override():
             return False
-        # the distinction of hydra._internal.defaults_list.Overrides
+        # Hydra draws the same line in hydra._internal.defaults_list.Overrides: an override whose key is a config group
+        # chooses a file, unless its value is a dictionary.
         return isinstance(override.value(), dict) or not self.repository.group_exists(override.key_or_group)
