@@ -1,5 +1,6 @@
 """Where Hydra finds the dataclasses that can be chosen: a source of configurations beside the YAML files."""
 
+import builtins
 from typing import ClassVar
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -69,7 +70,7 @@ class ChoicesSource(ConfigSource):
         package = "_global_" if group in ("schema", "experiment") else None
         return ConfigResult(self.provider, self.full_path(), config, {"package": package})
 
-    def _names(self, group: str) -> list[str]:
+    def _names(self, group: str) -> builtins.list[str]:
         """The choices of a group."""
         match group:
             case "schema":
@@ -86,8 +87,8 @@ class ChoicesSource(ConfigSource):
             return RunConfig if name == "run" else self.choices.load("measurement", name)
         return self.choices.load(group, name)
 
-    # The last one: below it, `list` means this method.
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+    # Hydra's name. In this class it hides the built-in list, in annotations above it too from Python 3.14 on.
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """The choices of a group, or the groups."""
         group = config_path.strip("/")
         if group == "":
