@@ -116,7 +116,7 @@ def test_wheel_states_licence_python_and_command(wheel: Path) -> None:
 
     assert metadata["Name"] == "dlcourse"
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
+    assert metadata["Requires-Python"] == ">=3.11"
     assert archive.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
     assert "dlcourse = dlcourse.cli:main" in archive.read(f"{folder}/entry_points.txt").decode().splitlines()
 
