@@ -16,9 +16,12 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import dlcourse
 
 REPOSITORY = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -76,6 +79,19 @@ def test_everything_needed_in_turn_is_pinned_to_a_version_that_fits() -> None:
     assert faults == []
 
 
+# --- the version
+
+
+def test_changelog_and_citation_name_this_version() -> None:
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[(\S+)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+
+    assert released[0] == (dlcourse.__version__, citation["date-released"])
+    assert citation["version"] == dlcourse.__version__
+    assert sorted(released, key=lambda release: Version(release[0]), reverse=True) == released
+
+
 # --- the distributions
 
 
@@ -110,16 +126,18 @@ def test_wheel_contains_the_package_its_configs_and_the_plugin_and_nothing_else(
     assert "hydra_plugins/__init__.py" not in files, "hydra_plugins is shared with other distributions"
 
 
-def test_wheel_states_licence_python_and_command(wheel: Path) -> None:
+def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
     metadata: Message = Parser().parsestr(archive.read(f"{folder}/METADATA").decode())
 
     assert metadata["Name"] == "dlcourse"
+    assert metadata["Version"] == dlcourse.__version__
     assert metadata["License-Expression"] == "MIT"
-    assert set(metadata["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
+    assert metadata["Requires-Python"] == ">=3.11"
     assert archive.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
-    assert "dlcourse = dlcourse.cli:main" in archive.read(f"{folder}/entry_points.txt").decode().splitlines()
+    commands = archive.read(f"{folder}/entry_points.txt").decode().splitlines()
+    assert {"dlcourse = dlcourse.cli:main", "dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
 
 
 def test_sdist_contains_the_sources_and_the_tests_but_no_results(distributions: Path) -> None:

@@ -1,5 +1,7 @@
 """Where Hydra finds the dataclasses that can be chosen: a source of configurations beside the YAML files."""
 
+import builtins
+
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.singleton import Singleton
@@ -85,7 +87,7 @@ class ChoicesSource(ConfigSource):
         package = "_global_" if group in ("schema", "experiment") else None
         return ConfigResult(self.provider, self.full_path(), config, {"package": package})
 
-    def _names(self, group: str) -> list[str]:
+    def _names(self, group: str) -> builtins.list[str]:
         """The choices of a group."""
         match group:
             case "schema":
@@ -102,8 +104,8 @@ class ChoicesSource(ConfigSource):
             return RunConfig
         return Known().choices.load("measurement" if group in ("schema", "experiment") else group, name)
 
-    # This method must come last: in the class body below it, `list` would mean the method instead of the type.
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+    # Hydra's name. In this class it hides the built-in list, in annotations above it too from Python 3.14 on.
+    def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         """The choices of a group, or the groups."""
         group = config_path.strip("/")
         if group == "":
