@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TWO_CORES := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run experiments tensorboard test lint format typecheck clean
+.PHONY: help run experiments tensorboard test test-fast lint format typecheck clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 	@echo "PYTHON=python3.12 before or after make chooses the interpreter of .venv (3.11 or newer)."
 
 run: $(INSTALLED) ## the main job: depth against width on the zig-zag
@@ -24,7 +25,10 @@ tensorboard: $(INSTALLED) ## look at everything in outputs/
 	$(BIN)/tensorboard --logdir outputs
 
 test: $(INSTALLED) ## the tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO_CORES)
+
+test-fast: $(INSTALLED) ## the tests that take about a minute in all, for the inner loop
+	$(BIN)/pytest $(TWO_CORES) -m "not slow"
 
 lint: $(INSTALLED) ## check style and formatting
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import slow_except
 from random_circuits import Plan, plans, value
 from torch import Tensor, nn
 
@@ -63,7 +64,7 @@ def test_the_slides_circuit_is_a_network_of_depth_4() -> None:
     assert [layer.out_features for layer in shallow.hidden.layers] == [8, 1]
 
 
-@pytest.mark.parametrize("num_bits", range(1, 11))
+@pytest.mark.parametrize("num_bits", slow_except(range(1, 11), *range(1, 8)))
 def test_parity_in_six_ways(num_bits: int) -> None:
     data = Parity(num_bits=num_bits).data(seed=0, dtype=torch.float64)
     networks: list[nn.Module] = [

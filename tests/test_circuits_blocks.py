@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 
 from dlcourse.circuits import (
     Block,
@@ -74,7 +75,7 @@ def test_best_sizes(num_bits: int, depth: int, sizes: list[int]) -> None:
     assert best_sizes(num_bits, depth) == sizes
 
 
-@pytest.mark.parametrize("num_bits", range(2, 13))
+@pytest.mark.parametrize("num_bits", slow_except(range(2, 13), *range(2, 9)))
 def test_best_blocks(num_bits: int) -> None:
     gates = []
     for allowed in range(2, 9):
@@ -132,6 +133,7 @@ def blocks(draw: st.DrawFn, first: int, num_bits: int, merged: bool) -> Block:
     return Block(tuple(parts), merged)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_blocks_are_parity(data: st.DataObject) -> None:
     num_bits = data.draw(st.integers(2, 8))

@@ -4,6 +4,7 @@ from itertools import combinations, product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import slow_except
 from random_circuits import Plan, plans, value
 
 from dlcourse.circuits import (
@@ -55,6 +56,7 @@ def test_cover_of_any_circuit(data: st.DataObject) -> None:
     assert_irredundant_and_prime(terms, circuit, num_bits)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 11), st.booleans()), min_size=3, max_size=5), max_size=12))
 def test_cover_of_twelve_bits(products: list[list[tuple[int, bool]]]) -> None:
@@ -98,7 +100,7 @@ def test_constants() -> None:
     assert DecisionDiagram(and_()).first_one() == {}
 
 
-@pytest.mark.parametrize("num_bits", [1, 2, 24, 200])
+@pytest.mark.parametrize("num_bits", slow_except([1, 2, 24, 200], 1, 2, 24))
 def test_parity(num_bits: int) -> None:
     for circuit in (parity_chain(num_bits), parity_tree(num_bits), without_xor(parity_tree(num_bits))):
         diagram = DecisionDiagram(circuit)
@@ -109,6 +111,7 @@ def test_parity(num_bits: int) -> None:
         assert list(term) == list(range(1, num_bits + 1)) and sum(term.values()) % 2 == 1
 
 
+@pytest.mark.slow
 def test_a_gate_of_a_chain_adds_a_node_or_two() -> None:
     # to begin with the first input instead would make every part's nodes anew: 500 000 of them
     for circuit in (parity_chain(1000), without_xor(parity_chain(1000))):

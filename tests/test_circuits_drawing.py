@@ -52,6 +52,7 @@ def bodies(axes: Axes) -> list[tuple[float, float, float, float]]:
     return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(plans(4))
 def test_any_circuit(plan: Plan) -> None:

@@ -61,6 +61,7 @@ def test_every_input_at_once_as_one_by_one(data: st.DataObject) -> None:
     assert evaluate(circuit, np.array(rows)).tolist() == expected
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_in_chunks(data: st.DataObject) -> None:
     circuit = data.draw(plans(10)).build()
@@ -104,6 +105,7 @@ def test_sixteen_million_rows_in_bounded_memory() -> None:
     assert peak < 2 * evaluation.MAX_BYTES  # the 93 values of a chain for all rows at once: 195 MB
 
 
+@pytest.mark.slow
 def test_proofs_for_more_inputs_than_can_be_gone_through() -> None:
     tree, chain = parity_tree(200), parity_chain(200)
     assert equivalent(tree, chain) and equivalent(without_xor(parity_tree(60)), parity_chain(60))
@@ -115,6 +117,7 @@ def test_proofs_for_more_inputs_than_can_be_gone_through() -> None:
     assert counterexample(or_(*x), and_(*x)) == {i: int(i == 200) for i in range(1, 201)}
 
 
+@pytest.mark.slow
 @given(plans(8), plans(8))
 def test_both_proofs_find_the_same(first: Plan, second: Plan) -> None:
     one, other = first.build(), second.build()

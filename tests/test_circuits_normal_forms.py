@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import slow_except
 from random_circuits import Plan, plans, value
 
 from dlcourse.circuits import (
@@ -40,6 +41,7 @@ def is_normal_form(circuit: Circuit, outer: Kind, inner: Kind) -> bool:
     return is_term(circuit) or (circuit.kind is outer and all(map(is_term, circuit.parts)))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_circuit_in_depth_2(data: st.DataObject) -> None:
     num_bits = data.draw(st.integers(1, 6))
@@ -96,6 +98,7 @@ def every_product(num_bits: int) -> list[tuple[frozenset[tuple[int, ...]], int]]
     ]
 
 
+@pytest.mark.slow
 def test_all_functions_of_three_bits_against_brute_force() -> None:
     products = every_product(3)
     best: dict[frozenset[tuple[int, ...]], tuple[int, int]] = {frozenset(): (0, 0)}
@@ -196,7 +199,7 @@ MANY_INPUTS = {
 }
 
 
-@pytest.mark.parametrize("name", MANY_INPUTS)
+@pytest.mark.parametrize("name", slow_except(MANY_INPUTS, "AND of 64", "OR of 64", "OR of 32 pairs", "OR of 11 ANDs"))
 def test_many_inputs(name: str) -> None:
     circuit, num_terms, num_clauses = MANY_INPUTS[name]
     dnf, cnf = to_dnf(circuit), to_cnf(circuit, minimised=True)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from marks import slow_except
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dlcourse.cli import door, say
@@ -30,7 +31,7 @@ Command = Callable[..., tuple[int, str, str]]
 def dlcourse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command line in an empty folder; gives exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # main sets it: to be undone after the test
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # main sets it, and this undoes that after the test
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["dlcourse", *arguments])
@@ -112,7 +113,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), MISTAKES, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(
+    ("arguments", "named"), slow_except(MISTAKES, *MISTAKES[::3]), ids=lambda value: " ".join(value)
+)
 def test_a_mistake_gets_a_few_lines_and_leaves_nothing(
     dlcourse: Command, tmp_path: Path, arguments: list[str], named: list[str]
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_folder_of_another_run_is_not_taken(dlcourse: Command, tmp_path: Path)
     assert "holds a run of another configuration" in err
 
 
+@pytest.mark.slow
 def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
     line = ("-m", "model.depth=1,2,3", "model.width=4,8", "seed=range(3)", "num_steps=20", "log_every=10")
     code, out, _ = dlcourse(*line)
@@ -206,7 +210,11 @@ SMALL_MEASUREMENTS = {
 }
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (door.CONFIGS / "experiment").glob("*.yaml")))
+EXPERIMENTS = sorted(path.stem for path in (door.CONFIGS / "experiment").glob("*.yaml"))
+QUICK_EXPERIMENTS = ["digits", "first_gradient", "parity_threshold", "random_networks"]
+
+
+@pytest.mark.parametrize("experiment", slow_except(EXPERIMENTS, *QUICK_EXPERIMENTS))
 def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
     settings = yaml.safe_load((door.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
     small = [*SMALL_MEASUREMENTS.get(experiment, ["num_steps=2", "seed=0,1"])]
@@ -294,6 +302,7 @@ def test_hydras_own_launcher_works_too(dlcourse: Command, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 
 
+@pytest.mark.slow
 def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Command, tmp_path: Path) -> None:
     line = ("-m", "optimizer=sgd", "optimizer.rate=0.01,1e30", "num_steps=20", "log_every=10", "pictures=false")
     for _ in range(2):  # the second time all is finished, and no better
@@ -320,9 +329,10 @@ def test_compiled_training_is_the_same_to_rounding(tmp_path: Path) -> None:
     for path in tmp_path.glob("outputs/zigzag/*/metrics.json"):
         content = json.loads(path.read_text())
         losses[content["config"]["compile"]] = content["metrics"]["loss/train"]
-    assert losses[True] == pytest.approx(losses[False], rel=1e-12)  # 20 steps of a small rate, at 2e-16 each
+    assert losses[True] == pytest.approx(losses[False], rel=1e-12)  # each of 20 small steps rounds by about 2e-16
 
 
+@pytest.mark.slow
 def test_a_refused_job_fails_alone(dlcourse: Command, tmp_path: Path) -> None:
     # null takes all items at every step: possible with a stock of data, not with fresh items
     line = ("-m", "batch_size=null,8", "task.fresh=true,false", "num_steps=2", "pictures=false")

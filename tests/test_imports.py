@@ -96,7 +96,11 @@ def test_circles_are_found() -> None:
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
-        ("dlcourse.jobs.runs, dlcourse.jobs.measure, dlcourse.cli.results, dlcourse.cli.sweep", ("hydra", "omegaconf")),
+        pytest.param(
+            "dlcourse.jobs.runs, dlcourse.jobs.measure, dlcourse.cli.results, dlcourse.cli.sweep",
+            ("hydra", "omegaconf"),
+            marks=pytest.mark.slow,
+        ),
         ("dlcourse.cli.results", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
         ("dlcourse", ("torch", "numpy")),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from marks import slow_except
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
@@ -83,7 +84,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize(("task", "batch_size"), TASKS, ids=lambda value: getattr(value, "name", str(value)))
-@pytest.mark.parametrize("activation", list(Activation))
+@pytest.mark.parametrize("activation", slow_except(Activation, Activation.relu))
 def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
     config: Any, tmp_path: Path, task: Task, batch_size: int | None, activation: Activation
 ) -> None:
@@ -223,7 +224,9 @@ def checkpointed(config: Any, at_step: int, monkeypatch: pytest.MonkeyPatch, swe
             runs.run(sweep)
 
 
-@pytest.mark.parametrize("optimizer", [SGD(rate=0.01), SGD(rate=0.01, momentum=0.9), Adam(rate=0.01)], ids=str)
+@pytest.mark.parametrize(
+    "optimizer", slow_except([SGD(rate=0.01), SGD(rate=0.01, momentum=0.9), Adam(rate=0.01)], Adam(rate=0.01)), ids=str
+)
 def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
     config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Any
 ) -> None:
@@ -289,6 +292,7 @@ def test_a_run_that_fails_fails_alone(config: Any, monkeypatch: pytest.MonkeyPat
     assert alone.metrics == first.metrics
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_results(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "WORTH_WORKERS", 0.0)
 

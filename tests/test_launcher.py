@@ -41,7 +41,7 @@ SWEEPS: list[list[str]] = [
     ["~experiment"],
     ["+experiment=digits"],
     ["hydra/job_logging=default", "seed=1"],
-    # mistakes: the same ones
+    # These are mistakes, which must be refused in the same words.
     ["+foo=1"],
     ["+seed=1"],
     ["foo=1"],
@@ -71,17 +71,19 @@ def outcome(loader: Any, master: DictConfig, overrides: list[str]) -> Any:
     return OmegaConf.to_container(config, enum_to_str=True), flags
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", [[], ["experiment=depth_vs_width_zigzag", "hydra.job.num=1"]], ids=str)
 def test_composition_is_hydras_own(hydra: Any, base: list[str]) -> None:
     master = hydra.config_loader.load_configuration("config", base, run_mode=RunMode.MULTIRUN)
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())
     expected = [outcome(hydra.config_loader, master, overrides) for overrides in SWEEPS]
-    for _ in range(2):  # the second time from what the first one left
+    for _ in range(2):  # the second time it has what the first one kept
         for overrides, each in zip(SWEEPS, expected, strict=True):
             assert outcome(fast, master, overrides) == each, overrides
     assert {type(each[0]) for each in expected} == {dict, type}  # configurations and errors
 
 
+@pytest.mark.slow
 def test_composition_of_the_application_is_hydras_own_without_hydra(hydra: Any) -> None:
     master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())

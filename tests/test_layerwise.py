@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
+from networks import hand_worked, targets_for, with_values
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
-from torch.nn import functional as F
 
 from dlcourse.layerwise import LayerwiseGradient, in_company, is_layered, jacobians, layer_names, layers, outputs
 from dlcourse.layerwise.flat import Flat
@@ -37,16 +38,6 @@ def put_on_kinks_(modules: list[nn.Module]) -> None:
             size = 0.5 ** round(math.log2(layer.in_features) / 2)
             layer.weight.copy_(size * torch.randint(-1, 2, layer.weight.shape))
             layer.bias.copy_(size * torch.randint(-1, 2, layer.bias.shape))
-
-
-def targets_for(loss: Loss, *shape: int) -> Tensor:
-    match loss:
-        case SquaredError():
-            return torch.randn(shape, dtype=torch.float64)
-        case SoftmaxCrossEntropy():
-            return F.one_hot(torch.randint(shape[-1], shape[:-1]), shape[-1]).double()
-        case Hinge():
-            return torch.randint(2, shape).double() * 2 - 1
 
 
 def swept(
@@ -80,12 +71,7 @@ def assert_gradients(
 class TestHandWorked:
     def test_two_layers(self) -> None:
         """y~ = w . max(0, W x + b) + b: all numbers are fractions that floating point holds exactly."""
-        module = MLP(2, 1, width=3, depth=1).double()
-        values = [[[1, -1 / 2], [1 / 2, 1 / 4], [-1, 0]], [1 / 2, -1 / 2, 1 / 4], [[3, -2, 5]], [1 / 4]]
-        with torch.no_grad():
-            for parameter, value in zip(module.parameters(), values, strict=True):
-                parameter.copy_(torch.tensor(value))
-        x, y = torch.tensor([1.0, 2.0]).double(), torch.tensor([1 / 2]).double()
+        module, x, y = hand_worked()
         # W x + b = (1 - 1 + 1/2, 1/2 + 1/2 - 1/2, -1 + 1/4) = (1/2, 1/2, -3/4), so h = (1/2, 1/2, 0), g' = (1, 1, 0)
         # y~ = 3/2 - 2/2 + 0 + 1/4 = 3/4
         hidden, output = layers(module)
@@ -116,10 +102,7 @@ class TestHandWorked:
 
     def test_three_layers_of_one_sigmoid(self) -> None:
         ln3 = math.log(3)
-        module = MLP(1, 1, width=1, depth=2, activation="sigmoid").double()
-        with torch.no_grad():
-            for parameter, value in zip(module.parameters(), [ln3, 0, 4 / 3 * ln3, 0, 8, -1], strict=True):
-                parameter.fill_(value)
+        module = with_values(MLP(1, 1, width=1, depth=2, activation="sigmoid"), ln3, 0, 4 / 3 * ln3, 0, 8, -1)
         # x = 1: h[1] = sigmoid(ln 3) = 3/4, h[2] = sigmoid(4/3 ln 3 * 3/4) = 3/4, y~ = 8 * 3/4 - 1 = 5; both g' = 3/16
         # dy~/dtheta[2] = 8 * 3/16 (h[1], 1) = (9/8, 3/2);  dh[2]/dh[1] = 3/16 * 4/3 ln 3 = ln 3 / 4
         # dy~/dtheta[1] = 8 * ln 3 / 4 * 3/16 (x, 1) = 3/8 ln 3 (1, 1)
@@ -135,10 +118,9 @@ class TestHandWorked:
 
     def test_softmax_layer(self) -> None:
         """dL/dw_r = (p_r - y_r) h and dL/db_r = p_r - y_r, as shared by all bodies."""
-        classifier = SoftmaxClassifier(2, 3, width=1, depth=0).double()
-        with torch.no_grad():
-            classifier.softmax.weight.copy_(torch.tensor([[0, 0], [0, 0], [0, 0]]))
-            classifier.softmax.bias.copy_(torch.tensor([0, math.log(2), math.log(5)], dtype=torch.float64))
+        classifier = with_values(
+            SoftmaxClassifier(2, 3, width=1, depth=0), [[0, 0], [0, 0], [0, 0]], [0, math.log(2), math.log(5)]
+        )
         # p = (1, 2, 5) / 8, y = (0, 1, 0), h = (4, -2)
         inputs, targets = torch.tensor([[[4.0, -2.0]]]).double(), torch.tensor([[[0.0, 1.0, 0.0]]]).double()
         gradients = swept([classifier], inputs, targets, SoftmaxCrossEntropy())
@@ -196,6 +178,7 @@ class TestGradients:
             for reduction in ("mean", "sum"):
                 assert_gradients(modules, inputs, targets, loss, reduction)
 
+    @pytest.mark.slow
     @given(
         loss=st.sampled_from(LOSSES),
         activation=st.sampled_from(Activation),
@@ -303,10 +286,7 @@ class TestKinks:
         assert not any(jacobian.any() for jacobian in jacobians(module, torch.zeros(2).double())[:-1])
 
     def test_one_unit_at_the_kink(self) -> None:
-        module = MLP(2, 1, width=2, depth=1).double()
-        with torch.no_grad():
-            for parameter, value in zip(module.parameters(), [[[1, -1], [1, 0]], [0, 0], [[1, 1]], [0]], strict=True):
-                parameter.copy_(torch.tensor(value))
+        module = with_values(MLP(2, 1, width=2, depth=1), [[1, -1], [1, 0]], [0, 0], [[1, 1]], [0])
         # x = (3, 3): W x + b = (0, 3), y~ = 3; y = 2: dL/dy~ = 2, and only the second unit passes it on
         gradients = swept(
             [module], torch.full((1, 1, 2), 3.0).double(), torch.tensor([[[2.0]]]).double(), SquaredError()
@@ -342,10 +322,7 @@ class TestKinks:
             assert_gradients(modules, inputs, targets_for(loss, 4, 9, 2), loss)
 
     def test_hinge_at_its_kink(self) -> None:
-        module = MLP(1, 1, width=1, depth=0).double()
-        with torch.no_grad():
-            module.output.weight.fill_(1)
-            module.output.bias.zero_()
+        module = with_values(MLP(1, 1, width=1, depth=0), [[1]], [0])
         inputs = torch.tensor([1.0, -1.0, 0.5, 3.0]).double().view(1, 4, 1)
         targets = torch.tensor([1.0, -1.0, 1.0, 1.0]).double().view(1, 4, 1)
         # Margins 1, 1, 1/2, 3: only the third item counts, with -y x and -y.
@@ -489,7 +466,7 @@ class TestOutputs:
         assert torch.equal(outputs(members, inputs), kept)
 
     @pytest.mark.parametrize("activation", list(Activation))
-    @pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
+    @pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3, 17))
     def test_same_bits_alone_and_in_company(self, activation: Activation, width: int) -> None:
         sizes = [(1, 2, 1), (1, 1, 3), (3, 1, 1), (3, 5, 2)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
         for depth, in_features, out_features in sizes:
@@ -524,7 +501,7 @@ class TestOutputs:
 
 
 @pytest.mark.parametrize("activation", list(Activation))
-@pytest.mark.parametrize("width", [1, 3, 5, 8, 16, 17, 33])
+@pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3, 17))
 def test_gradients_have_the_same_bits_in_any_company(activation: Activation, width: int) -> None:
     sizes = [(1, 5, 2), (3, 1, 1)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
     for (depth, in_features, out_features), loss in itertools.product(sizes, LOSSES):

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
+from networks import hand_worked, with_values
 from torch import Tensor, nn
 from torch.func import jacrev
 from torch.nn import functional as F
@@ -20,16 +21,6 @@ FUNCTIONS = {"relu": torch.relu, "leaky_relu": nn.LeakyReLU(0.01), "sigmoid": to
 
 TOLERANCE = 1e-12  # of a tensor's norm, in float64
 DOCUMENT = Path(__file__).parents[1] / "docs" / "layerwise.md"
-
-
-def hand_worked() -> tuple[MLP, Tensor, Tensor]:
-    """All numbers are fractions that four digits hold: h = (1/2, 1/2, 0), y~ = 3/2 - 1 + 1/4 = 3/4."""
-    network = MLP(2, 1, width=3, depth=1).double()
-    values = [[[1, -1 / 2], [1 / 2, 1 / 4], [-1, 0]], [1 / 2, -1 / 2, 1 / 4], [[3, -2, 5]], [1 / 4]]
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), values, strict=True):
-            parameter.copy_(torch.tensor(value))
-    return network, torch.tensor([1.0, 2.0]).double(), torch.tensor([0.5]).double()
 
 
 def test_hand_worked() -> None:
@@ -143,11 +134,8 @@ def test_gradient_is_autograds(**choices: object) -> None:
 
 def test_hinge_on_both_sides_of_its_kink_and_at_it() -> None:
     """h = (2, 3), y~ = (1/2, 1, 3, 1/2): misses 1/2, meets 1 exactly, exceeds it, and is on the wrong side."""
-    network = MLP(1, 4, width=2, depth=1).double()
-    values = [[[2], [3]], [0, 0], [[1 / 4, 0], [1 / 2, 0], [0, 1], [-1 / 2, 1 / 2]], [0, 0, 0, 0]]
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), values, strict=True):
-            parameter.copy_(torch.tensor(value))
+    output = [[1 / 4, 0], [1 / 2, 0], [0, 1], [-1 / 2, 1 / 2]]
+    network = with_values(MLP(1, 4, width=2, depth=1), [[2], [3]], [0, 0], output, [0, 0, 0, 0])
     x, y = torch.tensor([1.0]).double(), torch.tensor([1.0, 1, 1, -1]).double()
     explanation = explain(network, x, y, loss=Hinge())
     expected = """\
@@ -265,6 +253,7 @@ def assert_latex(formula: str) -> None:
             assert_math(line.replace("&", "").strip())
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(**networks)
 def test_latex_is_valid(**choices: object) -> None:
@@ -282,10 +271,7 @@ def test_the_latex_test_can_fail() -> None:
 
 
 def test_tiny_and_huge_numbers() -> None:
-    network = MLP(1, 1, width=1, depth=0).double()
-    with torch.no_grad():
-        network.output.weight.fill_(-1.5e-7)
-        network.output.bias.fill_(2.25e20)
+    network = with_values(MLP(1, 1, width=1, depth=0), [[-1.5e-7]], [2.25e20])
     explanation = explain(network, torch.zeros(1).double(), torch.zeros(1).double())
     assert "W[y~] = [  -1.5e-07  ]" in str(explanation)
     assert r"{r}-1.5 \cdot 10^{-7}\end" in explanation.latex() and r"{r}2.25 \cdot 10^{20}\end" in explanation.latex()

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import with_values
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
@@ -18,11 +19,8 @@ TOLERANCE = 1e-12  # of a tensor's norm, in float64
 
 def softmax_layer(weight: Tensor, bias: Tensor) -> LogSoftmax:
     """The last layer of a classifier without a body."""
-    classifier = SoftmaxClassifier(weight.shape[1], weight.shape[0], width=1, depth=0).double()
-    with torch.no_grad():
-        classifier.softmax.weight.copy_(weight)
-        classifier.softmax.bias.copy_(bias)
-    (logits,) = layers(classifier)
+    classifier = SoftmaxClassifier(weight.shape[1], weight.shape[0], width=1, depth=0)
+    (logits,) = layers(with_values(classifier, weight, bias))
     return LogSoftmax(logits)
 
 
@@ -110,6 +108,7 @@ class TestAgainstAutograd:
         for actual, each in zip((gradient.by_weight, gradient.by_bias, gradient.by_input), expected, strict=True):
             assert_equal(actual, each, size=1)  # p - y may nearly vanish, its terms do not
 
+    @pytest.mark.slow
     @given(
         activation=st.sampled_from(Activation),
         widths=st.lists(st.integers(1, 6), max_size=3),

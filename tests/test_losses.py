@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import targets_for
 from scipy.special import entr, rel_entr
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,17 +18,6 @@ TOLERANCE = 1e-12  # of a tensor's norm, in float64
 
 def rows(*values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
-
-
-def targets_for(loss: Loss, shape: tuple[int, ...]) -> Tensor:
-    """Targets of the kind that a loss is made for."""
-    match loss:
-        case SquaredError():
-            return torch.randn(shape, dtype=torch.float64)
-        case SoftmaxCrossEntropy():
-            return F.one_hot(torch.randint(shape[-1], shape[:-1]), shape[-1]).double()
-        case Hinge():
-            return torch.randint(2, shape).double() * 2 - 1
 
 
 def assert_equal(actual: Tensor, expected: Tensor) -> None:
@@ -89,7 +79,7 @@ class TestAgainstTorch:
 
     @given(shapes, scales)
     def test_hinge(self, shape: tuple[int, ...], scale: float) -> None:
-        outputs, targets = scale * torch.randn(shape).double(), targets_for(Hinge(), shape)
+        outputs, targets = scale * torch.randn(shape).double(), targets_for(Hinge(), *shape)
         # torch's loss of a pair: max(0, 1 - y (first - second))
         zeros = torch.zeros(shape).double()
         each = F.margin_ranking_loss(outputs, zeros, targets, margin=1, reduction="none")
@@ -132,7 +122,7 @@ def test_large_logits_against_torch(num_classes: int, size: float) -> None:
 @given(st.sampled_from(LOSSES), shapes, scales)
 def test_derivative_is_autograds(loss: Loss, shape: tuple[int, ...], scale: float) -> None:
     outputs = (scale * torch.randn(shape).double()).requires_grad_()
-    targets = targets_for(loss, shape)
+    targets = targets_for(loss, *shape)
     (expected,) = torch.autograd.grad(loss(outputs, targets).sum(), outputs)
     actual = loss.derivative(outputs.detach(), targets)
     # Of two probabilities near 1 and 0 only the rounding differs, so the size of the loss's own terms counts, 1.
@@ -145,7 +135,7 @@ def test_derivative_is_the_difference_quotient(shape: tuple[int, ...], scale: fl
     outputs, step = scale * torch.randn(shape).double(), 1e-5
     direction = torch.randn(shape).double()
     for loss in (SquaredError(), SoftmaxCrossEntropy()):
-        targets = targets_for(loss, shape)
+        targets = targets_for(loss, *shape)
         higher, lower = (loss(outputs + sign * step * direction, targets) for sign in (1, -1))
         slope = (loss.derivative(outputs, targets) * direction).sum(-1)
         # The third derivative's part is step^2 / 6, rounding costs eps * value / step; values are below 10^5.
@@ -200,7 +190,7 @@ def test_hinge_at_and_beside_its_kink(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_batch_is_its_items(loss: Loss) -> None:
-    outputs, targets = torch.randn(2, 5, 3).double(), targets_for(loss, (2, 5, 3))
+    outputs, targets = torch.randn(2, 5, 3).double(), targets_for(loss, 2, 5, 3)
     values, derivatives = loss(outputs, targets), loss.derivative(outputs, targets)
     assert values.shape == (2, 5)
     for i in range(2):

@@ -102,10 +102,10 @@ def test_digits_are_counted_where_they_are_fewest() -> None:
 def test_layerwise_gradients_agree_to_rounding(activation: str) -> None:
     row = LayerwiseGradients(activation=activation, depth=2, dtype="float64", num_seeds=3).measure()
     assert set(row) == {f"{method}/float64/{each}" for method in ("jacobians", "Sweep") for each in ("median", "worst")}
-    assert min(row.values()) > 13  # of 15.95
+    assert min(row.values()) > 13  # float64 has 15.95
     row = LayerwiseGradients(activation=activation, depth=2, num_seeds=3).measure()
     assert len(row) == 10
-    assert min(row.values()) > 5  # of 7.22
+    assert min(row.values()) > 5  # float32 has 7.22
     assert max(value for key, value in row.items() if "float64" in key) < 9
 
 
@@ -164,6 +164,7 @@ def test_search_repeats_bit_for_bit() -> None:
     assert ReachedPieces(**small).measure() != ReachedPieces(**small, seed=1).measure()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initialization", ["he", "torch"])
 def test_one_layer_bends_a_line_between_images_wherever_a_unit_changes_sign(initialization: str) -> None:
     measurement = PlanesOfImages(

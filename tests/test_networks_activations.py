@@ -65,7 +65,7 @@ def test_names() -> None:
 
 def test_what_the_definition_says_of_linear_pieces_is_so(activation: Activation) -> None:
     x = torch.linspace(-5, 5, 11, dtype=torch.float64)
-    if activation.slope is None:  # it bends everywhere but at 0, about which both are odd (sigmoid but for its 1/2)
+    if activation.slope is None:  # it bends everywhere but at 0: tanh is odd, and so is sigmoid less its 1/2
         assert activation(x).diff().diff().abs()[[3, 5]].min() > 1e-3
     else:
         assert activation(x).equal(torch.where(x < 0, activation.slope * x, x))

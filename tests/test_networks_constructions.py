@@ -71,10 +71,11 @@ def test_nested_tents_double_their_pieces(num_tents: int, on_whole_line: int) ->
     assert num_parameters(network) == 4 + 6 * (num_tents - 1) + 3
     inside = pieces.on_line(network, 0, 2)
     assert inside.num_pieces == inside.num_regions == 2**num_tents
-    assert set(abs(inside.slopes[:, 0])) == {2**num_tents}  # 2^(num_tents - 1), per length 2
+    assert set(abs(inside.slopes[:, 0])) == {2**num_tents}  # 2^(num_tents - 1) a unit of x, on a segment of length 2
     assert pieces.on_line(network, -FAR, FAR).num_pieces == on_whole_line
 
 
+@pytest.mark.slow
 @given(st.integers(-8, 8), st.integers(-5, 5), st.integers(1, 8))
 def test_tents_on_dyadic_intervals(start: int, exponent: int, num_tents: int) -> None:
     low, high = start * 2.0**exponent, (start + 1) * 2.0**exponent
@@ -85,6 +86,7 @@ def test_tents_on_dyadic_intervals(start: int, exponent: int, num_tents: int) ->
     assert outputs(network, ends) == [i % 2 for i in range(2**num_tents + 1)]
 
 
+@pytest.mark.slow
 @given(st.floats(-100, 100), st.floats(0.01, 100), st.integers(1, 8), st.sampled_from([torch.float32, torch.float64]))
 def test_tents_on_any_interval(low: float, length: float, num_tents: int, dtype: torch.dtype) -> None:
     # Where floats cannot hold the ends, only the first and the last piece may be a rounding longer or shorter.
@@ -100,7 +102,7 @@ def test_nested_valleys_have_more_pieces_than_tents(num_valleys: int, num_pieces
     inside = pieces.on_line(network, 0, 3)
     assert inside.num_pieces == inside.num_regions == num_pieces
     assert pieces.on_line(network, -FAR, FAR).num_pieces == num_pieces
-    # By hand for two of them: u(0) = u(3) = 3, u(1/2) = u(5/2) = 3/2, u(1) = u(2) = 0.
+    # One valley by hand: u(0) = u(3) = 3, u(1/2) = u(5/2) = 3/2, u(1) = u(2) = 0. So u(u(1/2)) = 0, for example.
     points = [Fraction(i, 2) for i in range(7)]
     assert outputs(nested_valleys(2), points) == [3, 0, 3, 3, 3, 0, 3]
 
@@ -118,7 +120,10 @@ def test_a_zigzag_goes_up_and_down(width: int) -> None:
 
 @pytest.mark.parametrize(
     ("widths", "num_pieces"),
-    [([3], 4), ([3, 3], 16), ([3] * 3, 64), ([3] * 4, 256), ([4, 3, 7], 160), ([5, 8], 54), ([10] * 5, 161_051)],
+    [
+        *[([3], 4), ([3, 3], 16), ([3] * 3, 64), ([3] * 4, 256), ([4, 3, 7], 160), ([5, 8], 54)],
+        pytest.param([10] * 5, 161_051, marks=pytest.mark.slow),
+    ],
 )
 def test_zigzags_reach_the_most_pieces_on_a_line(widths: list[int], num_pieces: int) -> None:
     network = nested_zigzags(widths)
@@ -161,9 +166,9 @@ def test_arrangements_are_in_general_position_inside_of_the_cube(d: int, width: 
         (1, [3, 4], 3 * 5),
         (1, [4, 2, 3], 4 * 2 * 4),
         (2, [4], 11),
-        (2, [4, 4], 44),  # facts: Montufar's bound for two layers of 4
-        (2, [6, 6], 198),  # and of 6
-        (2, [5, 7], 4 * 29),  # a unit is left over
+        (2, [4, 4], 44),  # Montufar's published bound for two layers of 4
+        (2, [6, 6], 198),  # the same for two layers of 6
+        (2, [5, 7], 4 * 29),  # one unit of the first layer is left over
         (2, [4, 6, 3], 4 * 9 * 7),
         (3, [4], 15),
         (3, [6, 4], 8 * 15),
@@ -188,7 +193,7 @@ def test_montufars_network(d: int, widths: list[int], num_regions: int) -> None:
     [
         (1, [3, 3], 4 * 4),
         (1, [5, 4, 2], 6 * 5 * 3),
-        (2, [6, 6], 352),  # facts: Serra's lower bound
+        (2, [6, 6], 352),  # Serra's published lower bound
         (2, [7, 9, 3], 16 * 25 * 7),
         (3, [9, 4], 64 * 15),
         (3, [9, 9, 1], 64 * 64 * 2),

@@ -8,21 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from networks import with_values
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from dlcourse.networks import MLP, HiddenLayers, num_parameters
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
-
-
-def with_values(network: nn.Module, *values: Any) -> nn.Module:
-    """The network with these weights and biases, first layer to last, in float64."""
-    network = network.double()
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), values, strict=True):
-            parameter.copy_(torch.tensor(value, dtype=torch.float64).view_as(parameter))
-    return network
 
 
 def sequential(in_features: int, widths: list[int], out_features: int, activation: str) -> nn.Sequential:

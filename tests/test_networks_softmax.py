@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import with_values
 from torch import Tensor, nn
 
 from dlcourse.networks import SoftmaxClassifier
@@ -42,11 +43,7 @@ CLASSIFIERS: dict[str, tuple[Callable[[], SoftmaxClassifier], Callable[[int], Te
 
 def with_logits(*logits: float) -> SoftmaxClassifier:
     """A classifier that gives these logits for x = 1."""
-    classifier = SoftmaxClassifier(1, len(logits), width=1, depth=0).double()
-    with torch.no_grad():
-        classifier.softmax.weight.copy_(torch.tensor(logits, dtype=torch.float64)[:, None])
-        classifier.softmax.bias.zero_()
-    return classifier
+    return with_values(SoftmaxClassifier(1, len(logits), width=1, depth=0), logits, [0] * len(logits))
 
 
 ONE = torch.ones(1, dtype=torch.float64)
@@ -66,11 +63,8 @@ class TestHandWorked:
         assert classifier.predict(-ONE) == 0
 
     def test_logits_through_a_hidden_layer(self) -> None:
-        classifier = SoftmaxClassifier(2, 2, width=2, depth=1).double()
-        values = [[[1, -1], [2, 0]], [0, -1], [[1, 2], [-1, 3]], [0.5, 0]]
-        with torch.no_grad():
-            for parameter, value in zip(classifier.parameters(), values, strict=True):
-                parameter.copy_(torch.tensor(value))
+        values = [[1, -1], [2, 0]], [0, -1], [[1, 2], [-1, 3]], [0.5, 0]
+        classifier = with_values(SoftmaxClassifier(2, 2, width=2, depth=1), *values)
         # x = (1, 2): h = max(0, (1-2, 2-1)) = (0, 1);  logits (0+2+1/2, 0+3) = (5/2, 3)
         assert classifier(torch.tensor([1.0, 2.0]).double()).tolist() == [2.5, 3]
 
@@ -133,6 +127,7 @@ class TestAnyBody:
         for copied in (copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier)), other):
             assert torch.equal(copied(x), classifier(x))
 
+    @pytest.mark.slow
     def test_compile_export_and_trace(self, name: str) -> None:
         make, inputs = CLASSIFIERS[name]
         classifier, x = make(), inputs(4)
@@ -184,7 +179,7 @@ def test_a_given_body_keeps_its_values(initialization: str) -> None:
         initialization=initialization,
         generator=torch.Generator().manual_seed(1),
     )
-    assert torch.equal(again.softmax.weight, classifier.softmax.weight)  # nor does it cost random numbers
+    assert torch.equal(again.softmax.weight, classifier.softmax.weight)  # a given body takes no random numbers either
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ def source_files(folder: str) -> set[str]:
     return {path.relative_to(REPOSITORY).as_posix() for path in paths}
 
 
+@pytest.mark.slow
 def test_wheel_contains_the_package_its_configs_and_the_plugin_and_nothing_else(wheel: Path) -> None:
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 

@@ -2,9 +2,10 @@
 
 from itertools import pairwise
 
-import torch
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import network_of
 from torch import nn
 
 from dlcourse import pieces
@@ -19,14 +20,14 @@ def networks(draw: st.DrawFn, in_features: int) -> nn.Sequential:
     activation = draw(ACTIVATIONS)
     weights = draw(st.sampled_from([st.integers(-2, 2).map(float), st.floats(-2, 2, width=32)]))
     biases = draw(st.sampled_from([st.floats(-1, 1, width=32), st.integers(-999, 999).map(lambda n: n / 601)]))
-    modules: list[nn.Module] = []
-    for n_in, n_out in pairwise(sizes):
-        linear = nn.Linear(n_in, n_out, dtype=torch.float64)
-        rows = draw(st.lists(st.lists(weights, min_size=n_in, max_size=n_in), min_size=n_out, max_size=n_out))
-        linear.weight.data = torch.tensor(rows, dtype=torch.float64)
-        linear.bias.data = torch.tensor(draw(st.lists(biases, min_size=n_out, max_size=n_out)), dtype=torch.float64)
-        modules += [linear, activation()]
-    return nn.Sequential(*modules[:-1])
+    layers = [
+        (
+            draw(st.lists(st.lists(weights, min_size=n_in, max_size=n_in), min_size=n_out, max_size=n_out)),
+            draw(st.lists(biases, min_size=n_out, max_size=n_out)),
+        )
+        for n_in, n_out in pairwise(sizes)
+    ]
+    return network_of(*layers, between=activation)
 
 
 def in_box(network: nn.Module, low: list[float], high: list[float]) -> pieces.InBox:
@@ -38,6 +39,7 @@ def in_box(network: nn.Module, low: list[float], high: list[float]) -> pieces.In
         raise
 
 
+@pytest.mark.slow
 @settings(max_examples=70, deadline=None)
 @given(network=networks(in_features=1), low=st.sampled_from([-1.0, -0.3]), high=st.sampled_from([1.0, 2.5]))
 def test_a_box_of_one_dimension_is_a_line(network: nn.Sequential, low: float, high: float) -> None:
@@ -45,6 +47,7 @@ def test_a_box_of_one_dimension_is_a_line(network: nn.Sequential, low: float, hi
     assert (box.num_regions, box.num_pieces) == (line.num_regions, line.num_pieces)
 
 
+@pytest.mark.slow
 @settings(max_examples=70, deadline=None)
 @given(network=networks(in_features=2), low=st.sampled_from([-1.0, -0.3]), high=st.sampled_from([1.0, 2.5]))
 def test_a_box_of_two_dimensions_is_a_plane(network: nn.Sequential, low: float, high: float) -> None:

@@ -1,31 +1,19 @@
 """What regions on segments and on whole lines are like: maps against autograd, patterns against the units."""
 
-from itertools import pairwise
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from networks import Layer, integer_layers, network_of, positive_units
+from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.pieces.along import Along
 
 TOLERANCE = 1e-11  # of numbers below 100 or so, each of which some hundred roundings made
-
-
-def relu_network(*layers: tuple[list[list[int]], list[int]]) -> nn.Sequential:
-    """ReLU between affine layers of these weights and biases."""
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        affine = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-        affine.weight.data = torch.tensor(weight, dtype=torch.float64)
-        affine.bias.data = torch.tensor(bias, dtype=torch.float64)
-        modules += [affine, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
 
 
 def image_network() -> nn.Module:
@@ -97,22 +85,11 @@ def test_every_member_of_a_stack_has_its_own_line(whole: bool) -> None:
         line.check_invariants()
 
 
-@st.composite
-def integer_networks(draw: st.DrawFn) -> nn.Sequential:
-    """Weights and biases of -2 ... 2: full of coincident, opposite, dead and parallel units."""
-    sizes = [2, *draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)), draw(st.integers(1, 2))]
-    weights = st.integers(-2, 2)
-    return relu_network(
-        *(
-            ([[draw(weights) for _ in range(n_in)] for _ in range(n_out)], [draw(weights) for _ in range(n_out)])
-            for n_in, n_out in pairwise(sizes)
-        )
-    )
-
-
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
-@given(integer_networks(), st.booleans())
-def test_maps_of_regions_and_of_pieces_are_the_same(network: nn.Sequential, whole: bool) -> None:
+@given(integer_layers(in_features=2, max_depth=3, max_outputs=2), st.booleans())
+def test_maps_of_regions_and_of_pieces_are_the_same(layers: list[Layer], whole: bool) -> None:
+    network = network_of(*layers)
     one, other = np.array([-1.0, 2.0]), np.array([2.0, 1.0])
     line: Along
     if whole:
@@ -132,7 +109,7 @@ def test_maps_of_regions_and_of_pieces_are_the_same(network: nn.Sequential, whol
 
 def test_two_regions_of_one_piece() -> None:
     # relu(x) - relu(-x) + relu(x - 2) = x + relu(x - 2)
-    network = relu_network(([[1], [-1], [1]], [0, 0, -2]), ([[1, -1, 1]], [0]))
+    network = network_of(([[1], [-1], [1]], [0, 0, -2]), ([[1, -1, 1]], [0]))
     for line in (pieces.on_line(network, -4, 4), pieces.on_line(network, origin=0, direction=8)):
         assert (line.num_regions, line.piece_of_region.tolist()) == (3, [0, 0, 1])
         assert [line.neighbours(region).tolist() for region in range(3)] == [[1], [0, 2], [1]]
@@ -154,11 +131,8 @@ def test_patterns_on_a_whole_line_are_those_of_the_units() -> None:
     line = pieces.on_line(network, origin=[-2.0, 1.0, 0.5], direction=[1.5, -2.0, 1.0])
     assert line.num_regions > 5
     for region, t in enumerate(middles(line)):
-        h = torch.from_numpy(line.points(t))
-        for layer, pattern in zip(network.hidden.layers, line.pattern(region), strict=True):
-            z: Tensor = layer(h)
-            assert pattern.tolist() == (z > 0).tolist()
-            h = z.relu()
+        units = positive_units(network.hidden.layers, torch.from_numpy(line.points(t)))
+        assert [pattern.tolist() for pattern in line.pattern(region)] == units
     t = np.linspace(-30, 30, 301)
     expected = network(torch.from_numpy(line.points(t))).detach().numpy()
     np.testing.assert_allclose(line(t), expected, atol=TOLERANCE)
@@ -167,11 +141,11 @@ def test_patterns_on_a_whole_line_are_those_of_the_units() -> None:
 
 
 def test_a_whole_line_is_drawn_with_all_its_breakpoints() -> None:
-    line = pieces.on_line(relu_network(([[1], [1]], [0, -10]), ([[1, -1]], [0])), origin=0, direction=1)
+    line = pieces.on_line(network_of(([[1], [1]], [0, -10]), ([[1, -1]], [0])), origin=0, direction=1)
     axes = line.plot()
     curve, dots = axes.get_lines()
     np.testing.assert_allclose(np.column_stack(curve.get_data()), [[-1, 0], [0, 0], [10, 10], [11, 10]], atol=1e-13)
     np.testing.assert_allclose(dots.get_xdata(), [0, 10], atol=1e-13)
-    pieces.on_line(relu_network(([[1]], [0])), origin=0, direction=1).plot(axes)  # no breakpoint at all
+    pieces.on_line(network_of(([[1]], [0])), origin=0, direction=1).plot(axes)  # no breakpoint at all
     assert axes.get_xlim() == (-1, 1)
     plt.close(axes.figure)

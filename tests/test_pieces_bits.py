@@ -8,6 +8,7 @@ from dlcourse.pieces import bits
 ROWS = st.lists(st.lists(st.booleans(), min_size=70, max_size=70), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @given(ROWS)
 def test_positions_and_has_find_the_flags_that_pack_packed(rows: list[list[bool]]) -> None:
     flags = np.array(rows)

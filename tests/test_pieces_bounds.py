@@ -10,10 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from marks import slow_except
+from networks import he_network
 
 from dlcourse import pieces
-from dlcourse.networks import MLP, stack
+from dlcourse.networks import stack
 from dlcourse.networks.constructions import alternating_points, montufar, nested_tents, nested_zigzags, serra
 from dlcourse.pieces.bounds import (
     all_patterns,
@@ -37,22 +38,14 @@ Dimensions = st.integers(1, 6)
 Widths = st.lists(st.integers(1, 8), min_size=1, max_size=5)
 
 
-def random_network(in_features: int, widths: list[int], seed: int, bias: float = 1.0) -> MLP:
-    """Weights as He draws them, and normal biases."""
-    generator = torch.Generator().manual_seed(seed)
-    network = MLP(in_features, 1, width=widths, initialization="he", generator=generator, dtype=torch.float64)
-    for layer in network.hidden.layers:
-        nn.init.normal_(layer.bias, 0, bias, generator=generator)
-    return network
-
-
 # Published numbers
 
 
 def test_published_numbers() -> None:
     assert zaslavsky(2, 3) == 7
     assert zaslavsky(10, 50) == 13_432_735_556  # Pascanu et al. 2013
-    # d = 2, two layers of 6: Montufar 2014 198, Serra et al. 352 to 484; of 4: 44, 121.
+    # For d = 2 and two layers of 6, Montufar 2014 has 198, and Serra et al. 352 to 484. For two layers of 4 it is 44
+    # and 121.
     assert [montufar_lower(2, [6, 6]), serra_lower(2, [6, 6]), serra_upper(2, [6, 6])] == [198, 352, 484]
     assert [montufar_lower(2, [4, 4]), serra_upper(2, [4, 4])] == [44, 121]
     # Prince, Understanding Deep Learning, section 4.5: 5 layers of 10 units with one input; of 50 with ten inputs.
@@ -62,20 +55,20 @@ def test_published_numbers() -> None:
 
 
 def test_by_hand() -> None:
-    # One unit, then five: the second layer sees a line, and where the first unit is off, a point.
+    # With one unit and then five, the second layer's inputs fill a line, or where the first unit is off only a point.
     assert raghu_upper(2, [1, 5]) == 2 * (1 + 5 + 10)
     assert montufar_upper(2, [1, 5]) == 2 * (1 + 5)
     assert serra_upper(2, [1, 5]) == (1 + 5) + 1
     assert all_patterns([1, 5]) == 64
     assert serra_upper(1, [1, 3]) == 5
-    assert most_on_line([2, 2]) == 9  # reached are 7
+    assert most_on_line([2, 2]) == 9  # networks reach no more than 7
     assert hanin_rolnick(2, [30, 30]) == 1800
     assert slide_deep_lower(2, 3, 2) == Fraction(81, 4)
 
 
 @given(st.integers(2, 12), st.integers(2, 40))
 def test_a_hyperplane_more_cuts_what_it_meets(d: int, width: int) -> None:
-    # The hyperplanes before cut the new one, in d - 1 dimensions, into parts, each of which cuts a region in two.
+    # The new hyperplane has d - 1 dimensions. Those before cut it into parts, each of which cuts a region in two.
     assert zaslavsky(d, width) == zaslavsky(d, width - 1) + zaslavsky(d - 1, width - 1)
     assert zaslavsky(d, 1) == 2
     assert zaslavsky(1, width) == width + 1
@@ -145,7 +138,7 @@ def test_the_most_on_a_line_is_reached(widths: list[int]) -> None:
 @settings(max_examples=40)
 @given(st.integers(1, 4), st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(0, 2**32))
 def test_networks_on_lines(in_features: int, widths: list[int], seed: int) -> None:
-    network = random_network(in_features, widths, seed)
+    network = he_network(in_features, widths, seed)
     ends = np.random.default_rng(seed).normal(size=(2, in_features)) * FAR
     counted = pieces.on_line(network, ends[0], ends[1])
     assert counted.num_pieces <= counted.num_regions <= serra_upper(1, widths) <= most_on_line(widths)
@@ -155,7 +148,7 @@ def test_networks_on_lines(in_features: int, widths: list[int], seed: int) -> No
 @settings(max_examples=40)
 @given(st.integers(2, 4), st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_networks_on_planes(in_features: int, widths: list[int], seed: int) -> None:
-    network = random_network(in_features, widths, seed)
+    network = he_network(in_features, widths, seed)
     origin, *directions = np.random.default_rng(seed).normal(size=(3, in_features))
     counted = pieces.on_plane(network, -FAR, FAR, origin=origin, directions=directions)
     for bound in (serra_upper, montufar_upper, raghu_upper):
@@ -163,11 +156,11 @@ def test_networks_on_planes(in_features: int, widths: list[int], seed: int) -> N
     assert counted.num_regions <= all_patterns(widths)
 
 
-# Where the slide slips
+# Where the slide is wrong
 
 
 def test_the_slides_bound_for_one_layer_fails_on_lines() -> None:
-    network = random_network(1, [5], seed=0)
+    network = he_network(1, [5], seed=0)
     assert pieces.on_line(network, -FAR, FAR).num_pieces == zaslavsky(1, 5) == 6 > slide_shallow_upper(1, 5)
     assert zaslavsky(3, 1) == 2 > slide_shallow_upper(3, 1)
 
@@ -175,7 +168,7 @@ def test_the_slides_bound_for_one_layer_fails_on_lines() -> None:
 @given(st.integers(2, 10), st.integers(2, 100))
 def test_the_slides_bound_for_one_layer_holds_elsewhere(d: int, width: int) -> None:
     assert zaslavsky(d, width) <= slide_shallow_upper(d, width)
-    assert zaslavsky(d, width) <= (width + 1) ** d  # what holds everywhere
+    assert zaslavsky(d, width) <= (width + 1) ** d  # this bound holds in every dimension
     assert zaslavsky(1, width) <= width + 1
 
 
@@ -203,14 +196,14 @@ def test_montufars_bound_grows_as_the_slide_says(d: int) -> None:
 
 @pytest.mark.parametrize("widths", [[60], [30, 30], [20, 20, 20]])
 def test_as_many_pieces_as_units(widths: list[int]) -> None:
-    networks = [random_network(1, widths, seed, bias=1e-3) for seed in range(200)]
+    networks = [he_network(1, widths, seed, bias=1e-3) for seed in range(200)]
     counted = pieces.on_lines(stack(networks), np.array([[-FAR]]), np.array([[FAR]]))
     assert 0.95 < counted.num_pieces.mean() / hanin_rolnick(1, widths) < 1.1
 
 
-@pytest.mark.parametrize("widths", [[60], [30, 30], [20, 20, 20], [10] * 4])
+@pytest.mark.parametrize("widths", slow_except([[60], [30, 30], [20, 20, 20], [10] * 4], [30, 30]))
 def test_as_many_regions_as_half_the_square_of_the_units(widths: list[int]) -> None:
-    counts = [pieces.on_plane(random_network(2, widths, seed, bias=1e-3), -FAR, FAR).num_regions for seed in range(8)]
+    counts = [pieces.on_plane(he_network(2, widths, seed, bias=1e-3), -FAR, FAR).num_regions for seed in range(8)]
     assert 0.8 < np.mean(counts) / hanin_rolnick(2, widths) < 1.3
 
 
@@ -245,7 +238,7 @@ def test_shallow_tents_err_on_alternating_points_and_deep_ones_do_not(k: int) ->
 @given(st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**32))
 def test_random_networks_err_on_alternating_points(width: int, depth: int, seed: int) -> None:
     points, labels = alternating_points(1024, dtype=torch.float64)
-    network = random_network(1, [width] * depth, seed)
+    network = he_network(1, [width] * depth, seed)
     error = Fraction(int(((network(points) >= 0.5) != labels).sum()), 1024)
     bound = alternating_points_error(1024, width, depth)
     assert error >= bound > 0

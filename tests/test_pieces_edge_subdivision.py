@@ -1,10 +1,10 @@
 """The floats of an edge subdivision against exact arithmetic."""
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from networks import random_unit_layers
 
 from dlcourse.pieces.edge_subdivision import EdgeSubdivision
 from dlcourse.pieces.layer import UnitLayer
@@ -13,10 +13,7 @@ from dlcourse.pieces.layer import UnitLayer
 def random_layers(widths: list[int], seed: int, below: float, nearly: float) -> list[UnitLayer]:
     """Random ones; the second half of the first layer's units is the first half times 1 + noise."""
     random = np.random.default_rng(seed)
-    layers = [
-        UnitLayer(random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
-        for a, b in itertools.pairwise(widths)
-    ]
+    layers = random_unit_layers(widths, random, below)
     half = widths[1] // 2
     first = layers[0].weight[0]
     first[half : 2 * half] = first[:half] * (1 + nearly * random.normal(size=(half, widths[0])))

@@ -12,6 +12,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import slow_except
+from networks import (
+    TENT_ON_0_1,
+    TENT_ON_0_2,
+    Layer,
+    default_network,
+    degenerate_layers,
+    he_network,
+    layers_of,
+    linear,
+    network_of,
+    positive_units,
+    tents,
+    with_values,
+)
 from torch import nn
 
 from dlcourse import pieces
@@ -19,33 +34,10 @@ from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.networks.activations import Activation
 from dlcourse.pieces.subdivision import SubdivisionError
 
-Numbers = list[tuple[list[list[float]], list[float]]]  # weight and bias of each layer
-
-
-def relu_network(layers: Numbers) -> nn.Sequential:
-    """An nn.Sequential in float64, ReLU between the layers."""
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        linear = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-        linear.weight.data = torch.tensor(weight, dtype=torch.float64)
-        linear.bias.data = torch.tensor(bias, dtype=torch.float64)
-        modules += [linear, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
-
-
-def nested_tents(k: int, first: tuple[list[list[float]], list[float]]) -> nn.Sequential:
-    """The lecture's tents, relu(2x) - relu(4x - 2) on [0, 1], nested inside a first one."""
-    inner = [([[2.0, -2.0], [4.0, -4.0]], [0.0, -2.0])] * (k - 1)
-    return relu_network([first, *inner, ([[1.0, -1.0]], [0.0])])
-
-
-ON_0_2 = ([[1.0], [2.0]], [0.0, -2.0])  # the slide's h~[1], a tent on [0, 2]
-ON_0_1 = ([[2.0], [4.0]], [0.0, -2.0])
-
 
 def rescaled_tents(k: int) -> nn.Sequential:
     """Tents with hidden units scaled by random factors that cancel but for the rounding of the weights."""
-    network = nested_tents(k, ON_0_1)
+    network = tents(k, TENT_ON_0_1)
     layers = [layer for layer in network if isinstance(layer, nn.Linear)]
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
@@ -57,23 +49,7 @@ def rescaled_tents(k: int) -> nn.Sequential:
     return network
 
 
-def default_network(width: int, seed: int) -> nn.Sequential:
-    """[1, width, width, width, 1] as torch initialises it in float32, cast to float64."""
-    torch.manual_seed(seed)
-    sizes = [1, width, width, width]
-    hidden = [module for a, b in pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*hidden, nn.Linear(width, 1)).double()
-
-
-def numbers(network: nn.Module) -> Numbers:
-    return [
-        (module.weight.double().tolist(), module.bias.double().tolist())
-        for module in network.modules()
-        if isinstance(module, nn.Linear)
-    ]
-
-
-def exact_counts(layers: Numbers, start: list[float], end: list[float]) -> tuple[int, int]:
+def exact_counts(layers: list[Layer], start: list[float], end: list[float]) -> tuple[int, int]:
     """Regions and pieces by the definitions, in fractions.
 
     Cells of [0, 1] carry the affine functions of t that arrive at them, and the signs (-1, 0, 1) of all pre-activations
@@ -112,13 +88,13 @@ def exact_counts(layers: Numbers, start: list[float], end: list[float]) -> tuple
 
 @pytest.mark.parametrize("k", range(1, 17))
 def test_nested_tents_have_2_to_the_k_pieces(k: int) -> None:
-    counted = pieces.on_line(nested_tents(k, ON_0_2), 0, 2)
+    counted = pieces.on_line(tents(k, TENT_ON_0_2), 0, 2)
     assert (counted.num_regions, counted.num_pieces, counted.num_settled) == (2**k, 2**k, 0)
 
 
 @pytest.mark.parametrize(("k", "on_whole_line"), [(1, 3), (2, 6), (3, 10), (4, 18), (5, 34)])
 def test_nested_tents_on_the_whole_line(k: int, on_whole_line: int) -> None:
-    assert pieces.on_line(nested_tents(k, ON_0_2), -1e6, 1e6).num_pieces == on_whole_line
+    assert pieces.on_line(tents(k, TENT_ON_0_2), -1e6, 1e6).num_pieces == on_whole_line
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
@@ -127,7 +103,7 @@ def test_zigzags_of_three_units_reach_the_maximum(k: int) -> None:
     out, shift = np.array([[-7.0, 7.0, -10.5]]), np.array([35.0])
     into, bias = np.array([[1.0], [-1.0], [-1.0]]), np.array([-2.0, 4.0, 6.0])
     inner = ((into @ out).tolist(), (into @ shift + bias).tolist())
-    network = relu_network([(into.tolist(), bias.tolist()), *[inner] * (k - 1), (out.tolist(), shift.tolist())])
+    network = network_of((into.tolist(), bias.tolist()), *[inner] * (k - 1), (out.tolist(), shift.tolist()))
     counted = pieces.on_line(network, 0.0, 7.0)
     assert (counted.num_regions, counted.num_pieces) == (4**k, 4**k)
 
@@ -144,43 +120,40 @@ def test_rescaled_tents(k: int, as_float32: bool, num_regions: int) -> None:
 @pytest.mark.parametrize(("width", "seed", "num_regions"), [(64, 0, 91), (64, 1, 78), (256, 0, 371), (256, 1, 393)])
 def test_default_initialisation(width: int, seed: int, num_regions: int) -> None:
     # Counts that several other programs agree on.
-    counted = pieces.on_line(default_network(width, seed), -1.0, 1.0)
+    counted = pieces.on_line(default_network([1, width, width, width, 1], seed), -1.0, 1.0)
     assert (counted.num_regions, counted.num_settled) == (num_regions, 0)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_errors_do_not_grow_where_deep_networks_are_cut(seed: int) -> None:
-    # Bounds that grew with every cut as the uncertainty of t does would leave dozens of signs open.
-    generator = torch.Generator().manual_seed(seed)
-    network = MLP(1, 1, width=16, depth=20, initialization="he", generator=generator, dtype=torch.float64)
-    for layer in network.hidden.layers:
-        nn.init.normal_(layer.bias, std=0.5, generator=generator)
-    counted = pieces.on_line(network, -2.0, 2.0)
+    # If the error bounds grew with every cut, as the uncertainty of t does, dozens of signs would stay open.
+    counted = pieces.on_line(he_network(1, [16] * 20, seed, bias=0.5), -2.0, 2.0)
     assert counted.num_regions > 100
     assert counted.num_settled <= 3
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_the_zero_of_a_flat_unit_is_less_certain_than_values_are(seed: int) -> None:
-    # Layer 2: a unit that is flat (x - p), a difference of large terms, and x + 1. Layer 3: units that are 0 next to p.
-    # The values at the flat unit's vertex are near those at p to 1e-16, but it may be at p + 1e-16 / flat.
+    # The second layer has the unit flat * (x - p), which is a difference of large terms, and the unit x + 1. Both units
+    # of the third layer are zero next to p. Where the flat unit is zero in floats, its values are those at p to 1e-16,
+    # but that place may be as far from p as 1e-16 / flat.
     rng = np.random.default_rng(seed)
     p, shift, w = rng.random(), rng.random(), rng.random() * 2 + 0.5
     flat = 2.0 ** -rng.integers(10, 30)
     away = rng.normal() * 2.0**-53 / flat * rng.choice([1, 0.1, 0.01])
     ratio = (1 - flat) / w
-    layers: Numbers = [
+    layers: list[Layer] = [
         ([[1.0], [w]], [1.0, shift + w]),
         ([[1.0, -ratio], [1.0, 0.0]], [ratio * (shift + w) - 1 - flat * p, 0.0]),
         ([[0.0, 1.0], [1.0, 1.0]], [away - (1 + p)] * 2),
         ([[1.0, 1.0]], [0.0]),
     ]
-    counted = pieces.on_line(relu_network(layers), -1.0, 1.0)
+    counted = pieces.on_line(network_of(*layers), -1.0, 1.0)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(layers, [-1.0], [1.0])
     assert counted.num_settled > 0
 
 
-@pytest.mark.parametrize(("widths", "most"), [([2, 2], 7), ([1, 3], 5)])
+@pytest.mark.parametrize(("widths", "most"), slow_except([([2, 2], 7), ([1, 3], 5)], ([1, 3], 5)))
 def test_narrow_networks_do_not_reach_the_product(widths: list[int], most: int) -> None:
     generator = torch.Generator().manual_seed(0)
     members = [MLP(1, 1, width=widths, initialization="he", generator=generator) for _ in range(1000)]
@@ -196,7 +169,7 @@ def test_narrow_networks_do_not_reach_the_product(widths: list[int], most: int) 
 
 def test_units_that_cancel_make_regions_but_no_pieces() -> None:
     # relu(x) - relu(-x) = x
-    counted = pieces.on_line(relu_network([([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [3.0])]), -1.0, 2.0)
+    counted = pieces.on_line(network_of(([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [3.0])), -1.0, 2.0)
     assert (counted.num_regions, counted.num_pieces) == (2, 1)
     assert counted.region_breakpoints.tolist() == [1 / 3]
     assert counted.breakpoints.tolist() == []
@@ -204,7 +177,7 @@ def test_units_that_cancel_make_regions_but_no_pieces() -> None:
 
 
 def test_a_layer_that_is_off_makes_the_function_constant() -> None:
-    network = relu_network([([[1.0], [2.0]], [0.1, 0.3]), ([[-1.0, -1.0]], [-1.0]), ([[1.0]], [7.0])])
+    network = network_of(([[1.0], [2.0]], [0.1, 0.3]), ([[-1.0, -1.0]], [-1.0]), ([[1.0]], [7.0]))
     counted = pieces.on_line(network, -1, 1)
     assert (counted.num_regions, counted.num_pieces, counted.num_settled) == (3, 1, 0)
     assert counted(0.3).tolist() == [7.0]
@@ -212,20 +185,21 @@ def test_a_layer_that_is_off_makes_the_function_constant() -> None:
 
 def test_a_unit_that_is_zero_on_an_interval_adds_no_region() -> None:
     # relu(relu(x)): the second unit is 0 up to x = 0, where the first one changes its sign anyway.
-    counted = pieces.on_line(relu_network([([[1.0]], [0.0]), ([[1.0]], [0.0]), ([[1.0]], [0.0])]), -1.0, 1.0)
+    counted = pieces.on_line(network_of(([[1.0]], [0.0]), ([[1.0]], [0.0]), ([[1.0]], [0.0])), -1.0, 1.0)
     assert (counted.num_regions, counted.num_pieces) == (2, 2)
 
 
 def test_a_kink_of_any_output_counts() -> None:
-    network = relu_network([([[1.0], [1.0]], [0.0, -0.5]), ([[1.0, 0.0], [1.0, 1.0]], [0.0, 0.0])])
+    network = network_of(([[1.0], [1.0]], [0.0, -0.5]), ([[1.0, 0.0], [1.0, 1.0]], [0.0, 0.0]))
     counted = pieces.on_line(network, -1.0, 1.0)
     assert counted.breakpoints.tolist() == [0.5, 0.75]
     assert counted.slopes.tolist() == [[0.0, 0.0], [2.0, 2.0], [2.0, 4.0]]
 
 
 def test_breakpoints_closer_than_floats_are_counted_apart() -> None:
-    # Zeros at 1/3 and at a fifth of the float next to 5/3, which is not 1/3 but rounded to it.
-    network = relu_network([([[3.0], [5.0]], [-1.0, -5 / 3]), ([[1.0, 1.0]], [0.0])])
+    # One unit is zero at 1/3, the other one at a fifth of the float next to 5/3. These are two numbers, but their
+    # nearest floats are the same.
+    network = network_of(([[3.0], [5.0]], [-1.0, -5 / 3]), ([[1.0, 1.0]], [0.0]))
     counted = pieces.on_line(network, 0.0, 1.0)
     assert (counted.num_regions, counted.num_pieces) == (3, 3)
     assert np.abs(counted.breakpoints - 1 / 3).max() <= 2.0**-54  # the spacing of floats there
@@ -238,10 +212,7 @@ def test_affine_networks_have_one_piece() -> None:
 
 
 def test_relu_on_the_outputs_counts() -> None:
-    network = nn.Sequential(nn.Linear(1, 1, dtype=torch.float64), nn.ReLU())
-    network[0].weight.data = torch.tensor([[3.0]], dtype=torch.float64)
-    network[0].bias.data = torch.tensor([-1.0], dtype=torch.float64)
-    counted = pieces.on_line(network, 0.0, 1.0)
+    counted = pieces.on_line(nn.Sequential(linear([[3.0]], [-1.0]), nn.ReLU()), 0.0, 1.0)
     assert (counted.num_pieces, counted.breakpoints.tolist()) == (2, [1 / 3])
     assert counted(np.array([0.0, 1.0])).tolist() == [[0.0], [2.0]]
 
@@ -249,40 +220,15 @@ def test_relu_on_the_outputs_counts() -> None:
 # Against the oracle
 
 
-@st.composite
-def degenerate_networks(draw: st.DrawFn) -> Numbers:
-    """Small integer weights; units that are copies, opposites or multiples of others, or always 0; rescaled units."""
-    depth = draw(st.integers(1, 5))
-    sizes = [draw(st.sampled_from([1, 1, 2, 5])), *draw(st.lists(st.integers(1, 6), min_size=depth, max_size=depth)), 1]
-    sizes[-1] = draw(st.sampled_from([1, 1, 2]))
-    with_bias = draw(st.booleans())
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        row = st.lists(st.integers(-2, 2).map(float), min_size=n_in + 1, max_size=n_in + 1)
-        rows = draw(st.lists(row, min_size=n_out, max_size=n_out))
-        for unit in range(1, n_out):
-            of_another = draw(st.sampled_from([None, None, None, None, 1.0, -1.0, 2.0, 0.0]))
-            if of_another is not None:
-                rows[unit] = [of_another * number for number in rows[draw(st.integers(0, unit - 1))]]
-        layers.append(([r[:-1] for r in rows], [r[-1] if with_bias else 0.0 for r in rows]))
-    if draw(st.booleans()):
-        for (weight, bias), (following, _) in pairwise(layers):
-            for unit in range(len(weight)):
-                scale = draw(st.sampled_from([1.0, 1.0, 3.0, 0.1, 1 / 3, 1e-9]))
-                weight[unit], bias[unit] = [w * scale for w in weight[unit]], bias[unit] * scale
-                for row in following:
-                    row[unit] /= scale
-    return layers
-
-
 SEGMENTS = st.sampled_from([(-1.0, 1.0), (0.0, 1.0), (-2.0, 3.0), (-0.1, 0.7), (-1 / 3, 1e3)])
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
-@given(layers=degenerate_networks(), segments=st.lists(SEGMENTS, min_size=5, max_size=5))
-def test_degenerate_networks_against_fractions(layers: Numbers, segments: list[tuple[float, float]]) -> None:
+@given(layers=degenerate_layers(in_features=[1, 1, 2, 5]), segments=st.lists(SEGMENTS, min_size=5, max_size=5))
+def test_degenerate_networks_against_fractions(layers: list[Layer], segments: list[tuple[float, float]]) -> None:
     start, end = (list(points)[: len(layers[0][0][0])] for points in zip(*segments, strict=True))
-    counted = pieces.on_line(relu_network(layers), start, end)
+    counted = pieces.on_line(network_of(*layers), start, end)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(layers, start, end)
 
 
@@ -296,7 +242,7 @@ def test_stacks_of_random_classifiers_against_fractions(seed: int, in_features: 
     counts = pieces.on_lines(stack(members), starts, ends)
     assert counts.num_regions.dtype == counts.num_pieces.dtype == np.int64
     for i, member in enumerate(members):
-        exact = [exact_counts(numbers(member), starts[j].tolist(), ends[i, j].tolist()) for j in range(num_lines)]
+        exact = [exact_counts(layers_of(member), starts[j].tolist(), ends[i, j].tolist()) for j in range(num_lines)]
         assert list(zip(counts.num_regions[i], counts.num_pieces[i], strict=True)) == exact
 
 
@@ -323,7 +269,8 @@ def test_on_lines_is_on_line_one_by_one() -> None:
     single = [[pieces.on_line(m, a, b) for a, b in zip(starts, ends, strict=True)] for m in members]
     assert counts.num_regions.tolist() == [[line.num_regions for line in lines] for lines in single]
     assert counts.num_pieces.tolist() == [[line.num_pieces for line in lines] for lines in single]
-    # Beside lines where floats are rounded nothing tells that those of a degenerate member are not.
+    # The floats of the degenerate member are exact. That is noticed where it is alone, but not beside members whose
+    # floats are rounded: there more of its signs are settled in exact arithmetic.
     assert (counts.num_settled >= [[line.num_settled for line in lines] for lines in single]).all()
     assert counts.num_settled[-1].any() and not counts.num_settled[:-1].any()
     for member, lines in enumerate(single):
@@ -351,10 +298,11 @@ def test_affine_maps_reproduce_the_network(in_features: int, classifier: bool) -
     line = pieces.on_line(network, start, end)
     t = torch.rand(1000, generator=generator, dtype=torch.float64).numpy()
     x = torch.from_numpy(line.points(t))
-    # Every number is a sum of products of weights, at most (sizes of all factors) in total, each rounded fewer than
-    # 4 * (16 + in_features) times on its way; a breakpoint that is off by the rounding of t moves it no further.
+    # Every number is a sum of products of weights. In total these products are at most as large as what `size` comes
+    # to, and each of them is rounded fewer than 4 * (16 + in_features) times on its way. A breakpoint that is off by
+    # the rounding of t moves the result no further.
     size = start.abs() + end.abs()
-    for weight, bias in numbers(network):
+    for weight, bias in layers_of(network):
         size = torch.tensor(weight, dtype=torch.float64).abs() @ size + torch.tensor(bias, dtype=torch.float64).abs()
     tolerance = 4 * (16 + in_features) * 2.0**-53 * size.max().item()
     assert np.abs(line(t) - network(x).detach().numpy()).max() <= 2 * tolerance
@@ -365,7 +313,7 @@ def test_affine_maps_reproduce_the_network(in_features: int, classifier: bool) -
 
 
 def test_breakpoints_of_two_tents() -> None:
-    line = pieces.on_line(nested_tents(2, ON_0_1), 0.0, 1.0)
+    line = pieces.on_line(tents(2, TENT_ON_0_1), 0.0, 1.0)
     assert line.breakpoints.tolist() == [0.25, 0.5, 0.75]
     assert line.slopes.tolist() == [[4.0], [-4.0], [4.0], [-4.0]]
     assert line.intercepts.tolist() == [[0.0], [2.0], [-2.0], [4.0]]
@@ -374,14 +322,14 @@ def test_breakpoints_of_two_tents() -> None:
 
 
 def test_points_on_a_slanted_segment() -> None:
-    network = relu_network([([[1.0, 1.0]], [-1.0]), ([[1.0]], [0.0])])
+    network = network_of(([[1.0, 1.0]], [-1.0]), ([[1.0]], [0.0]))
     line = pieces.on_line(network, [0.0, 0.0], torch.tensor([4.0, 0.0]))
     assert line.points(line.breakpoints).tolist() == [[1.0, 0.0]]
     assert line.points(1).tolist() == [4.0, 0.0]
 
 
 def test_asking_for_geometry_keeps_the_weights_of_the_count() -> None:
-    network = nested_tents(2, ON_0_1)
+    network = tents(2, TENT_ON_0_1)
     line = pieces.on_line(network, 0.0, 1.0)
     network[0].weight.data.zero_()
     assert line.intercepts.tolist() == [[0.0], [2.0], [-2.0], [4.0]]
@@ -442,10 +390,7 @@ def test_smooth_networks_are_refused(activation: Activation) -> None:
 
 
 def test_leaky_relu_has_the_pieces_of_a_kink() -> None:
-    network = MLP(1, 1, width=1, depth=1, activation=Activation.leaky_relu)
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), (2.0, -1.0, 3.0, 0.0), strict=True):
-            parameter.fill_(value)
+    network = with_values(MLP(1, 1, width=1, depth=1, activation=Activation.leaky_relu), 2.0, -1.0, 3.0, 0.0)
     line = pieces.on_line(network, 0.0, 1.0)  # 3 leaky_relu(2 x - 1), whose kink is at 1/2
     assert (line.num_pieces, line.num_regions) == (2, 2)
     np.testing.assert_allclose(line.slopes.ravel() if line.slopes.ndim > 1 else line.slopes, [0.06, 6.0], rtol=1e-15)
@@ -463,11 +408,11 @@ def test_leaky_relu_is_counted_as_torchs_own_layer(seed: int) -> None:
 
 def test_overflow_is_an_error() -> None:
     with pytest.raises(ValueError, match="overflow"):
-        pieces.on_line(relu_network([([[1e200]], [0.0]), ([[1e200]], [0.0])]), 0.0, 1.0)
+        pieces.on_line(network_of(([[1e200]], [0.0]), ([[1e200]], [0.0])), 0.0, 1.0)
 
 
 def test_too_many_regions_say_how_far_it_got() -> None:
-    network = nested_tents(10, ON_0_1)
+    network = tents(10, TENT_ON_0_1)
     with pytest.raises(ValueError, match=r"got 600, but layer 10 of 11 cuts 512 regions into 1024"):
         pieces.on_line(network, 0.0, 1.0, max_regions=600)
     assert pieces.on_line(network, 0.0, 1.0, max_regions=1024).num_regions == 1024
@@ -481,12 +426,12 @@ def test_too_many_regions_say_how_far_it_got() -> None:
 
 
 def test_units_that_cross_together_count_once_for_the_guard() -> None:
-    network = relu_network([([[1.0]] * 50, [-0.5] * 50), ([[1.0] * 50], [0.0])])
+    network = network_of(([[1.0]] * 50, [-0.5] * 50), ([[1.0] * 50], [0.0]))
     assert pieces.on_line(network, 0.0, 1.0, max_regions=2).num_regions == 2
 
 
 def test_a_hundred_million_regions_ahead_take_no_memory() -> None:
-    network = nested_tents(27, ON_0_1)
+    network = tents(27, TENT_ON_0_1)
     tracemalloc.start()
     with pytest.raises(ValueError, match=r"got 50000, but layer 16 of 28 cuts 32768 regions into 65536"):
         pieces.on_line(network, 0.0, 1.0, max_regions=50_000)
@@ -502,25 +447,22 @@ def test_patterns_are_those_of_the_units() -> None:
     assert line.num_regions > 5
     edges = np.concatenate([[0.0], line.region_breakpoints, [1.0]])
     for region, t in enumerate((edges[:-1] + edges[1:]) / 2):
-        h = start + t * (end - start)
-        for layer, pattern in zip(network.hidden.layers, line.pattern(region), strict=True):
-            z = layer(h)
-            assert pattern.tolist() == (z > 0).tolist()
-            h = z.relu()
+        units = positive_units(network.hidden.layers, start + t * (end - start))
+        assert [pattern.tolist() for pattern in line.pattern(region)] == units
     with pytest.raises(ValueError, match=f"region must be between 0 and {line.num_regions - 1}, got -1"):
         line.pattern(-1)
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_invariants_hold_and_a_false_count_does_not_pass(k: int) -> None:
-    line = pieces.on_line(nested_tents(k, ON_0_2), -1.0, 3.0)
+    line = pieces.on_line(tents(k, TENT_ON_0_2), -1.0, 3.0)
     line.check_invariants()
     with pytest.raises(SubdivisionError, match="do not fit the breakpoints"):
         replace(line, num_pieces=line.num_pieces + 1).check_invariants()
 
 
 def test_plot_draws_the_function() -> None:
-    line = pieces.on_line(nested_tents(2, ON_0_2), 0.0, 2.0)
+    line = pieces.on_line(tents(2, TENT_ON_0_2), 0.0, 2.0)
     axes = line.plot()
     curve, dots = axes.get_lines()
     assert np.column_stack(curve.get_data()).tolist() == [[0, 0], [0.25, 1], [0.5, 0], [0.75, 1], [1, 0]]

@@ -1,12 +1,11 @@
 """Affine maps of known patterns against fractions."""
 
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from networks import random_unit_layers
 
-from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.maps import affine_maps
 
 Matrix = list[list[Fraction]]
@@ -28,10 +27,7 @@ def product(a: Matrix, b: Matrix) -> Matrix:
 def test_maps_are_as_exact_as_they_say(below: float, magnitude: float) -> None:
     random = np.random.default_rng(0)
     widths, num_patterns = [3, 5, 4, 6, 2], 7
-    layers = [
-        UnitLayer(magnitude * random.normal(size=(1, b, a)), random.normal(size=(1, b)), np.full((1, b), below))
-        for a, b in pairwise(widths)
-    ]
+    layers = random_unit_layers(widths, random, below, magnitude)
     positive = [random.random((width, num_patterns)) < 0.5 for width in widths[1:]]
     found = list(affine_maps(layers, lambda index: positive[index]))
     assert (found[0][1] == 0).all()

@@ -11,6 +11,17 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import (
+    Layer,
+    copied_network,
+    default_network,
+    degenerate_layers,
+    integer_network,
+    network_of,
+    network_without_biases,
+    positive_units,
+    tents,
+)
 from torch import nn
 
 from dlcourse import pieces
@@ -18,35 +29,8 @@ from dlcourse.networks import MLP, stack
 from dlcourse.pieces import plane
 from dlcourse.pieces.layer import UnitLayer
 
-Numbers = list[tuple[list[list[float]], list[float]]]  # weight and bias of each layer
 Corner = tuple[Fraction, Fraction]
 Affine = tuple[Fraction, Fraction, Fraction]  # a x + b y + c
-
-
-def relu_network(layers: Numbers) -> nn.Sequential:
-    """An nn.Sequential in float64, ReLU between the layers."""
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        linear = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-        linear.weight.data = torch.tensor(weight, dtype=torch.float64)
-        linear.bias.data = torch.tensor(bias, dtype=torch.float64)
-        modules += [linear, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
-
-
-def default_network(sizes: list[int], seed: int) -> nn.Sequential:
-    """As torch initialises it in float32, cast to float64."""
-    torch.manual_seed(seed)
-    modules = [module for a, b in pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*modules[:-1]).double()
-
-
-def numbers(network: nn.Module) -> Numbers:
-    return [
-        (module.weight.double().tolist(), module.bias.double().tolist())
-        for module in network.modules()
-        if isinstance(module, nn.Linear)
-    ]
 
 
 # The oracle: polygons in fractions, clipped by one unit after another
@@ -89,7 +73,7 @@ def area(polygon: list[Corner]) -> float:
 
 
 def exact_cells(
-    layers: Numbers,
+    layers: list[Layer],
     corners: list[list[float]],
     plane: list[list[float]] | None = None,
     slopes: list[list[float]] | None = None,
@@ -143,32 +127,6 @@ def exact_counts(cells: list[tuple[list[Corner], list[Affine]]]) -> tuple[int, i
 SQUARE = [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]
 
 
-@st.composite
-def degenerate_networks(draw: st.DrawFn, in_features: int = 2) -> Numbers:
-    """Small integer weights; units that are copies, opposites or multiples of others, or always 0; rescaled units."""
-    depth = draw(st.integers(1, 5))
-    sizes = [in_features, *draw(st.lists(st.integers(1, 6), min_size=depth, max_size=depth))]
-    sizes.append(draw(st.sampled_from([1, 1, 2])))
-    with_bias = draw(st.booleans())
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        row = st.lists(st.integers(-2, 2).map(float), min_size=n_in + 1, max_size=n_in + 1)
-        rows = draw(st.lists(row, min_size=n_out, max_size=n_out))
-        for unit in range(1, n_out):
-            of_another = draw(st.sampled_from([None, None, None, None, 1.0, -1.0, 2.0, 0.0]))
-            if of_another is not None:
-                rows[unit] = [of_another * number for number in rows[draw(st.integers(0, unit - 1))]]
-        layers.append(([r[:-1] for r in rows], [r[-1] if with_bias else 0.0 for r in rows]))
-    if draw(st.booleans()):
-        for (weight, bias), (following, _) in pairwise(layers):
-            for unit in range(len(weight)):
-                scale = draw(st.sampled_from([1.0, 1.0, 3.0, 0.1, 1 / 3, 1e-9]))
-                weight[unit], bias[unit] = [w * scale for w in weight[unit]], bias[unit] * scale
-                for row in following:
-                    row[unit] /= scale
-    return layers
-
-
 DOMAINS = st.sampled_from(
     [
         SQUARE,
@@ -181,16 +139,17 @@ DOMAINS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
-@given(layers=degenerate_networks(), corners=DOMAINS)
-def test_degenerate_networks_against_fractions(layers: Numbers, corners: list[list[float]]) -> None:
-    counted = pieces.on_plane(relu_network(layers), vertices=corners)
+@given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS)
+def test_degenerate_networks_against_fractions(layers: list[Layer], corners: list[list[float]]) -> None:
+    counted = pieces.on_plane(network_of(*layers), vertices=corners)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners))
 
 
 @settings(max_examples=60, deadline=None)
-@given(layers=degenerate_networks(), corners=DOMAINS, data=st.data())
-def test_any_slopes_against_fractions(layers: Numbers, corners: list[list[float]], data: st.DataObject) -> None:
+@given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS, data=st.data())
+def test_any_slopes_against_fractions(layers: list[Layer], corners: list[list[float]], data: st.DataObject) -> None:
     kinds = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.01, 0.25])
     slopes = [[data.draw(kinds) for _ in bias] for _, bias in layers[:-1]] + [[1.0] * len(layers[-1][1])]
     read = [
@@ -202,15 +161,15 @@ def test_any_slopes_against_fractions(layers: Numbers, corners: list[list[float]
 
 
 @settings(max_examples=30, deadline=None)
-@given(layers=degenerate_networks(in_features=4), corners=DOMAINS, data=st.data())
+@given(layers=degenerate_layers(in_features=[4]), corners=DOMAINS, data=st.data())
 def test_planes_in_four_dimensions_against_fractions(
-    layers: Numbers, corners: list[list[float]], data: st.DataObject
+    layers: list[Layer], corners: list[list[float]], data: st.DataObject
 ) -> None:
     numbers = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1 / 3])
     origin, right = (data.draw(st.lists(numbers, min_size=4, max_size=4)) for _ in range(2))
     up = [1.0, 0.3, -1.0, 2.0]
     right[3] = 0.0 if any(right[:3]) else 1.0
-    counted = pieces.on_plane(relu_network(layers), vertices=corners, origin=origin, directions=[right, up])
+    counted = pieces.on_plane(network_of(*layers), vertices=corners, origin=origin, directions=[right, up])
     rows = [list(row) for row in zip(right, up, origin, strict=True)]
     assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners, plane=rows))
 
@@ -242,7 +201,8 @@ def test_default_initialisation(sizes: list[int], seed: int, num_regions: int) -
 
 
 def test_large_biases() -> None:
-    # N(0, 2 / fan_in) weights, N(0, 1) biases, layer after layer; an exact count that a float32 program misses by one.
+    # Weights come from N(0, 2 / fan_in) and biases from N(0, 1), layer after layer. A program that computes in float32
+    # misses this exact count by one.
     network = nn.Sequential(nn.Linear(2, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
     torch.manual_seed(0)
     for layer in network:
@@ -253,34 +213,17 @@ def test_large_biases() -> None:
 
 
 def test_a_layer_of_which_half_is_a_copy() -> None:
-    network = default_network([2, 16, 16, 1], 0)
-    with torch.no_grad():
-        network[0].weight[8:], network[0].bias[8:] = network[0].weight[:8], network[0].bias[:8]
-    counted = pieces.on_plane(network, -1, 1)
+    counted = pieces.on_plane(copied_network(), -1, 1)
     assert (counted.num_regions, counted.num_settled > 0) == (17, True)
 
 
 def test_zero_biases() -> None:
-    network = default_network([2, 16, 16, 1], 0)
-    for layer in network:
-        if isinstance(layer, nn.Linear):
-            nn.init.zeros_(layer.bias)
-    counted = pieces.on_plane(network, -1, 1)
+    counted = pieces.on_plane(network_without_biases(), -1, 1)
     assert (counted.num_regions, counted.num_settled > 0) == (62, True)
 
 
 def test_small_integers() -> None:
-    network = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)).double()
-    first = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1)]
-    torch.manual_seed(3)
-    with torch.no_grad():
-        network[0].weight.copy_(torch.tensor(first))
-        network[0].bias.zero_()
-        network[2].weight.copy_(torch.randint(-2, 3, (8, 8)))
-        network[2].bias.copy_(torch.randint(-1, 2, (8,)))
-        network[4].weight.copy_(torch.randint(-2, 3, (1, 8)))
-        network[4].bias.zero_()
-    counted = pieces.on_plane(network, -1, 1)
+    counted = pieces.on_plane(integer_network(), -1, 1)
     assert (counted.num_regions, counted.num_pieces) == (47, 35)
 
 
@@ -305,8 +248,7 @@ def test_lines_through_one_point(width: int) -> None:
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_tents_of_one_coordinate(k: int) -> None:
     # relu(2x) - relu(4x - 2), k times, in x alone: 2^k strips of [0, 1] x [0, 1], and of a slanted square too.
-    inner = [([[2.0, -2.0], [4.0, -4.0]], [0.0, -2.0])] * (k - 1)
-    network = relu_network([([[2.0, 0.0], [4.0, 0.0]], [0.0, -2.0]), *inner, ([[1.0, -1.0]], [0.0])])
+    network = tents(k, ([[2.0, 0.0], [4.0, 0.0]], [0.0, -2.0]))
     counted = pieces.on_plane(network, 0.0, 1.0)
     assert (counted.num_regions, counted.num_pieces) == (2**k, 2**k)
     diamond = pieces.on_plane(network, vertices=[[0.0, 0.5], [0.5, 0.0], [1.0, 0.5], [0.5, 1.0]])
@@ -321,7 +263,7 @@ def test_affine_networks_have_one_region() -> None:
 def test_units_that_cancel_make_regions_but_no_pieces() -> None:
     # relu(x + y) - relu(-x - y) = x + y
     layers = [([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.0]), ([[1.0, -1.0]], [3.0])]
-    counted = pieces.on_plane(relu_network(layers), -1.0, 2.0)
+    counted = pieces.on_plane(network_of(*layers), -1.0, 2.0)
     assert (counted.num_regions, counted.num_pieces) == (2, 1)
 
 
@@ -350,7 +292,7 @@ def regions_met(counted: pieces.OnPlane, start: np.ndarray, end: np.ndarray) -> 
     for region in range(counted.num_regions):
         corners = counted.polygon(region)
         sides = np.roll(corners, -1, axis=0) - corners
-        clear = np.abs(sides).max(axis=1) > 1e-9  # of roundings; other sides have no direction
+        clear = np.abs(sides).max(axis=1) > 1e-9  # shorter sides are made of roundings and have no direction
         if clear.sum() < 3:
             continue
         corners, sides = corners[clear], sides[clear]
@@ -367,19 +309,20 @@ def regions_met(counted: pieces.OnPlane, start: np.ndarray, end: np.ndarray) -> 
     return num_met
 
 
-CLEAR = 1e-6  # parts of a segment that are not to be mistaken for a rounding
+CLEAR = 1e-6  # a part of a segment that is longer than this is no rounding
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
-    layers=degenerate_networks(),
+    layers=degenerate_layers(in_features=[2]),
     start=st.sampled_from([(-1.0, -0.5), (-1.0, -1.0), (-1.0, 0.3), (-0.9, 1.0), (0.0, -1.0)]),
     end=st.sampled_from([(1.0, 0.5), (1.0, -0.37), (1.0, 1.0), (0.6, -0.7), (1.0, 1 / 3)]),
 )
 def test_a_line_through_the_subdivision_meets_the_regions_that_on_line_counts(
-    layers: Numbers, start: tuple[float, float], end: tuple[float, float]
+    layers: list[Layer], start: tuple[float, float], end: tuple[float, float]
 ) -> None:
-    network = relu_network(layers)
+    network = network_of(*layers)
     counted = pieces.on_plane(network, -1.0, 1.0)
     a, b = np.array(start), np.array(end)
     offset = counted.vertices - a
@@ -410,10 +353,11 @@ def test_regioncam_agrees() -> None:
 # Geometry
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
-@given(layers=degenerate_networks(), corners=DOMAINS)
-def test_geometry_of_degenerate_networks_against_fractions(layers: Numbers, corners: list[list[float]]) -> None:
-    counted = pieces.on_plane(relu_network(layers), vertices=corners)
+@given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS)
+def test_geometry_of_degenerate_networks_against_fractions(layers: list[Layer], corners: list[list[float]]) -> None:
+    counted = pieces.on_plane(network_of(*layers), vertices=corners)
     counted.check_invariants()
     # Cells too thin for floats have been counted, but a point given in floats may miss them.
     cells = [(polygon, outputs) for polygon, outputs in exact_cells(layers, corners) if area(polygon) > 1e-6]
@@ -428,7 +372,7 @@ def test_geometry_of_degenerate_networks_against_fractions(layers: Numbers, corn
         assert np.abs(counted.biases[region] - expected[:, 2]).max() <= 1e-12 * scale
         assert abs(counted.areas[region] - area(polygon)) <= 1e-5 * np.ptp(np.array(corners)) ** 2
         distances = np.abs(counted.polygon(region)[:, None] - np.array(polygon, dtype=np.float64)).max(axis=2)
-        assert distances.min(axis=0).max() <= close  # ours may have more corners, on straight sides
+        assert distances.min(axis=0).max() <= close  # the package's polygons may have more corners, on straight sides
 
 
 @pytest.mark.parametrize("sizes", [[2, 20, 20, 1], [2, 9, 9, 9, 3], [5, 30, 70, 2]])
@@ -446,11 +390,8 @@ def test_affine_maps_reproduce_the_network(sizes: list[int]) -> None:
     (gradients,) = torch.autograd.grad(network(inputs)[:, 0].sum(), inputs)
     assert np.abs(counted.weights[counted.locate(coordinates[0])][:, 0] - gradients.numpy()).max() <= 1e-12
     for region in counted.locate(coordinates[0]).tolist()[:10]:
-        hidden = torch.from_numpy(counted.points(counted.polygon(region).mean(axis=0)))
-        for pattern, layer in zip(counted.pattern(region), network[:-1:2], strict=True):
-            hidden = layer(hidden)
-            assert pattern.tolist() == (hidden > 0).tolist()
-            hidden = hidden.relu()
+        middle = torch.from_numpy(counted.points(counted.polygon(region).mean(axis=0)))
+        assert [pattern.tolist() for pattern in counted.pattern(region)] == positive_units(network[:-1:2], middle)
 
 
 def test_planes_through_images() -> None:
@@ -459,7 +400,7 @@ def test_planes_through_images() -> None:
     network = nn.Sequential(network, nn.Hardtanh(), nn.Linear(5, 3)).double()
     origin, directions = torch.randn(1, 6, 6), torch.randn(2, 1, 6, 6)
     counted = pieces.on_plane(network, -1, 1, origin=origin, directions=directions)
-    assert counted.num_regions > counted.num_pieces > 20  # who won which round of a pool is a region of its own
+    assert counted.num_regions > counted.num_pieces > 20  # regions also tell which inputs of a pool are larger
     coordinates = np.random.default_rng(0).uniform(-1, 1, size=(100, 2))
     images = torch.from_numpy(counted.points(coordinates)).reshape(-1, 1, 6, 6)
     assert np.abs(counted(coordinates) - network(images).detach().numpy()).max() <= 1e-12
@@ -468,7 +409,7 @@ def test_planes_through_images() -> None:
 
 def test_two_lines_by_hand() -> None:
     # relu(x) and relu(y): four quadrants; y = relu(x) + 2 relu(y)
-    counted = pieces.on_plane(relu_network([([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, 2.0]], [5.0])]), -1.0, 3.0)
+    counted = pieces.on_plane(network_of(([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, 2.0]], [5.0])), -1.0, 3.0)
     assert (counted.num_regions, counted.num_pieces) == (4, 4)
     quadrants = counted.locate([[-0.5, -0.5], [1.0, -0.5], [1.0, 1.0], [-0.5, 1.0]])
     assert counted.areas[quadrants].tolist() == [1.0, 3.0, 9.0, 3.0]
@@ -503,14 +444,14 @@ def test_points_outside_of_the_domain_are_refused() -> None:
 
 
 def test_the_boundary_between_two_coordinates_is_the_diagonal() -> None:
-    network = relu_network([([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0]), ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])])
+    network = network_of(([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0]), ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]))
     boundary = pieces.on_plane(network, -1.0, 1.0).decision_boundary()
     assert boundary.shape == (1, 2, 2)
     assert sorted(boundary[0].tolist()) == [[-1.0, -1.0], [1.0, 1.0]]
 
 
 def test_the_boundary_of_one_output_is_its_zero() -> None:
-    network = relu_network([([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [-1.0])])  # |x + y| - 1
+    network = network_of(([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [-1.0]))  # |x + y| - 1
     boundary = pieces.on_plane(network, 0.0, 3.0).decision_boundary()
     assert sorted(boundary[0].tolist()) == [[0.0, 1.0], [1.0, 0.0]]
 
@@ -544,7 +485,7 @@ def test_the_boundary_agrees_with_a_dense_grid(num_classes: int, seed: int) -> N
 def test_plots_show_every_region() -> None:
     counted = pieces.on_plane(default_network([2, 12, 12, 3], 0), -1.0, 1.0)
     axes = counted.plot()
-    assert len(axes.collections[0].get_paths()) >= counted.num_regions  # cut by the boundary, too
+    assert len(axes.collections[0].get_paths()) >= counted.num_regions  # a region that the boundary cuts has two
     assert len(axes.collections[1].get_segments()) == (counted.edge_units[:, 0] >= 0).sum()
     assert len(axes.collections[2].get_segments()) == len(counted.decision_boundary()) > 0
     assert f"{counted.num_regions:,} regions" in axes.get_title()
@@ -597,7 +538,7 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 def test_overflow_is_an_error() -> None:
-    network = relu_network([([[1e200, 0.0]], [0.0]), ([[1e200]], [0.0]), ([[1.0]], [0.0])])
+    network = network_of(([[1e200, 0.0]], [0.0]), ([[1e200]], [0.0]), ([[1.0]], [0.0]))
     with pytest.raises(ValueError, match="overflow"):
         pieces.on_plane(network, 0.0, 1.0)
 

@@ -47,7 +47,7 @@ def test_norm_of_wide_layers_is_a_bound() -> None:
 
 def test_frobenius_norms_are_good_enough_for_few_layers() -> None:
     weight = np.random.default_rng(0).normal(size=(2, 20, 20)) / 20**0.5
-    bound = frobenius(weight)  # 4.5 each, and 4.5^9 < 2^20 < 4.5^14
+    bound = frobenius(weight)  # each is about 4.5, and 4.5^9 < 2^20 < 4.5^14
     assert (SLACK * bound >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
     assert not grows([bound] * 9)
     assert grows([bound] * 14)

@@ -7,23 +7,13 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import torch
+from networks import TENT_ON_0_1, default_network, network_of, tents
 from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack, unstack
 
-
-def network(*layers: tuple[list[list[float]], list[float]]) -> nn.Sequential:
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        linear = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-        linear.weight.data = torch.tensor(weight, dtype=torch.float64)
-        linear.bias.data = torch.tensor(bias, dtype=torch.float64)
-        modules += [linear, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
-
-
-PLANES = network(([[1.0, 2.0, -1.0], [1.0, -1.0, 0.5], [-2.0, 1.0, 3.0], [1.0, 1.0, 1.0]], [0.5, 0.25, 0.0, 2.5]))
+PLANES = network_of(([[1.0, 2.0, -1.0], [1.0, -1.0, 0.5], [-2.0, 1.0, 3.0], [1.0, 1.0, 1.0]], [0.5, 0.25, 0.0, 2.5]))
 PLANES.append(nn.ReLU()).append(nn.Linear(4, 1, dtype=torch.float64))
 
 
@@ -61,18 +51,19 @@ def test_segments_cross_each_hyperplane_as_often_as_their_ends_are_apart() -> No
     check_coverage(samples, float(expected))
 
 
+@pytest.mark.slow
 def test_tents_on_random_segments() -> None:
     # 2^k - 1 breakpoints at b = j / 2^k, each between two uniform points with probability 2 b (1 - b).
     k = 4
-    inner = [([[2.0, -2.0], [4.0, -4.0]], [0.0, -2.0])] * (k - 1)
-    tents = network(([[2.0], [4.0]], [0.0, -2.0]), *inner, ([[1.0, -1.0]], [0.0]))
+    network = tents(k, TENT_ON_0_1)
     expected = 1 + sum(2 * Fraction(j, 2**k) * (1 - Fraction(j, 2**k)) for j in range(1, 2**k))
     assert expected == 1 + Fraction(4**k - 1, 3 * 2**k)
     generator = torch.Generator().manual_seed(2)
-    samples = [pieces.sample(tents, 0.0, 1.0, of="pieces", num_samples=30, generator=generator) for _ in range(200)]
+    samples = [pieces.sample(network, 0.0, 1.0, of="pieces", num_samples=30, generator=generator) for _ in range(200)]
     check_coverage(samples, float(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("in_features", "width", "of"), [(2, 1, "pieces"), (3, 3, "regions"), (5, 4, "regions")])
 def test_triangles_in_hyperplanes_through_the_middle(in_features: int, width: int, of: str) -> None:
     # Each hyperplane parts the three corners with probability 3/4. Two of them cross inside the triangle if, seen along
@@ -88,8 +79,7 @@ def test_triangles_in_hyperplanes_through_the_middle(in_features: int, width: in
 
 
 def test_segments_between_given_points() -> None:
-    torch.manual_seed(0)
-    deep = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    deep = default_network([3, 8, 8, 1], 0)
     points = torch.randn(9, 3)
     pairs = list(combinations(points.double().numpy(), 2))
     expected = np.mean([pieces.on_line(deep, one, other).num_pieces for one, other in pairs])
@@ -100,8 +90,7 @@ def test_segments_between_given_points() -> None:
 
 
 def test_triangles_between_three_points_are_all_the_same() -> None:
-    torch.manual_seed(0)
-    deep = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    deep = default_network([4, 8, 8, 1], 0)
     points = torch.randn(3, 4, dtype=torch.float64)
     whole = pieces.on_plane(
         deep, vertices=[[0, 0], [1, 0], [0, 1]], origin=points[0], directions=points[1:] - points[0]

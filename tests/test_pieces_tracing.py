@@ -11,16 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import linear, run
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
-from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.tracing import trace
-
-EPS = 2.0**-53
 
 
 class Call(nn.Module):
@@ -57,18 +55,6 @@ def with_statistics(layer: nn.Module) -> nn.Module:
         if value.is_floating_point():
             value.copy_(torch.rand(value.shape, generator=generator) + (0.1 if "var" in name else -0.3))
     return layer
-
-
-def run(layers: list[UnitLayer], x: np.ndarray, member: int = 0) -> tuple[np.ndarray, float]:
-    """The outputs layer by layer, and a bound for how far rounding can take any way of computing them apart."""
-    size, num_roundings = np.abs(x).max(), 0
-    for layer in layers:
-        x = x @ layer.weight[member].T + layer.bias[member]
-        x = np.where(x >= 0, x, layer.slope[member] * x)
-        size = (np.abs(layer.weight[member]).sum(axis=1) * size + np.abs(layer.bias[member])).max()
-        size *= max(1, np.abs(layer.slope[member]).max())
-        num_roundings += layer.weight.shape[2] + 3
-    return x, 2 * num_roundings * EPS * size
 
 
 VECTOR, SIGNAL, IMAGE = (4,), (2, 9), (2, 6, 7)
@@ -194,13 +180,6 @@ def test_stacks_have_the_layers_of_their_members(index: int) -> None:
 # Counts, by hand
 
 
-def linear(weight: list[list[float]], bias: list[float]) -> nn.Linear:
-    layer = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-    layer.weight.data = torch.tensor(weight, dtype=torch.float64)
-    layer.bias.data = torch.tensor(bias, dtype=torch.float64)
-    return layer
-
-
 @pytest.mark.parametrize(
     ("function", "start", "end", "num_regions", "breakpoints"),
     [
@@ -260,14 +239,16 @@ def test_a_residual_block_keeps_its_input() -> None:
     once = pieces.on_line(block, 0.0, 1.0)
     assert once.breakpoints.tolist() == [0.5, 0.75]
     assert once.slopes[:, 0].tolist() == [1.0, 3.0, -1.0]
-    # Twice: x up to 1/2; then 3x - 1 in [1/2, 5/4], and 5/4 - (x - 3/4), which is at least 1.
+    # The block leaves x up to 1/2 as it is, then makes 3x - 1 of it, which runs from 1/2 to 5/4, and then
+    # 5/4 - (x - 3/4), which is at least 1. So the second block bends where the first one reaches 3/4, at 7/12.
     assert counted.breakpoints.tolist() == [0.5, 7 / 12, 0.75]
     assert counted.slopes[:, 0].tolist() == [1.0, 9.0, -3.0, 1.0]
 
 
 def test_a_convolutional_network_between_two_images() -> None:
-    # Differences of neighbours less 1, their relu, the largest one. At t times the image [[0, 4, 0], [0, 0, 2]] the
-    # differences are 4t, -4t, 0 and 2t, so the output is relu(4t - 1). The last unit begins at t = 1/2 and never wins.
+    # The network takes the differences of neighbours less 1, then relu, then the largest one. At t times the image
+    # [[0, 4, 0], [0, 0, 2]] the differences are 4t, -4t, 0 and 2t, so the output is relu(4t - 1). The last unit begins
+    # at t = 1/2 and is never the largest.
     convolution = nn.Conv2d(1, 1, (1, 2), dtype=torch.float64)
     convolution.weight.data = torch.tensor([[[[-1.0, 1.0]]]], dtype=torch.float64)
     convolution.bias.data = torch.tensor([-1.0], dtype=torch.float64)
@@ -286,7 +267,7 @@ def test_a_convolutional_network_between_two_images() -> None:
 
 
 def test_ties_that_pools_make_by_their_nature_are_proven_without_exact_arithmetic() -> None:
-    # Units that are off tie in pools, and losers' kinks do not show: neither is a matter of rounding.
+    # Units that are off tie in pools, and kinks of what is not the largest do not show. Neither takes any rounding.
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 1))
     counted = pieces.on_line(network, *(4 * torch.randn(2, 1, 4, 4)))
@@ -444,6 +425,7 @@ VECTOR_LAYERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     names=st.lists(st.sampled_from(sorted(VECTOR_LAYERS)), min_size=1, max_size=5),
@@ -461,6 +443,7 @@ def test_vectors_against_fractions(names: list[str], seed: int, integers: bool) 
     assert counted.num_pieces <= counted.num_regions
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     pool=st.sampled_from(["max", "max overlapping", "max padded", "average", "none"]),

@@ -1,42 +1,23 @@
 """Counts from minus to plus infinity: published ones, long segments, and other coordinates on the same line."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from networks import TENT_ON_0_2, Layer, integer_layers, network_of, tents
 
 from dlcourse import pieces
 from dlcourse.networks import MLP
 
 
-def network_of(*layers: tuple[list[list[int]], list[int]]) -> nn.Sequential:
-    """ReLU between affine layers of these weights and biases."""
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        affine = nn.Linear(len(weight[0]), len(weight), dtype=torch.float64)
-        affine.weight.data = torch.tensor(weight, dtype=torch.float64)
-        affine.bias.data = torch.tensor(bias, dtype=torch.float64)
-        modules += [affine, nn.ReLU()]
-    return nn.Sequential(*modules[:-1])
-
-
-def tents(k: int) -> nn.Sequential:
-    """The slide's two tents, nested k times."""
-    following = [([[2, -2], [4, -4]], [0, -2])] * (k - 1)
-    return network_of(([[1], [2]], [0, -2]), *following, ([[1, -1]], [0]))
-
-
 @pytest.mark.parametrize(("k", "num_pieces"), [(1, 3), (2, 6), (3, 10), (4, 18), (5, 34)])
 @pytest.mark.parametrize("origin", [0.0, 1.0, 0.3, -100.0])
 def test_nested_tents(k: int, num_pieces: int, origin: float) -> None:
-    found = pieces.on_line(tents(k), origin=origin, direction=1.0)  # 2^k + 2 pieces, but 3 for one tent
+    found = pieces.on_line(tents(k, TENT_ON_0_2), origin=origin, direction=1.0)
     assert found.num_pieces == num_pieces
     assert len(found.breakpoints) == num_pieces - 1
-    # from 0 to 2, evenly; beyond it is constant, where the slope is 0 on the left
+    # The breakpoints between 0 and 2 lie at even distances. To the left of 0 the function is constant.
     inside = found.breakpoints[(found.breakpoints + origin > -1e-9) & (found.breakpoints + origin < 2 + 1e-9)] + origin
     assert np.abs(inside - np.arange(len(inside)) * 2.0 ** (1 - k)).max() < 1e-9
     assert found.slopes[0, 0] == 0
@@ -52,33 +33,20 @@ def test_an_absolute_value_by_hand() -> None:
 
 
 def test_infinity_is_no_breakpoint() -> None:
-    # far away, and parallel: none of it is a region of its own
+    # A unit whose zeros are parallel to the line has none on it, and a zero far away has regions on both sides.
     assert pieces.on_line(network_of(([[0, 1]], [0]), ([[1]], [0])), origin=[0, 1], direction=[1, 0]).num_regions == 1
     far = pieces.on_line(network_of(([[1]], [-(10**12)]), ([[1]], [0])), origin=0, direction=1)
     assert (far.num_regions, far.breakpoints[0]) == (2, pytest.approx(1e12, rel=1e-3))
 
 
-@st.composite
-def integer_networks(draw: st.DrawFn) -> nn.Sequential:
-    """Weights and biases of -2 ... 2: full of coincident, opposite, dead and parallel units."""
-    sizes = [2, *draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)), 1]
-    weights = st.integers(-2, 2)
-    return network_of(
-        *(
-            ([[draw(weights) for _ in range(n_in)] for _ in range(n_out)], [draw(weights) for _ in range(n_out)])
-            for n_in, n_out in pairwise(sizes)
-        )
-    )
-
-
 vectors = st.tuples(st.integers(-3, 3), st.integers(-3, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
-@given(integer_networks(), vectors, vectors.filter(any))
-def test_is_what_a_long_segment_has(
-    network: nn.Sequential, origin: tuple[int, int], direction: tuple[int, int]
-) -> None:
+@given(integer_layers(in_features=2, max_depth=3, max_outputs=1), vectors, vectors.filter(any))
+def test_is_what_a_long_segment_has(layers: list[Layer], origin: tuple[int, int], direction: tuple[int, int]) -> None:
+    network = network_of(*layers)
     # A unit is zero at t = - intercept / slope, both whole numbers. On the line, pre-activations of the first layer are
     # at most 2 (3 + 3) + 2 at t = 0, and each further layer multiplies by 2 * 4 and adds 2: below 2^14 after three.
     end = 2**14
@@ -122,4 +90,4 @@ def test_bad_lines_are_refused(origin: list[float], direction: list[float], mess
 
 def test_too_many_regions_are_refused() -> None:
     with pytest.raises(ValueError, match="max_regions"):
-        pieces.on_line(tents(12), origin=0, direction=1, max_regions=100)
+        pieces.on_line(tents(12, TENT_ON_0_2), origin=0, direction=1, max_regions=100)

@@ -26,6 +26,7 @@ contents = st.recursive(
 ).filter(lambda content: "Infinity" not in repr(content))
 
 
+@pytest.mark.slow
 @given(content=contents)
 def test_json_comes_back(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "content.json"

@@ -19,12 +19,14 @@ SEEDS = [0, 1, -1, 2, 2**31, 2**32, 2**32 + 1, 2**63, -(2**63), 2**64, HUGE, -HU
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_pure_function_of_seed_and_purpose(seed: int) -> None:
+    # Neither torch's global generator nor other streams have an influence.
     first = numbers(seed, "batch", 3)
-    torch.manual_seed(12345)  # neither torch's global generator
-    numbers(seed, "batch", 4)  # nor other streams
-    assert torch.equal(numbers(seed, "batch", 3), first)  # have an influence
+    torch.manual_seed(12345)
+    numbers(seed, "batch", 4)
+    assert torch.equal(numbers(seed, "batch", 3), first)
 
 
+@pytest.mark.slow
 def test_the_same_in_another_process() -> None:
     """Python's own hash of a word differs from process to process."""
     code = "import torch, dlcourse.streams as s; print(torch.rand(8, generator=s.stream(-5, 'x', 2)).tolist())"

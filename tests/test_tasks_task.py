@@ -3,6 +3,7 @@ import sys
 
 import pytest
 import torch
+from marks import slow_except
 from omegaconf import OmegaConf
 
 from dlcourse.streams import stream
@@ -37,6 +38,7 @@ TASKS: list[type[Task]] = [
     BreastCancer,
     MNIST,
 ]
+WITH_DATA = slow_except(TASKS, *TASKS[:-1])  # it takes seconds to read the images of MNIST
 
 
 def test_names_are_distinct() -> None:
@@ -61,7 +63,7 @@ def test_is_a_schema(task_class: type[Task]) -> None:
     assert OmegaConf.to_object(OmegaConf.structured(task_class)) == task_class()
 
 
-@pytest.mark.parametrize("task_class", TASKS)
+@pytest.mark.parametrize("task_class", WITH_DATA)
 def test_data_fit_the_task(task_class: type[Task]) -> None:
     task = task_class()
     data = task.data(seed=3, dtype=torch.float64)
@@ -78,7 +80,7 @@ def test_data_fit_the_task(task_class: type[Task]) -> None:
     assert (starts != ends).any(-1).all()
 
 
-@pytest.mark.parametrize("task_class", TASKS)
+@pytest.mark.parametrize("task_class", WITH_DATA)
 def test_metrics_of_a_stack_hold_the_headline_metric(task_class: type[Task]) -> None:
     task = task_class()
     data = task.data(seed=3, dtype=torch.float64)
@@ -92,7 +94,7 @@ def test_metrics_of_a_stack_hold_the_headline_metric(task_class: type[Task]) -> 
         assert values.shape == (5,)
 
 
-@pytest.mark.parametrize("task_class", TASKS)
+@pytest.mark.parametrize("task_class", WITH_DATA)
 def test_data_and_lines_are_functions_of_the_seed(task_class: type[Task]) -> None:
     first, again = (
         vars(task_class().data(seed=7, dtype=torch.float64)),

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from marks import slow_except
+from networks import bits, on_cuda, vector
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -185,7 +187,7 @@ def test_any_module_agrees_with_torch(architecture: Callable[[], nn.Module], num
             optimizer.zero_grad()
             (network(inputs[member]) - targets[member]).square().sum(1).mean().backward()
             optimizer.step()
-        expected = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        expected = vector(network)
         assert (member_vector(trained, member) - expected).norm() <= TOLERANCE * expected.norm()
         assert (member_vector(trained, member) - member_vector(members, member)).norm() > 0.001 * expected.norm()
     for name, values in trained.buffers.items():
@@ -202,7 +204,7 @@ def test_agrees_with_torchs_adam_and_cross_entropy() -> None:
             optimizer.zero_grad()
             F.cross_entropy(network(inputs[member]), targets[member].argmax(1)).backward()
             optimizer.step()
-        expected = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        expected = vector(network)
         assert (member_vector(trained, member) - expected).norm() <= TOLERANCE * expected.norm()
 
 
@@ -280,12 +282,16 @@ def plain(width: int, activation: type[nn.Module]) -> nn.Module:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("batch_size", [1, 9])
+@pytest.mark.parametrize("batch_size", slow_except([1, 9], 9))
 @pytest.mark.parametrize(
     "architecture",
     [
         *(
-            pytest.param(functools.partial(plain, width, activation), id=f"{width}-{activation.__name__}")
+            pytest.param(
+                functools.partial(plain, width, activation),
+                id=f"{width}-{activation.__name__}",
+                marks=() if width == 7 else pytest.mark.slow,
+            )
             for width in (1, 3, 7, 16)
             for activation in (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU)
         ),
@@ -297,14 +303,11 @@ def test_a_member_has_the_same_bits_in_every_company(architecture: Callable[[], 
     generator = torch.Generator().manual_seed(3)
     inputs, targets = torch.randn(5, 40, 4, generator=generator), torch.randn(5, 40, 3, generator=generator)
 
-    def trained(seeds: list[int]) -> tuple[list[bytes], list[bytes]]:
+    def trained(seeds: list[int]) -> tuple[list[dict[str, bytes]], list[bytes]]:
         batches = Batches(seeds, inputs[seeds], targets[seeds], batch_size)
         members = stack([networks[seed] for seed in seeds])
         *_, snapshot = train(members, batches, loss=SquaredError(), optimizer=Adam(rate=0.01), num_steps=20)
-        values = [
-            b"".join(value[member].numpy().tobytes() for value in snapshot.members.parameters.values())
-            for member in range(len(seeds))
-        ]
+        values = [bits(snapshot.members, member) for member in range(len(seeds))]
         evaluated = outputs(snapshot.members, inputs[seeds, :13])
         return values, [of_member.numpy().tobytes() for of_member in evaluated]
 
@@ -334,14 +337,6 @@ def test_the_callers_modes_change_nothing() -> None:
         with mode():
             inside = last(members, batches_for(2)).members
         assert all(values.equal(inside.parameters[name]) for name, values in outside.parameters.items())
-
-
-def on_cuda(members: Stack) -> Stack:
-    return Stack(
-        members.architecture,
-        {name: values.cuda() for name, values in members.parameters.items()},
-        {name: values.cuda() for name, values in members.buffers.items()},
-    )
 
 
 @pytest.mark.cuda

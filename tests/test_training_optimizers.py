@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from marks import slow_except
+from networks import vector
+from torch import nn
 
 from dlcourse.losses import SquaredError
 from dlcourse.networks import MLP, stack, unstack
@@ -24,7 +26,7 @@ RATES = [0.05, 0.004]
 # units) anew, by a few eps, and these rates are small enough not to amplify that. It makes 1e-13; 5e-15 was seen.
 TOLERANCE = NUM_STEPS * 4 * EPS
 
-# Ours beside torch's own.
+# Each of our optimizers, and torch's own.
 OPTIMIZERS: dict[str, tuple[Callable[..., Optimizer], Callable[..., torch.optim.Optimizer]]] = {
     "sgd": (SGD, torch.optim.SGD),
     "momentum": (
@@ -64,10 +66,6 @@ def members_and_batches(**architecture: Any) -> tuple[list[nn.Module], Batches]:
     return networks, Batches([3, 4], inputs, targets, 8, dtype=torch.float64)
 
 
-def vector(network: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-
-
 def assert_agreement_with_torch(name: str, schedule: Schedule, **architecture: Any) -> None:
     ours, torchs = OPTIMIZERS[name]
     networks, batches = members_and_batches(**architecture)
@@ -97,10 +95,14 @@ def assert_agreement_with_torch(name: str, schedule: Schedule, **architecture: A
                 assert snapshot.rates[member] == pytest.approx(scheduler.get_last_lr()[0], rel=1e-12, abs=100 * EPS)
         trained = vector(unstack(snapshots[-1].members)[member])
         assert (trained - vector(network)).norm() <= TOLERANCE * vector(network).norm()
-        assert (trained - before).norm() > 0.01 * before.norm()  # there was something to disagree on
+        assert (trained - before).norm() > 0.01 * before.norm()  # training has moved them
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: "-".join(map(str, a.values())))
+@pytest.mark.parametrize(
+    "architecture",
+    slow_except(ARCHITECTURES, *(each for each in ARCHITECTURES if each["depth"] in (0, 2))),
+    ids=lambda a: "-".join(map(str, a.values())),
+)
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
 def test_agrees_with_torch_for_every_architecture(name: str, architecture: dict[str, Any]) -> None:
     assert_agreement_with_torch(name, Schedule.constant, **architecture)
@@ -134,7 +136,7 @@ def updated(optimizer: Optimizer, gradients: list[list[float]], rates: list[floa
 
 
 def test_gradient_descent_by_hand() -> None:
-    # -eta g, step for step
+    # Every step adds -eta g.
     assert updated(SGD(), [[1.0, 4.0], [2.0, -8.0]], [0.5, 0.25]) == [-1.5, 1.0]
     assert updated(SGD(), [[1.0, 4.0], [2.0, -8.0]], [0.5, 0.25], factor=0.5) == [-0.75, 0.5]
 
