@@ -294,6 +294,7 @@ def test_help_names_everything_there_is(dlcourse: Command) -> None:
         assert field in out
 
 
+@pytest.mark.slow
 def test_hydras_own_launcher_works_too(dlcourse: Command, tmp_path: Path) -> None:
     code, out, _ = dlcourse("-m", "hydra/launcher=basic", "seed=0,1", "num_steps=2", "pictures=false")
     assert code == 0

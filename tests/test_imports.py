@@ -111,6 +111,7 @@ def test_what_is_imported_needs_no_more_than_it_should(modules: str, unwanted: t
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.slow
 def test_rooms_are_there_after_import_dlcourse() -> None:
     code = (
         "import dlcourse; "

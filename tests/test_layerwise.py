@@ -144,7 +144,7 @@ class TestJacobians:
             assert jacobian.shape == expected.shape
             assert (jacobian - expected).norm() <= TOLERANCE * expected.norm()
 
-    @pytest.mark.parametrize("depth", DEPTHS)
+    @pytest.mark.parametrize("depth", slow_except(DEPTHS, 0, 1, 3))
     @pytest.mark.parametrize("activation", list(Activation))
     def test_against_jacrev(self, activation: Activation, depth: int) -> None:
         module = MLP(3, 2, width=[4, 7, 2, 5, 3, 6][:depth], activation=activation).double()
@@ -168,7 +168,7 @@ class TestJacobians:
 
 class TestGradients:
     @pytest.mark.parametrize("loss", LOSSES)
-    @pytest.mark.parametrize("depth", DEPTHS)
+    @pytest.mark.parametrize("depth", slow_except(DEPTHS, 0, 1, 3))
     @pytest.mark.parametrize("activation", list(Activation))
     def test_against_autograd(self, activation: Activation, depth: int, loss: Loss) -> None:
         for in_features, out_features, widths in [(3, 2, [5, 4, 17, 3, 6, 8]), (1, 1, [9, 1, 4, 16, 2, 5])]:
@@ -466,7 +466,7 @@ class TestOutputs:
         assert torch.equal(outputs(members, inputs), kept)
 
     @pytest.mark.parametrize("activation", list(Activation))
-    @pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3, 17))
+    @pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3))
     def test_same_bits_alone_and_in_company(self, activation: Activation, width: int) -> None:
         sizes = [(1, 2, 1), (1, 1, 3), (3, 1, 1), (3, 5, 2)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
         for depth, in_features, out_features in sizes:
@@ -501,7 +501,7 @@ class TestOutputs:
 
 
 @pytest.mark.parametrize("activation", list(Activation))
-@pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3, 17))
+@pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3))
 def test_gradients_have_the_same_bits_in_any_company(activation: Activation, width: int) -> None:
     sizes = [(1, 5, 2), (3, 1, 1)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
     for (depth, in_features, out_features), loss in itertools.product(sizes, LOSSES):

@@ -157,6 +157,7 @@ Loss
     assert latex in explanation.latex()
 
 
+@pytest.mark.slow
 @given(**networks)
 def test_every_derivative_is_autograds(**choices: object) -> None:
     """dh[i]/dtheta[j] and dh[i]/dh[i-1] of every pair of layers, by the name under which they are written."""

@@ -127,6 +127,7 @@ def test_wheel_contains_the_package_its_configs_and_the_plugin_and_nothing_else(
     assert "hydra_plugins/__init__.py" not in files, "hydra_plugins is shared with other distributions"
 
 
+@pytest.mark.slow
 def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}

@@ -145,6 +145,7 @@ def test_networks_on_lines(in_features: int, widths: list[int], seed: int) -> No
     assert counted.num_regions <= serra_upper(in_features, widths)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(2, 4), st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_networks_on_planes(in_features: int, widths: list[int], seed: int) -> None:

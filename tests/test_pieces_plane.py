@@ -160,6 +160,7 @@ def test_any_slopes_against_fractions(layers: list[Layer], corners: list[list[fl
     assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners, slopes=slopes))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(layers=degenerate_layers(in_features=[4]), corners=DOMAINS, data=st.data())
 def test_planes_in_four_dimensions_against_fractions(

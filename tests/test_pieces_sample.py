@@ -78,6 +78,7 @@ def test_triangles_in_hyperplanes_through_the_middle(in_features: int, width: in
     check_coverage(samples, float(expected))
 
 
+@pytest.mark.slow
 def test_segments_between_given_points() -> None:
     deep = default_network([3, 8, 8, 1], 0)
     points = torch.randn(9, 3)

@@ -122,6 +122,7 @@ def test_fixed_stock_has_no_fresh_items(task_class: type[Task]) -> None:
         task_class().draw(1, stream(0))
 
 
+@pytest.mark.slow
 def test_scikit_learn_is_not_imported_before_it_is_needed() -> None:
     command = (
         "import dlcourse.tasks as t, sys; t.ZigZag().data(0); t.Spirals().data(0); t.Digits(); print(*sys.modules)"

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 from torch import Tensor
 
 from dlcourse.training import Batches
@@ -106,7 +107,7 @@ def test_fresh_items_are_what_draw_makes() -> None:
     assert ((inputs >= 0) & (inputs <= 1)).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_except(KINDS, "fresh items"))
 @given(steps=st.lists(st.integers(0, NUM_STEPS - 1), min_size=1, max_size=8), batch_size=st.integers(1, 4))
 def test_a_batch_depends_on_no_batch_before_it(kind: str, steps: list[int], batch_size: int) -> None:
     out_of_order = recorded(KINDS[kind]([3, 8], batch_size), steps)
@@ -119,7 +120,7 @@ def test_step_1000_may_come_first(kind: str) -> None:
     assert same(KINDS[kind]([3], 2)(1000), recorded(KINDS[kind]([3], 2), range(1001))[1000])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_except(KINDS, "fresh items"))
 @given(companions=st.lists(st.integers(-5, 5), max_size=6), position=st.integers(0, 6), step=st.integers(0, NUM_STEPS))
 def test_a_batch_does_not_depend_on_companions(kind: str, companions: list[int], position: int, step: int) -> None:
     seeds = [*companions[:position], 77, *companions[position:]]
