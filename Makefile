@@ -27,7 +27,7 @@ tensorboard: $(INSTALLED) ## look at everything in outputs/
 test: $(INSTALLED) ## the tests
 	$(BIN)/pytest $(TWO_CORES)
 
-test-fast: $(INSTALLED) ## the tests that take about a minute in all, for the inner loop
+test-fast: $(INSTALLED) ## the quick tests, for the inner loop
 	$(BIN)/pytest $(TWO_CORES) -m "not slow"
 
 lint: $(INSTALLED) ## check style and formatting

@@ -77,7 +77,8 @@ def test_every_experiment_has_its_page_and_is_in_the_table() -> None:
     "report", sorted((DOCS.parent / "experiments").glob("*/report.py")), ids=lambda path: path.parent.name
 )
 def test_reports_without_results_say_what_makes_them_and_leave_their_tables_alone(report: Path, tmp_path: Path) -> None:
-    copied = shutil.copytree(report.parent, tmp_path / "experiments" / report.parent.name)
+    without_bytecode = shutil.ignore_patterns("__pycache__")
+    copied = shutil.copytree(report.parent, tmp_path / "experiments" / report.parent.name, ignore=without_bytecode)
     before = {path.name: path.read_bytes() for path in copied.iterdir()}
     environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
     command = [sys.executable, str(copied / "report.py")]
