@@ -16,7 +16,7 @@ class AutogradGradient:
 
     Not all members at once by `torch.vmap`, which would be faster in large stacks. But then a member's numbers stand at
     places in memory that depend on its companions, and so do the instructions that compute with them and their
-    roundings: of 14 small architectures that were tried, half had other bits in other company.
+    roundings: of 14 small architectures that were tried, eight had other bits in other company.
 
     Args:
         members: Where to start; their values are copied.
