@@ -28,7 +28,7 @@ test: $(INSTALLED) ## the tests
 	$(BIN)/pytest $(TWO_CORES)
 
 test-fast: $(INSTALLED) ## the quick tests, for the inner loop
-	$(BIN)/pytest $(TWO_CORES) -m "not slow"
+	$(BIN)/pytest $(TWO_CORES) -m "not slow" --hypothesis-profile=fast
 
 lint: $(INSTALLED) ## check style and formatting
 	$(BIN)/ruff check

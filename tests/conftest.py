@@ -1,33 +1,21 @@
 """What all tests share: shapes checked at every call, one thread, and the same random numbers every time."""
 
 import os
+from collections.abc import Iterator
 
 import matplotlib
 import pytest
 import torch
 from hypothesis import register_random, settings
+from imported import Imported
 from jaxtyping import install_import_hook
-
-# Before anything imports dlcourse: each call of a public function checks the shapes in its signature. Not for
-# dlcourse.networks, because a checked `forward` can no longer be compiled, exported or traced.
-install_import_hook(
-    [
-        "dlcourse.circuits",
-        "dlcourse.layerwise",
-        "dlcourse.losses",
-        "dlcourse.pieces",
-        "dlcourse.recording",
-        "dlcourse.tasks",
-        "dlcourse.training",
-    ],
-    "beartype.beartype",
-)
 
 matplotlib.use("Agg")  # figures need no screen
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
@@ -47,6 +35,25 @@ register_random(torch_random)
 def same_random_numbers() -> None:
     """Lets no test depend on the tests before it, where foreign code draws from torch's global generator."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def imported() -> Iterator[Imported]:
+    """Runs command lines in processes of their own, which need not import torch first."""
+    with Imported() as process:
+        yield process
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Has the shapes in the signature of every public function checked at each call; `make test-fast` does without.
+
+    That comes before anything imports dlcourse. Not for dlcourse.networks, because a checked `forward` can no longer be
+    compiled, exported or traced.
+    """
+    if config.getoption("--hypothesis-profile") == "fast":
+        return
+    rooms = ("circuits", "layerwise", "losses", "pieces", "recording", "tasks", "training")
+    install_import_hook([f"dlcourse.{room}" for room in rooms], "beartype.beartype")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

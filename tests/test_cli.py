@@ -215,6 +215,7 @@ QUICK_EXPERIMENTS = ["digits", "first_gradient", "parity_threshold", "random_net
 
 
 @pytest.mark.parametrize("experiment", slow_except(EXPERIMENTS, *QUICK_EXPERIMENTS))
+@pytest.mark.slow
 def test_every_experiment_runs(dlcourse: Command, tmp_path: Path, experiment: str) -> None:
     settings = yaml.safe_load((door.CONFIGS / "experiment" / f"{experiment}.yaml").read_text())
     small = [*SMALL_MEASUREMENTS.get(experiment, ["num_steps=2", "seed=0,1"])]
@@ -282,6 +283,7 @@ def test_a_measurement_that_fails_leaves_the_others_alone(dlcourse: Command, tmp
     assert "NotADirectoryError" in err
 
 
+@pytest.mark.slow
 def test_help_names_everything_there_is(dlcourse: Command) -> None:
     code, out, _ = dlcourse("--help")
     assert code == 0
@@ -356,6 +358,7 @@ def test_a_refused_job_fails_alone(dlcourse: Command, tmp_path: Path) -> None:
         ("num_worker=2", "num_worker"),
     ],
 )
+@pytest.mark.slow
 def test_bad_launcher_options_are_refused(dlcourse: Command, tmp_path: Path, option: str, message: str) -> None:
     code, _, err = dlcourse("-m", "seed=0,1", f"hydra.launcher.{option}")
     assert code == 2

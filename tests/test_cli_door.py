@@ -62,6 +62,7 @@ def test_a_run_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.usefixtures("strict_argparse")
+@pytest.mark.slow
 def test_help_shows_the_option_that_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

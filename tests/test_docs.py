@@ -1,14 +1,12 @@
 """What the pages in docs/ say, done as they say."""
 
 import importlib
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from imported import Imported
 
 from dlcourse.cli.door import CONFIGS
 
@@ -76,13 +74,13 @@ def test_every_experiment_has_its_page_and_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     "report", sorted((DOCS.parent / "experiments").glob("*/report.py")), ids=lambda path: path.parent.name
 )
-def test_reports_without_results_say_what_makes_them_and_leave_their_tables_alone(report: Path, tmp_path: Path) -> None:
+def test_reports_without_results_say_what_makes_them_and_leave_their_tables_alone(
+    report: Path, tmp_path: Path, imported: Imported
+) -> None:
     without_bytecode = shutil.ignore_patterns("__pycache__")
     copied = shutil.copytree(report.parent, tmp_path / "experiments" / report.parent.name, ignore=without_bytecode)
     before = {path.name: path.read_bytes() for path in copied.iterdir()}
-    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
-    command = [sys.executable, str(copied / "report.py")]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = imported.run([str(copied / "report.py")], tmp_path)
     assert done.returncode == 1
     assert re.fullmatch(r"no finished runs in outputs/(\w+); this makes them: dlcourse -m experiment=\1\n", done.stderr)
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before

@@ -15,6 +15,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from imported import Imported
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.door import CONFIGS
@@ -109,6 +110,9 @@ def test_jobs_do_not_see_each_other(hydra: Any) -> None:
     assert (first.seed, second.seed, second.model.widths) == (1, 2, None)
 
 
+QUICK = ["pictures=false", "num_steps=50"]
+
+
 def sweep(folder: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "dlcourse", "-m", "pictures=false", *options], cwd=folder, text=True,
@@ -121,12 +125,12 @@ def finished(folder: Path) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path) -> None:
+def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path, imported: Imported) -> None:
     options = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
     options += ["hydra.sweeper.sampler.seed=0", f"hydra.sweep.dir={tmp_path / 'optuna'}"]
-    with sweep(tmp_path, *options, "optimizer.rate=interval(0.001,0.1)", "num_steps=50") as process:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    rate = "optimizer.rate=interval(0.001,0.1)"
+    done = imported.run(["-m", "dlcourse", "-m", *QUICK, *options, rate], tmp_path)
+    assert done.returncode == 0, done.stderr
     contents = [json.loads(path.read_text()) for path in finished(tmp_path)]
     errors = {content["config"]["optimizer.rate"]: content["metrics"]["mean_squared_error"] for content in contents}
     assert len(errors) == 4
@@ -136,10 +140,10 @@ def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_hydras_joblib_launcher_still_works(tmp_path: Path) -> None:
-    with sweep(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1", "num_steps=5") as process:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+def test_hydras_joblib_launcher_still_works(tmp_path: Path, imported: Imported) -> None:
+    options = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1"]
+    done = imported.run(["-m", "dlcourse", "-m", *QUICK, *options], tmp_path)
+    assert done.returncode == 0, done.stderr
     assert len(finished(tmp_path)) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from imported import Imported
 
 import dlcourse
 from dlcourse import outside
@@ -32,16 +33,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Run:
+def lab(tmp_path: Path, imported: Imported) -> Run:
     """Runs the page's script, or another program, in a folder of its own."""
     (tmp_path / "lab.py").write_text(LAB)
 
     def run(*arguments: str, program: str = "lab.py", path: str = "") -> "subprocess.CompletedProcess[str]":
-        paths = os.pathsep.join(filter(None, [path, str(REPOSITORY)]))
-        return subprocess.run(
-            [sys.executable, *shlex.split(program), *arguments], cwd=tmp_path, capture_output=True, text=True,
-            timeout=300, check=False, env={**os.environ, "PYTHONPATH": paths},
-        )  # fmt: skip
+        return imported.run([*shlex.split(program), *arguments], tmp_path, path)
 
     return run
 
@@ -88,7 +85,7 @@ def test_the_commands_that_a_script_prints_begin_with_it_and_do_the_run_again(la
 @pytest.mark.slow
 def test_worker_processes_receive_the_classes(lab: Run, tmp_path: Path) -> None:
     # Long enough that workers are worth starting.
-    long = ["num_steps=6000", "log_every=6000", "pictures=false", "hydra.launcher.num_workers=2"]
+    long = ["num_steps=3000", "log_every=3000", "pictures=false", "hydra.launcher.num_workers=2"]
     done = lab("-m", "task=sawtooth", "model=residual", "model.depth=1,2", "seed=0,1", *long)
     assert (done.returncode, done.stderr) == (0, "")
     alone = lab("task=sawtooth", "model=residual", "model.depth=2", "seed=1", "name=alone", *long[:3])

@@ -142,6 +142,7 @@ def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     assert {"dlcourse = dlcourse.cli:main", "dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
 
 
+@pytest.mark.slow
 def test_sdist_contains_the_sources_and_the_tests_but_no_results(distributions: Path) -> None:
     with tarfile.open(next(distributions.glob("*.tar.gz"))) as archive:
         files = {name.split("/", 1)[1] for name in archive.getnames()}

@@ -110,6 +110,7 @@ def test_one_hidden_layer_makes_as_many_regions_as_hyperplanes_do(d: int, width:
 
 @pytest.mark.parametrize("seed", slow_except(range(6), 0))
 @pytest.mark.parametrize("sizes", [[2, 5, 4, 1], [3, 4, 4, 2], [3, 3, 3, 3, 1], [4, 4, 3, 1]])
+@pytest.mark.slow
 def test_small_networks_against_linear_programs(sizes: list[int], seed: int) -> None:
     net = default_network(sizes, seed)
     for module in net:
@@ -135,6 +136,7 @@ def test_one_dimension_is_a_line(between: type[nn.Module]) -> None:
 
 @settings(deadline=None, max_examples=60, derandomize=True)
 @given(st.data())
+@pytest.mark.slow
 def test_one_and_two_dimensions_are_right_or_refused(data: st.DataObject) -> None:
     # With small integers, all kinds of coincidences happen; with eighths among the biases they are less frequent.
     sizes = data.draw(

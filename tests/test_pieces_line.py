@@ -234,6 +234,7 @@ def test_degenerate_networks_against_fractions(layers: list[Layer], segments: li
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), in_features=st.sampled_from([1, 2, 5]), num_lines=st.integers(1, 4))
+@pytest.mark.slow
 def test_stacks_of_random_classifiers_against_fractions(seed: int, in_features: int, num_lines: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     members = [SoftmaxClassifier(in_features, 3, width=[6, 5], generator=generator) for _ in range(3)]

@@ -149,6 +149,7 @@ def test_degenerate_networks_against_fractions(layers: list[Layer], corners: lis
 
 @settings(max_examples=60, deadline=None)
 @given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS, data=st.data())
+@pytest.mark.slow
 def test_any_slopes_against_fractions(layers: list[Layer], corners: list[list[float]], data: st.DataObject) -> None:
     kinds = st.sampled_from([0.0, 0.0, 1.0, -1.0, 0.01, 0.25])
     slopes = [[data.draw(kinds) for _ in bias] for _, bias in layers[:-1]] + [[1.0] * len(layers[-1][1])]
@@ -395,6 +396,7 @@ def test_affine_maps_reproduce_the_network(sizes: list[int]) -> None:
         assert [pattern.tolist() for pattern in counted.pattern(region)] == positive_units(network[:-1:2], middle)
 
 
+@pytest.mark.slow
 def test_planes_through_images() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.LeakyReLU(0.1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 5))

@@ -51,6 +51,7 @@ def test_files_it_links_to_exist() -> None:
         assert (CONFIGS.parent / link).exists(), link
 
 
+@pytest.mark.slow
 def test_commands_compose() -> None:
     from hydra import compose, initialize_config_dir
     from hydra.core.override_parser.overrides_parser import OverridesParser

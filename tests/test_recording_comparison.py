@@ -53,6 +53,7 @@ def test_networks_without_pieces(tmp_path: Path) -> None:
     assert tags == {"comparison/mean_squared_error", "comparison/num_parameters"}
 
 
+@pytest.mark.slow
 def test_it_is_written_anew_each_time(tmp_path: Path) -> None:
     write_comparison(tmp_path, [run(1, width, 0, 0.5) for width in (4, 8)], "mean_squared_error")
     write_comparison(tmp_path, [run(depth, 4, 0, 0.25) for depth in (1, 2)], "mean_squared_error")
@@ -63,6 +64,7 @@ def test_it_is_written_anew_each_time(tmp_path: Path) -> None:
     assert files == ["depth_against_width.png", "events.out.", "events.out.", "width=4"]
 
 
+@pytest.mark.slow
 def test_other_settings_have_their_own_runs_and_pictures(tmp_path: Path) -> None:
     results = [
         run(1, 4, seed, error, **{"model.activation": activation})

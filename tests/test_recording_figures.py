@@ -238,6 +238,7 @@ def test_cells_of_several_settings_are_refused() -> None:
 
 
 @pytest.mark.parametrize("width", [1000, 640])
+@pytest.mark.slow
 def test_png(width: int) -> None:
     first, second = (figures.to_png(fit(), width=width) for _ in range(2))
     assert first == second
@@ -248,6 +249,7 @@ def test_png(width: int) -> None:
     assert picture.size == (width, width // 2)
 
 
+@pytest.mark.slow
 def test_no_panel_runs_into_another() -> None:
     figure = figures.depth_against_width(sweep(diverged=True), "mean_squared_error", title="zigzag", target_pieces=8)
     figures.to_png(figure)  # lays it out

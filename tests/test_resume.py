@@ -22,7 +22,7 @@ import torch
 from dlcourse.cli.door import CONFIGS
 
 SWEEP = [
-    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=30000", "log_every=100",
+    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=20000", "log_every=500",
     "checkpoint_seconds=0", "pictures=false", "count_pieces=false",
 ]  # fmt: skip
 
