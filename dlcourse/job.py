@@ -6,6 +6,9 @@ A job is a function of its configuration, and so is its folder.
 import dataclasses
 import hashlib
 import json
+import math
+import re
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ from typing import Any
 
 # The one list of the values that say how and where a job is done, but change nothing about its result, and so do not
 # change its folder either.
-NOT_IN_THE_FOLDER = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds")
+NOT_IN_THE_FOLDER = ("name", "device", "outputs", "force", "pictures", "checkpoint_seconds", "plan", "only")
+
+MAX_NAME = 200
+"""The most bytes that the name of a folder has."""
 
 
 class FolderTakenError(ValueError):
@@ -29,11 +35,15 @@ class Job(ABC):
         name: The folder below `outputs`.
         outputs: The folder of all results.
         force: Whether a finished job is done again.
+        plan: Whether to say what the command would do, and do nothing.
+        only: Which jobs of a sweep are done: `failed`, or None for all that are not finished.
     """
 
     name: str | None
     outputs: str
     force: bool
+    plan: bool
+    only: str | None
 
     @property
     @abstractmethod
@@ -49,10 +59,18 @@ class Job(ABC):
         """What the command line sets to do the job again: every value."""
 
     @property
+    def digest(self) -> str:
+        """A hash of the settings, which tells the job from all others."""
+        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+
+    @property
     def run_name(self) -> str:
         """The job's folder below `outputs/<name>`: readable, and unique by a hash of the settings."""
-        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:10]
-        return f"{self.title}-{digest}"
+        title = self.title
+        # File systems allow names of 255 bytes, and what is being written has a longer one for a while.
+        if len(title.encode()) > MAX_NAME - 11:
+            title = title.encode()[: MAX_NAME - 14].decode(errors="ignore") + "..."
+        return f"{title}-{self.digest[:10]}"
 
     @property
     def folder(self) -> Path:
@@ -76,16 +94,22 @@ class Job(ABC):
             lines.append(f"  {rest}: {json.dumps(value)}" if rest else f"{key}: {json.dumps(value)}")
         return "\n".join(lines) + "\n"
 
-    def command(self, program: str = "dlcourse") -> str:
-        """The command line that does the job again, with every value spelled out.
+    def command(self, program: str = "dlcourse", **more: Any) -> str:
+        """The command line that does the job again, with every value spelled out; it can be pasted into a shell.
 
         Args:
             program: How it begins: "dlcourse", or "python lab.py" for a script that calls `dlcourse.cli.main`.
+            **more: Further values to set.
         """
-        words = [program, f"name={self.name}"]
-        for key, value in self.overrides().items():
-            words.append(f"{key}={json.dumps(value)}" if not isinstance(value, str) else f"{key}={value}")
-        return " ".join(words).replace(", ", ",")
+        values = {"name": self.name, **self.overrides(), **self.elsewhere(), **more}
+        words = [f"{key}={_in_hydras_grammar(value)}" for key, value in values.items()]
+        return " ".join([program, *map(shlex.quote, words)])
+
+    def elsewhere(self) -> dict[str, Any]:
+        """What says where the job is done and where its result goes, if that is not the usual."""
+        fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        values = {key: getattr(self, key) for key in ("outputs", "device") if key in fields}
+        return {key: value for key, value in values.items() if value != fields[key].default}
 
 
 @dataclass(frozen=True)
@@ -107,8 +131,33 @@ def check_name(name: str | None) -> None:
     Raises:
         ValueError: If it is none.
     """
-    if not name or name in (".", "..") or "/" in name or "\\" in name:
-        raise ValueError(f"name must be the name of one folder, got {name!r}")
+    if not name or name in (".", "..") or "/" in name or "\\" in name or not name.isprintable():
+        raise ValueError(f"name must be the name of one folder, without control characters, got {name!r}")
+    if len(name.encode()) > MAX_NAME:
+        raise ValueError(f"name must have at most {MAX_NAME} bytes, got {len(name.encode())}: {name[:40]}...")
+
+
+def _in_hydras_grammar(value: Any) -> str:
+    """A value as Hydra reads it, source: hydra.cc/docs/advanced/override_grammar/basic."""
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, str):
+        if re.fullmatch(r"[A-Za-z_/.][\w/.\-]*", value, re.ASCII) and value.lower() not in _NO_STRINGS:
+            return value
+        # In quotes, only a quote, the backslashes before one, and interpolations have a meaning.
+        escaped = re.sub(r"(\\+)$", r"\1\1", re.sub(r'(\\*)"', r'\1\1\\"', value))
+        return '"' + escaped.replace("${", r"\${") + '"'
+    if isinstance(value, Mapping):
+        entries = [f"{_in_hydras_grammar(key)}:{_in_hydras_grammar(each)}" for key, each in value.items()]
+        return "{" + ",".join(entries) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_in_hydras_grammar, value)) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value)
+
+
+_NO_STRINGS = ("true", "false", "null", "nan", "inf")
 
 
 def values_of(config: Any, *, without: Collection[str] = ()) -> dict[str, Any]:

@@ -25,6 +25,10 @@ from dlcourse.training import Optimizer
 COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
 
 
+MAX_STEPS = 10**12
+"""The most updates: at 10 microseconds each, four months."""
+
+
 class Device(StrEnum):
     """Where a run computes: `auto` is cuda where there is one, else the cpu."""
 
@@ -53,7 +57,10 @@ class RunConfig(Job):
         outputs: The folder of all results.
         force: Whether a finished run is run again.
         pictures: Whether the run draws what it has learnt.
-        checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0.
+        checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0. Its
+            curves in TensorBoard grow as often.
+        plan: Whether to say what the command would do, and do nothing.
+        only: `failed` does those jobs of a sweep again that have failed, and no others; null does what is unfinished.
     """
 
     task: Task
@@ -72,10 +79,12 @@ class RunConfig(Job):
     force: bool = False
     pictures: bool = True
     checkpoint_seconds: float = 30.0
+    plan: bool = False
+    only: str | None = None
 
     def __post_init__(self) -> None:
         self.dtype, self.device = Precision(self.dtype), Device(self.device)
-        check_whole("num_steps", self.num_steps, 0)
+        check_whole("num_steps", self.num_steps, 0, MAX_STEPS)
         check_whole("log_every", self.log_every, 1)
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, or null for all items, got {self.batch_size}")
@@ -90,6 +99,8 @@ class RunConfig(Job):
         check_name(self.name)
         if self.device is Device.cuda and not torch.cuda.is_available():
             raise ValueError("device must be cpu or auto here, where torch finds no CUDA device, got cuda")
+        if self.only not in (None, "failed"):
+            raise ValueError(f"only must be failed, or null for all jobs, got {self.only!r}")
         for choice in ("depth", "width"):
             if not hasattr(self.model, choice):
                 raise ValueError(f"a model must have a {choice} (a field or a property), {self.model.name} has none")

@@ -1,23 +1,27 @@
 """Many measurements: what is finished is skipped, and the rest goes to worker processes one by one."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from dlcourse.job import Failure
+from dlcourse.jobs.progress import Progress
 from dlcourse.jobs.unfinished import Outcome, do_unfinished
-from dlcourse.jobs.workers import HERE, KILLED, Workers, in_workers, with_whole_paths
+from dlcourse.jobs.workers import HERE, Died, Workers, in_workers
 from dlcourse.layerwise import one_thread
 from dlcourse.measurements import Measurement
 from dlcourse.recording import Result, write_result
 from dlcourse.recording.files import write_atomically
+from dlcourse.recording.provenance import provenance
+from dlcourse.recording.run_folder import KeptAsideError, write_beside
 
 
 def measure_all(
     measurements: Sequence[Measurement],
     *,
     workers: Workers = HERE,
+    finished: Mapping[Path, Outcome] | None = None,
     progress: bool = True,
     program: str = "dlcourse",
 ) -> list[Outcome]:
@@ -29,7 +33,8 @@ def measure_all(
     Args:
         measurements: What to measure; the same one may come several times.
         workers: Who does the work.
-        progress: Whether to show a progress bar on stderr, if that is a terminal.
+        finished: What `finished_results` has found, if that is known already.
+        progress: Whether to show on stderr how far they are.
         program: How the commands begin that are written into the folders.
 
     Returns:
@@ -39,42 +44,65 @@ def measure_all(
         FolderTakenError: If a folder holds a finished measurement of another configuration.
     """
 
-    def do(pending: list[Measurement], bar: Any) -> Iterator[tuple[Measurement, Outcome]]:
-        for index, outcome in _outcomes(pending, workers, program):
-            bar.update()
-            yield pending[index], outcome
+    def do(pending: list[Measurement], shown: Progress) -> Iterator[tuple[Measurement, Outcome]]:
+        for measurement, outcome in _outcomes(pending, workers, program):
+            shown.advance(1)
+            yield measurement, outcome
 
-    return do_unfinished(measurements, do, size=lambda _: 1, unit="job", progress=progress)
+    return do_unfinished(
+        measurements,
+        do,
+        finished=finished,
+        size=lambda _: 1,
+        unit="job",
+        kind="measurements",
+        program=program,
+        progress=progress,
+    )
 
 
-def _outcomes(measurements: Sequence[Measurement], workers: Workers, program: str) -> Iterator[tuple[int, Outcome]]:
-    """Every measurement's number with what it came to, in the order in which they are done."""
+def _outcomes(
+    measurements: Sequence[Measurement], workers: Workers, program: str
+) -> Iterator[tuple[Measurement, Outcome]]:
+    """Every measurement with what it came to, in the order in which they are done."""
     if workers.backend == "loky" and min(workers.num_processes, len(measurements)) <= 1:
-        for index, measurement in enumerate(measurements):
-            yield index, _outcome(measurement, program)
+        for measurement in measurements:
+            yield measurement, _outcome(measurement, program, "")
         return
-    work = partial(_outcome, program=program)
-    for index, outcome in in_workers(work, with_whole_paths(measurements), workers):
-        yield index, outcome or Failure(measurements[index], KILLED)
+    work = partial(_outcome, program=program, directory=str(Path.cwd()))
+    for measurement, outcome in in_workers(work, measurements, workers):
+        yield measurement, Failure(measurement, outcome.reason) if isinstance(outcome, Died) else outcome
 
 
-def _outcome(measurement: Measurement, program: str) -> Outcome:
+def _outcome(measurement: Measurement, program: str, directory: str) -> Outcome:
     """What a measurement came to; it has its folder, unless it failed."""
     try:
         # Always in one thread, so that a measurement comes to the same numbers here as in a worker process.
         with one_thread():
-            return _measured(measurement, program)
+            return _measured(measurement, program, Path(directory))
+    except KeptAsideError as error:
+        return Failure(measurement, str(error))
     except Exception as error:  # whatever it is, the others shall go on
         return Failure(measurement, f"{type(error).__name__}: {error}")
 
 
-def _measured(measurement: Measurement, program: str) -> Result:
-    """Measures, and writes the folder; `metrics.json` comes last, as the mark of a finished measurement."""
-    started = time.time()
+def _measured(measurement: Measurement, program: str, directory: Path) -> Result:
+    """Measures, and writes the folder."""
+    began, started = time.time(), time.monotonic()
     row = measurement.measure()
-    result = Result(measurement.run_name, measurement.settings(), dict(row), None, time.time() - started)
-    folder = measurement.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "config.yaml", measurement.to_yaml(program).encode())
-    write_result(folder, result)
+    seconds = time.monotonic() - started
+    result = Result(
+        measurement.run_name,
+        measurement.settings(),
+        dict(row),
+        None,
+        seconds,
+        provenance=provenance(began, time.time()),
+    )
+
+    def write(folder: Path) -> None:
+        write_atomically(folder / "config.yaml", measurement.to_yaml(program).encode())
+        write_result(folder, result)
+
+    write_beside(directory / measurement.folder, write)
     return result

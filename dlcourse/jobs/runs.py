@@ -1,30 +1,32 @@
 """Many runs: what is finished is skipped, the rest is put into stacks, and the stacks go to worker processes."""
 
 import contextlib
-import dataclasses
 import json
-import math
-import tempfile
+import os
+import shutil
+import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
-from dlcourse.jobs.stack import Progress, Trained, train_stack
+from dlcourse.jobs.estimate import num_seconds
+from dlcourse.jobs.progress import Progress
+from dlcourse.jobs.stack import StoppedError, Trained, train_stack
 from dlcourse.jobs.unfinished import Outcome, do_unfinished, finished_result
-from dlcourse.jobs.workers import HERE, KILLED, Workers, in_workers, with_whole_paths
-from dlcourse.networks import MLPModel, num_parameters
+from dlcourse.jobs.workers import HERE, Died, Workers, in_workers, is_orphaned
+from dlcourse.networks import num_parameters
 from dlcourse.recording import Result, TaskFacts, last_values
-from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from dlcourse.recording.files import write_atomically
+from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint
+from dlcourse.recording.files import scratch_folder, write_atomically
 from dlcourse.recording.pictures import picture
-from dlcourse.recording.run_folder import write_run
+from dlcourse.recording.provenance import provenance
+from dlcourse.recording.run_folder import KeptAsideError, RunFolder
 
 # Larger stacks are not faster per member, and their activations and batches no longer fit into the cache.
 MAX_MEMBERS = 64
@@ -33,7 +35,12 @@ WORTH_WORKERS = 6.0
 
 
 def run(
-    configs: Sequence[RunConfig], *, workers: Workers = HERE, progress: bool = True, program: str = "dlcourse"
+    configs: Sequence[RunConfig],
+    *,
+    workers: Workers = HERE,
+    finished: Mapping[Path, Outcome] | None = None,
+    progress: bool = True,
+    program: str = "dlcourse",
 ) -> list[Outcome]:
     """Makes sure that every run is finished, and returns what each came to.
 
@@ -44,7 +51,8 @@ def run(
     Args:
         configs: The runs; the same configuration may come several times.
         workers: Who does the work.
-        progress: Whether to show a progress bar on stderr, if that is a terminal.
+        finished: What `finished_results` has found, if that is known already.
+        progress: Whether to show on stderr how far they are.
         program: How the commands begin that are written into the folders.
 
     Returns:
@@ -54,12 +62,20 @@ def run(
         FolderTakenError: If a folder holds a finished run of another configuration.
     """
 
-    def do(pending: list[RunConfig], bar: Any) -> Iterator[tuple[RunConfig, Outcome]]:
-        for members, outcomes in _outcomes(_stacks(pending, workers.num_processes), workers, bar, program):
+    def do(pending: list[RunConfig], shown: Progress) -> Iterator[tuple[RunConfig, Outcome]]:
+        for members, outcomes in _outcomes(stacks(pending, workers.num_processes), workers, shown, program):
             yield from zip(members, outcomes, strict=True)
 
-    pictured_once = list(_pictured_once(configs))
-    return do_unfinished(pictured_once, do, size=lambda config: config.num_steps, unit="step", progress=progress)
+    return do_unfinished(
+        list(_pictured_once(configs)),
+        do,
+        finished=finished,
+        size=lambda config: config.num_steps,
+        unit="step",
+        kind="runs",
+        program=program,
+        progress=progress,
+    )
 
 
 def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
@@ -71,11 +87,11 @@ def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
     pictured: set[str] = set()
     for config in configs:
         kind = json.dumps([config.name, {**config.settings(), "seed": None}], sort_keys=True)
-        yield config if kind not in pictured else dataclasses.replace(config, pictures=False)
+        yield config if kind not in pictured else replace(config, pictures=False)
         pictured.add(kind)
 
 
-def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
+def stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
     """The runs in groups that train as one stack, longest first.
 
     What is common to a group is all but seed and rate, and the step that its members have reached. A group that is too
@@ -84,54 +100,76 @@ def _stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConf
     groups: dict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
         common = {key: value for key, value in config.settings().items() if key not in ("seed", "optimizer.rate")}
-        checkpoint = read_checkpoint(config.folder)
-        step = 0 if checkpoint is None else checkpoint.step
+        step = _step_reached(config, Path(), is_said=True)
         groups[json.dumps([common, config.torch_device.type, step], sort_keys=True)].append(config)
-    share = sum(map(_seconds, groups.values())) / num_workers
-    stacks = []
+    share = sum(map(num_seconds, groups.values())) / num_workers
+    divided = []
     for group in groups.values():
-        num_parts = max(-(-len(group) // MAX_MEMBERS), round(_seconds(group) / share) if share else 0, 1)
+        num_parts = max(-(-len(group) // MAX_MEMBERS), round(num_seconds(group) / share) if share else 0, 1)
         size = -(-len(group) // num_parts)
-        stacks += [group[first : first + size] for first in range(0, len(group), size)]
-    return sorted(stacks, key=_seconds, reverse=True)
-
-
-def _seconds(configs: Sequence[RunConfig]) -> float:
-    """Roughly how long a stack takes: 12 microseconds a product, and 20 GFLOP/s, as measured on one core.
-
-    Models of other packages take half a millisecond a step and member besides.
-    """
-    config = configs[0]
-    sizes = [config.task.in_features, *config.model.layer_widths, config.task.out_features]
-    # `LayerwiseGradient` fills every layer up to a multiple of 16 units, and needs 6 flops per weight and item. A full
-    # batch is taken for 1000 items, as most tasks have by default.
-    filled = [-(-size // 16) * 16 for size in sizes]
-    flops = 6 * sum(a * b for a, b in pairwise(filled)) * (config.batch_size or 1000)
-    overhead = 12e-6 * 3 * len(sizes) if isinstance(config.model, MLPModel) else 5e-4 * len(configs)
-    return config.num_steps * (overhead + len(configs) * flops / 20e9)
+        divided += [group[first : first + size] for first in range(0, len(group), size)]
+    return sorted(divided, key=num_seconds, reverse=True)
 
 
 def _outcomes(
-    stacks: list[list[RunConfig]], workers: Workers, bar: Any, program: str
+    work: list[list[RunConfig]], workers: Workers, shown: Progress, program: str
 ) -> Iterator[tuple[list[RunConfig], list[Outcome]]]:
-    """Every stack with what its members came to, in the order in which they are done."""
-    num = min(workers.num_processes, len(stacks))
-    if workers.backend == "loky" and (num <= 1 or sum(map(_seconds, stacks)) < WORTH_WORKERS):
-        for members in stacks:
-            yield members, _run_safely(members, lambda steps, losses: _show_progress(bar, steps, losses), program)
+    """Every stack, or a part of one, with what its members came to, in the order in which they are done."""
+    num = min(workers.num_processes, len(work))
+    if workers.backend == "loky" and (num <= 1 or sum(map(num_seconds, work)) < WORTH_WORKERS):
+        for members in work:
+            yield members, _run_safely(members, _Here(Path(), shown.advance), program)
         return
-    with tempfile.TemporaryDirectory(prefix="dlcourse-") as folder, _watched(Path(folder), bar):
-        notes_and_members = [
-            (Path(folder, str(index)), with_whole_paths(members)) for index, members in enumerate(stacks)
-        ]
-        for index, outcomes in in_workers(partial(_work, program=program), notes_and_members, workers):
-            members = stacks[index]
-            yield members, outcomes or [Failure(config, KILLED) for config in members]
+    here = Path.cwd()
+    notes = scratch_folder()
+    try:
+        with _watched(notes, shown):
+            train = partial(_work, program=program, directory=here, notes=notes)
+            done = in_workers(train, work, workers, parts=_halves, reached=partial(_reached, here), stops_itself=True)
+            for members, outcome in done:
+                if isinstance(outcome, Died):
+                    yield members, [Failure(config, outcome.reason) for config in members]
+                else:
+                    yield members, outcome
+    finally:
+        shutil.rmtree(notes, ignore_errors=True)
 
 
-def _work(note_and_members: tuple[Path, list[RunConfig]], program: str) -> list[Outcome]:
+def _halves(members: list[RunConfig]) -> list[list[RunConfig]]:
+    """A stack as two; one member cannot be divided."""
+    middle = len(members) // 2
+    return [members[:middle], members[middle:]] if middle else [members]
+
+
+def _reached(directory: Path, members: list[RunConfig]) -> int:
+    """How many steps the members of a stack have behind them that need not be done again."""
+    finished = [_finished_already(member, directory) is not None for member in members]
+    steps = [_step_reached(member, directory, is_said=False) for member in members]
+    return sum(
+        member.num_steps if is_finished else step
+        for member, is_finished, step in zip(members, finished, steps, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What a stack needs to know of the process that trains it.
+
+    Attributes:
+        directory: What relative paths begin from.
+        progress: Told of what has been done.
+        stop: Whether to stop at the next logged point.
+    """
+
+    directory: Path
+    progress: Callable[[int, list[float]], None] = lambda num_steps, losses: None
+    stop: Callable[[], bool] = lambda: False
+
+
+def _work(members: list[RunConfig], program: str, directory: Path, notes: Path) -> list[Outcome]:
     """What a worker process does: it runs a stack, and keeps a file, the note, on how far it is."""
-    (note, members), done = note_and_members, 0
+    note = notes / members[0].digest
+    done = 0
 
     def progress(num_steps: int, losses: list[float]) -> None:
         nonlocal done
@@ -140,67 +178,154 @@ def _work(note_and_members: tuple[Path, list[RunConfig]], program: str) -> list[
         with contextlib.suppress(OSError):
             write_atomically(note, json.dumps([done, losses]).encode())
 
-    return _run_safely(members, progress, program)
-
-
-def _run_safely(members: Sequence[RunConfig], progress: Progress, program: str) -> list[Outcome]:
-    """What the members of a stack came to; where it fails, each is tried alone, to find out whose fault it was."""
     try:
-        return list(run_stack(members, progress, program))
+        return _run_safely(members, _Here(directory, progress, is_orphaned), program)
+    except StoppedError:
+        os._exit(1)  # there is nobody left who waits for an answer
+
+
+def _run_safely(members: Sequence[RunConfig], here: _Here, program: str) -> list[Outcome]:
+    """What the members of a stack came to; where it fails, each is tried alone, to find out whose fault it was."""
+    # Since this command looked, some may have been finished, and others have come further than the rest: a worker may
+    # have been killed while it wrote one after the other, or another process be at work.
+    outcomes: dict[int, Outcome] = {}
+    reached: dict[int, list[int]] = defaultdict(list)
+    for index, member in enumerate(members):
+        if (result := _finished_already(member, here.directory)) is not None:
+            outcomes[index] = result
+        else:
+            reached[_step_reached(member, here.directory, is_said=False)].append(index)
+    for indices in reached.values():
+        trained = _train_safely([members[index] for index in indices], here, program)
+        outcomes.update(zip(indices, trained, strict=True))
+    return [outcomes[index] for index in range(len(members))]
+
+
+def _train_safely(members: Sequence[RunConfig], here: _Here, program: str) -> list[Outcome]:
+    """The same for members that are not finished."""
+    try:
+        return run_stack(members, here, program)
+    except StoppedError:
+        raise
     except OSError as error:
         # The disk is full, say, or read-only. That is no fault of a single member, so trying each one alone would only
         # fail again; those whose folders were written before are finished.
-        return [finished_result(member) or Failure(member, str(error)) for member in members]
+        return [
+            _finished_already(member, here.directory) or Failure(member, f"{member.folder}: {error.strerror or error}")
+            for member in members
+        ]
     except Exception as error:  # whatever it is, the other runs shall go on
         if len(members) == 1:
             return [Failure(members[0], f"{type(error).__name__}: {error}")]
-    return [outcome for member in members for outcome in _run_safely([member], lambda num_steps, losses: None, program)]
+    alone = replace(here, progress=lambda num_steps, losses: None)
+    return [outcome for member in members for outcome in _run_safely([member], alone, program)]
 
 
-def run_stack(configs: Sequence[RunConfig], progress: Progress, program: str = "dlcourse") -> list[Result]:
+def _finished_already(config: RunConfig, directory: Path) -> Result | None:
+    """A run's result, if it has been finished since this command looked; one to be done again never is."""
+    try:
+        return finished_result(replace(config, outputs=str(directory / config.outputs)))
+    except (OSError, ValueError):
+        return None
+
+
+def _checkpoint(config: RunConfig, directory: Path) -> Checkpoint | None:
+    """What a run can go on from.
+
+    Raises:
+        UnfitCheckpointError: If there is something that it cannot go on from.
+    """
+    checkpoint = read_checkpoint(directory / config.folder, run=config.digest)
+    if checkpoint is not None and not 0 <= checkpoint.step < config.num_steps:
+        raise UnfitCheckpointError(f"its step is {checkpoint.step}, of {config.num_steps}")
+    return checkpoint
+
+
+def _step_reached(config: RunConfig, directory: Path, *, is_said: bool) -> int:
+    """The step of a run's checkpoint; 0 if it has none from which it can go on, which may be said on stderr."""
+    try:
+        checkpoint = _checkpoint(config, directory)
+    except UnfitCheckpointError as error:
+        if is_said:
+            print(f"{config.folder / 'checkpoint.pt'} is of no use, the run starts anew: {error}", file=sys.stderr)
+        return 0
+    return 0 if checkpoint is None else checkpoint.step
+
+
+def _checkpoints(configs: Sequence[RunConfig], directory: Path) -> list[Checkpoint]:
+    """One checkpoint a run, all at one step; none if not all have one, or not at the same step.
+
+    `stacks` only puts runs together that have reached the same step, but another process may have saved or finished one
+    of them since. A stack can go on from one step only, so then all of its members start anew.
+    """
+    try:
+        read = [_checkpoint(config, directory) for config in configs]
+    except UnfitCheckpointError:
+        return []
+    checkpoints = [checkpoint for checkpoint in read if checkpoint is not None]
+    is_one_step = len(checkpoints) == len(configs) and len({checkpoint.step for checkpoint in checkpoints}) == 1
+    return checkpoints if is_one_step else []
+
+
+def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcourse") -> list[Outcome]:
     """Trains runs that differ only in seed and rate, and writes each one's folder.
 
     If all members have a checkpoint at one step, they go on from there, else all start anew.
 
     Args:
         configs: The runs, none of them finished.
-        progress: Told of what has been done.
+        here: What there is to know of this process.
         program: How the commands begin that are written into the folders.
 
     Returns:
         What each came to.
+
+    Raises:
+        StoppedError: If it was stopped.
     """
     started = time.time()
-    read = [read_checkpoint(config.folder) for config in configs]
-    checkpoints = [checkpoint for checkpoint in read if checkpoint is not None]
-    # `_stacks` only puts runs together that have reached the same step, but another process may have saved or finished
-    # one of them since. A stack can go on from one step only, so then all of its members start anew.
-    if len(checkpoints) < len(configs) or len({checkpoint.step for checkpoint in checkpoints}) > 1:
-        checkpoints = []
+    checkpoints = _checkpoints(configs, here.directory)
+    with contextlib.ExitStack() as context:
+        folders = [
+            context.enter_context(
+                RunFolder(
+                    here.directory / config.folder,
+                    config=config.to_yaml(program),
+                    run=config.digest,
+                    hparams=_hparams(config),
+                    started=started,
+                    anew=not checkpoints,
+                    again=config.force,
+                )
+            )
+            for config in configs
+        ]
 
-    def save(reached: list[Checkpoint]) -> None:
-        for config, checkpoint in zip(configs, reached, strict=True):
-            write_checkpoint(config.folder, checkpoint)
+        def save(reached: list[Checkpoint]) -> None:
+            for folder, checkpoint in zip(folders, reached, strict=True):
+                folder.save(checkpoint)
 
-    results = []
-    for config, trained in zip(configs, train_stack(configs, checkpoints, progress=progress, save=save), strict=True):
-        result = _result(config, trained)
-        write_run(
-            config.folder,
-            config=config.to_yaml(program),
+        trained = train_stack(configs, checkpoints, progress=here.progress, save=save, stop=here.stop)
+        return [_finished(*each, started) for each in zip(configs, folders, trained, strict=True)]
+
+
+def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: float) -> Outcome:
+    """Writes a run's folder."""
+    result = _result(config, trained, started)
+    try:
+        folder.finish(
             network=trained.network,
             history=trained.history,
             result=result,
-            hparams=_hparams(config, result),
-            num_steps=config.num_steps,
             picture=_picture(config, trained, result),
-            started=started,
+            num_steps=config.num_steps,
         )
-        results.append(result)
-    return results
+    except KeptAsideError as error:
+        return Failure(config, str(error))
+    return result
 
 
-def _result(config: RunConfig, trained: Trained) -> Result:
+def _result(config: RunConfig, trained: Trained, started: float) -> Result:
     """The last point of every curve, and the number of parameters."""
     metrics = {
         tag.removeprefix("metric/").removeprefix("pieces/"): value
@@ -209,17 +334,18 @@ def _result(config: RunConfig, trained: Trained) -> Result:
     metrics["num_parameters"] = num_parameters(trained.network)
     task = config.task
     facts = TaskFacts(task.metric, tuple(task.higher_is_better), task.in_features, task.out_features, task.num_pieces)
-    return Result(config.run_name, config.settings(), metrics, trained.diverged_at, trained.seconds, facts)
+    made_with = provenance(started, time.time(), config.torch_device)
+    settings, diverged_at = config.settings(), trained.diverged_at
+    return Result(config.run_name, settings, metrics, diverged_at, trained.seconds, facts, made_with)
 
 
-def _hparams(config: RunConfig, result: Result) -> dict[str, bool | int | float | str]:
-    """The run's row in TensorBoard's HPARAMS tab."""
+def _hparams(config: RunConfig) -> dict[str, bool | int | float | str]:
+    """The run's row in TensorBoard's HPARAMS tab, but for the number of parameters."""
     return {
         "task": config.task.name,
         "depth": "" if config.model.depth is None else config.model.depth,
         "width": config.model.width or str(config.model.layer_widths),
         **config.model.hparams,
-        "parameters": int(result.metrics["num_parameters"]),
         "optimizer": config.optimizer.name,
         "rate": config.optimizer.rate,
         "seed": config.seed,
@@ -241,14 +367,14 @@ def _picture(config: RunConfig, trained: Trained, result: Result) -> tuple[str, 
 
 
 @contextlib.contextmanager
-def _watched(folder: Path, bar: Any) -> Iterator[None]:
+def _watched(notes: Path, shown: Progress) -> Iterator[None]:
     """Shows, four times a second, how far the workers say they are."""
     stopped = threading.Event()
 
     def look() -> None:
-        notes = [json.loads(path.read_text()) for path in folder.glob("[0-9]*")]
-        losses = [loss for _, stack_losses in notes for loss in stack_losses]
-        _show_progress(bar, sum(done for done, _ in notes) - bar.n, losses)
+        said = [json.loads(path.read_text()) for path in notes.glob("[0-9a-f]*")]
+        losses = [loss for _, stack_losses in said for loss in stack_losses]
+        shown.advance(sum(done for done, _ in said) - shown.amount, losses)
 
     def watch() -> None:
         while not stopped.wait(0.25):
@@ -262,11 +388,3 @@ def _watched(folder: Path, bar: Any) -> Iterator[None]:
     finally:
         stopped.set()
         thread.join()
-
-
-def _show_progress(bar: Any, num_steps: int, losses: list[float]) -> None:
-    """Moves the progress bar on."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    if finite:
-        bar.set_postfix_str(f"loss {min(finite):.2g} to {max(finite):.2g}", refresh=False)
-    bar.update(num_steps)

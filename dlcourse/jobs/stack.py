@@ -15,9 +15,9 @@ from dlcourse.recording.checkpoints import Checkpoint
 from dlcourse.tasks import Data
 from dlcourse.training import Batches, Snapshot, train
 
-# A function that is called now and then during training: with the number of updates since the last call, summed over
-# the members, and each member's present training loss.
-Progress = Callable[[int, list[float]], None]
+
+class StoppedError(Exception):
+    """Training was stopped, and a checkpoint saved."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,29 @@ def train_stack(
     configs: Sequence[RunConfig],
     checkpoints: Sequence[Checkpoint],
     *,
-    progress: Progress,
+    progress: Callable[[int, list[float]], None],
     save: Callable[[list[Checkpoint]], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[Trained]:
     """Trains runs that differ only in seed and rate, measures them, and offers checkpoints on the way.
 
     Args:
         configs: The runs.
         checkpoints: One a run, all at one step, from which they go on; none to start anew.
-        progress: Told of what has been done.
+        progress: Called at every logged point with the number of updates since the last one, summed over the members,
+            and with each member's present training loss.
         save: Given one checkpoint a run, `checkpoint_seconds` after the last time or later.
+        stop: Asked at every logged point whether to save and stop there.
 
     Returns:
         What became of each.
+
+    Raises:
+        StoppedError: If it was stopped.
     """
     # The members differ in seed and rate only: in all other respects, the first one's configuration stands for all.
     config = configs[0]
-    started = time.time()
+    started = time.monotonic()
     first_step = checkpoints[0].step if checkpoints else 0
     seconds_before = checkpoints[0].seconds if checkpoints else 0.0
     all_data = [config.task.data(run.seed, torch.float64) for run in configs]
@@ -68,20 +74,23 @@ def train_stack(
     pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
     # The float64 data can be large, and is needed from here on only by the members that will be pictured.
     del all_data
-    step, saved = first_step, time.time()
+    step, saved = first_step, time.monotonic()
     for snapshot in _snapshots(configs, data, checkpoints):
         # Where training goes on from checkpoints, their curves have a point for the first snapshot already.
-        if snapshot.step > first_step or first_step == 0:
+        if snapshot.step > first_step or not checkpoints:
             curves.add(snapshot)
         curves.note_divergence(snapshot)
         progress((snapshot.step - step) * len(configs), curves.training_losses)
         step = snapshot.step
-        if time.time() - saved >= config.checkpoint_seconds and step < config.num_steps:
+        is_stopped = step < config.num_steps and stop()
+        if is_stopped or (time.monotonic() - saved >= config.checkpoint_seconds and step < config.num_steps):
             curves.count()
-            save(_checkpoints(snapshot, curves, seconds_before + (time.time() - started) / len(configs)))
-            saved = time.time()
+            save(_checkpoints(snapshot, curves, seconds_before + (time.monotonic() - started) / len(configs)))
+            saved = time.monotonic()
+        if is_stopped:
+            raise StoppedError
     curves.count()
-    seconds = seconds_before + (time.time() - started) / len(configs)
+    seconds = seconds_before + (time.monotonic() - started) / len(configs)
     networks = [network.cpu() for network in unstack(snapshot.members)]
     return [
         Trained(network, run_data, history, diverged_at, seconds)

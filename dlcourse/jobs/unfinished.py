@@ -1,17 +1,53 @@
-"""What runs and measurements have in common: what is finished is skipped, the rest is done, with a progress bar."""
+"""What runs and measurements have in common: what is finished is skipped, and the rest is done."""
 
+import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+from typing import TypeVar
 
 from dlcourse.job import Failure, FolderTakenError, Job
+from dlcourse.jobs.progress import Progress
 from dlcourse.recording import Result, read_result
+from dlcourse.recording.failures import Failed, write_failure
+from dlcourse.recording.files import remove_what_the_dead_left
+from dlcourse.recording.run_folder import KeptAsideError, is_finished, move_in
 
 SomeJob = TypeVar("SomeJob", bound=Job)
 Outcome = Result | Failure
+
+# The name of a `metrics.json` that cannot be read, until the job is done again.
+DAMAGED = "metrics.damaged.json"
+
+
+def finished_results(jobs: Iterable[Job]) -> dict[Path, Result | Failure]:
+    """What the folders of the jobs hold, of those jobs that need not be done (again).
+
+    A result that could not take its place is put there now, or counts as failed. One that is damaged is left out, with
+    a line on stderr: the job will be done again.
+
+    Raises:
+        FolderTakenError: If a folder holds another job's.
+    """
+    found: dict[Path, Result | Failure] = {}
+    for folder, job in {job.folder: job for job in jobs}.items():
+        try:
+            move_in(folder)
+            result = finished_result(job)
+        except KeptAsideError as error:
+            found[folder] = Failure(job, str(error))
+            continue
+        except (OSError, ValueError) as error:
+            if isinstance(error, FolderTakenError):
+                raise
+            print(f"{folder / 'metrics.json'} is damaged, so this is done again: {error}", file=sys.stderr)
+            with contextlib.suppress(OSError):  # put aside, it is no longer the mark of a finished job
+                (folder / "metrics.json").rename(folder / DAMAGED)
+            continue
+        if result is not None:
+            found[folder] = result
+    return found
 
 
 def finished_result(job: Job) -> Result | None:
@@ -19,9 +55,11 @@ def finished_result(job: Job) -> Result | None:
 
     Raises:
         FolderTakenError: If it is another job's.
+        OSError: If it cannot be read.
+        ValueError: If it is damaged.
     """
     folder = job.folder
-    if job.force or not (folder / "metrics.json").exists():
+    if job.force or not is_finished(folder):
         return None
     result = read_result(folder)
     # The settings are turned into JSON and back, as those in the file were: that can make lists of tuples, for example.
@@ -39,10 +77,13 @@ def reason_of_failure(outcome: Outcome) -> str | None:
 
 def do_unfinished(
     jobs: Sequence[SomeJob],
-    do: Callable[[list[SomeJob], Any], Iterator[tuple[SomeJob, Outcome]]],
+    do: Callable[[list[SomeJob], Progress], Iterator[tuple[SomeJob, Outcome]]],
     *,
+    finished: Mapping[Path, Outcome] | None,
     size: Callable[[SomeJob], int],
     unit: str,
+    kind: str,
+    program: str,
     progress: bool,
 ) -> list[Outcome]:
     """Makes sure that every job is finished, and returns what each came to.
@@ -50,10 +91,13 @@ def do_unfinished(
     Args:
         jobs: The jobs; the same one may come several times.
         do: Does the unfinished ones, each once, and gives them with their outcomes as they are done. It moves the
-            progress bar, its second argument.
-        size: How far a job moves the bar.
-        unit: What the bar counts.
-        progress: Whether to show the bar on stderr, if that is a terminal.
+            progress on, its second argument.
+        finished: What `finished_results` has found, if that is known already.
+        size: How much work a job is.
+        unit: What the work is counted in.
+        kind: What the jobs are: "runs".
+        program: How the commands begin that are written into the folders.
+        progress: Whether to show on stderr how far they are.
 
     Returns:
         One outcome a job, in their order.
@@ -61,21 +105,23 @@ def do_unfinished(
     Raises:
         FolderTakenError: If a folder holds a finished job of another configuration.
     """
-    outcomes: dict[Path, Outcome] = {}
-    pending: dict[Path, SomeJob] = {}
     folders = [job.folder for job in jobs]
-    for job, folder in zip(jobs, folders, strict=True):
-        if (result := finished_result(job)) is not None:
-            outcomes[folder] = result
-        else:
+    outcomes = dict(finished_results(jobs) if finished is None else finished)
+    for folder in outcomes:  # a process that was killed just before this would have been its last act
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    pending: dict[Path, SomeJob] = {}
+    for folder, job in zip(folders, jobs, strict=True):
+        if folder not in outcomes:
             pending.setdefault(folder, job)
+    remove_what_the_dead_left(*{folder.parent for folder in folders}, *pending)
     total = sum(map(size, pending.values()))
-    num_failed = 0
-    # With disable=None, tqdm shows the bar only on a terminal.
-    with tqdm(total=total, unit=unit, unit_scale=True, disable=None if progress and total else True) as bar:
-        for job, outcome in do(list(pending.values()), bar):
+    with Progress(len(pending), total, unit=unit, kind=kind, shown=progress) as shown:
+        for job, outcome in do(list(pending.values()), shown):
             outcomes[job.folder] = outcome
-            num_failed += reason_of_failure(outcome) is not None
-            if num_failed:
-                bar.set_description_str(f"{num_failed} failed")
+            if isinstance(outcome, Failure):
+                write_failure(job.folder, Failed(job.run_name, outcome.reason, job.command(program)))
+            else:
+                for name in ("failure.json", DAMAGED):
+                    (job.folder / name).unlink(missing_ok=True)
+            shown.done(has_failed=reason_of_failure(outcome) is not None)
     return [outcomes[folder] for folder in folders]

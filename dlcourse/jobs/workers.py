@@ -1,19 +1,21 @@
 """Worker processes: who does the work of a sweep, and how it gets there and back."""
 
 import contextlib
-import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from dlcourse.job import Job
+if TYPE_CHECKING:
+    from loky import ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
-SomeJob = TypeVar("SomeJob", bound=Job)
 
 KILLED = "the worker process was killed (out of memory?)"
 
@@ -50,67 +52,198 @@ HERE = Workers()
 """This process alone."""
 
 
-def with_whole_paths(jobs: Sequence[SomeJob]) -> list[SomeJob]:
-    """The jobs with the absolute path of `outputs`: a worker may have been started in another directory."""
-    return [dataclasses.replace(job, outputs=str(Path(job.outputs).absolute())) for job in jobs]  # type: ignore[type-var]
+@dataclass(frozen=True)
+class Died:
+    """A worker process ended before its work was done, or what came of it could not be brought back.
+
+    Attributes:
+        reason: What there is to say of it.
+    """
+
+    reason: str
 
 
 def in_workers(
-    function: Callable[[Item], Outcome], items: Sequence[Item], workers: Workers
-) -> Iterator[tuple[int, Outcome | None]]:
+    function: Callable[[Item], Outcome],
+    items: Sequence[Item],
+    workers: Workers,
+    *,
+    parts: Callable[[Item], list[Item]] = lambda item: [item],
+    reached: Callable[[Item], int] = lambda item: 0,
+    stops_itself: bool = False,
+) -> Iterator[tuple[Item, Outcome | Died]]:
     """Calls the function with every item, in worker processes.
+
+    What a worker was doing when it was killed is tried again when all else is done, with the machine to itself: it may
+    have been killed for the memory that others took. If it dies alone as well, it is tried once more for as long as it
+    gets on; then it is divided, and each part is tried alone. Only what cannot be divided is given up.
 
     Args:
         function: What to do; it must not raise.
         items: With what.
         workers: Who does it.
+        parts: Divides an item; a list of one says that it cannot be divided.
+        reached: How far an item has come, so that one that gets on is told from one that does not.
+        stops_itself: Whether the function ends by itself where `is_orphaned()` says so. Else its process is ended as
+            soon as this one has been.
 
     Yields:
-        An item's number and what came of it, in the order in which they are done; None if its worker was killed.
+        What was done, an item or a part of one, with what came of it, in the order in which they are done.
     """
-    remaining = dict(enumerate(items))
-    # A worker that is killed takes the whole pool with it, so what is left goes to a new pool. A pool that broke before
-    # it had finished anything costs an attempt: without that, an item that kills its worker would be tried for ever.
-    attempts_left = 2
-    while remaining and attempts_left:
-        before = len(remaining)
-        try:
-            for index, outcome in _in_parallel(function, remaining, workers):
-                del remaining[index]
-                yield index, outcome
-        except BrokenExecutor:
-            if len(remaining) == before:
-                attempts_left -= 1
-    for index in remaining:
-        yield index, None
+    call = partial(_call, function, stops_itself)
+    suspects: list[Item] = []
+    for item, outcome in _in_parallel(call, items, workers):
+        if isinstance(outcome, Died):
+            suspects.append(item)
+        else:
+            yield item, outcome
+    while suspects:
+        suspect = suspects.pop(0)
+        before = reached(suspect)
+        ((_, outcome),) = _in_parallel(call, [suspect], workers)
+        if not isinstance(outcome, Died):
+            yield suspect, outcome
+        elif reached(suspect) > before:
+            suspects.insert(0, suspect)
+        elif len(divided := parts(suspect)) > 1:
+            suspects[:0] = divided
+        else:
+            yield suspect, outcome
 
 
 def _in_parallel(
-    function: Callable[[Item], Outcome], items: Mapping[int, Item], workers: Workers
-) -> Iterator[tuple[int, Outcome]]:
-    """Every item's number and outcome, from one pool of worker processes."""
-    # Imported only where they are needed: joblib takes a tenth of a second, dask.distributed a second.
-    import joblib
-
-    with contextlib.ExitStack() as context:
-        num = min(workers.num_processes, len(items))
-        settings: dict[str, Any] = {"backend": "loky", "n_jobs": num, "inner_max_num_threads": 1}
-        if workers.backend == "dask":
-            from distributed import Client
-
-            context.enter_context(Client(workers.scheduler))
-            settings = {"backend": "dask"}
-        context.enter_context(joblib.parallel_config(**settings))
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        # A list of its own: joblib fetches the items one by one, while the caller already deletes the finished ones
-        # from the mapping, and a mapping must not change while it is iterated over.
-        work = list(items.items())
-        yield from parallel(joblib.delayed(_numbered)(function, index, item) for index, item in work)
+    function: Callable[[Item], Outcome], items: Sequence[Item], workers: Workers
+) -> Iterator[tuple[Item, Outcome | Died]]:
+    """Every item and what came of it."""
+    waiting = list(items)
+    at_work: dict[Future[Outcome], tuple[Item, _Submits]] = {}
+    num = min(workers.num_processes, len(items))
+    with _of_cluster(workers.scheduler, len(items)) if workers.backend == "dask" else _hired(num) as idle:
+        while waiting or at_work:
+            while waiting and idle:
+                item, worker = waiting.pop(0), idle.pop(0)
+                at_work[worker.submit(function, item)] = item, worker
+            for future in wait(at_work, return_when=FIRST_COMPLETED).done:
+                item, worker = at_work.pop(future)
+                idle.append(worker)
+                yield item, _outcome(future)
 
 
-def _numbered(function: Callable[[Item], Outcome], index: int, item: Item) -> tuple[int, Outcome]:
-    """Calls the function in a worker process; the number tells which item it was, as outcomes come in any order."""
-    return index, function(item)
+def _outcome(future: "Future[Any]") -> Any:
+    """What came of a call, or that the process died."""
+    try:
+        return future.result()
+    except BrokenExecutor:
+        return Died(KILLED)
+    except Exception as error:  # say, if what came of it cannot be sent; Dask has errors of its own for killed workers
+        return Died(f"{type(error).__name__}: {error}")
+
+
+class _Submits(Protocol):
+    """What work can be given to."""
+
+    def submit(self, function: Callable[[Item], Outcome], item: Item, /) -> "Future[Outcome]":
+        """Starts a call."""
+
+
+class _Worker:
+    """A pool of one process, so that one that is killed takes nothing with it but what it was doing."""
+
+    def __init__(self) -> None:
+        self._pool = _new_pool()
+
+    def submit(self, function: Callable[[Item], Outcome], item: Item) -> "Future[Outcome]":
+        """Starts a call."""
+        # The process inherits that Ctrl-C, which goes to all processes of a terminal, does not reach it: it is this
+        # process that is told, and ends the other.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            try:
+                future: Future[Outcome] = self._pool.submit(function, item)
+            except BrokenExecutor:  # it was killed while it had nothing to do, or with its last work
+                self._pool = _new_pool()
+                future = self._pool.submit(function, item)
+            return future
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        self._pool.shutdown(wait=True, kill_workers=True)
+
+
+# Workers that have nothing to do. They stay for the next sweep, as a sweeper like Optuna has many small ones, and end
+# with this process.
+_spare: list[_Worker] = []
+
+
+@contextlib.contextmanager
+def _hired(num: int) -> Iterator[list[_Submits]]:
+    """So many workers; they are killed if something goes wrong here, and else kept."""
+    hired = [_spare.pop() if _spare else _Worker() for _ in range(num)]
+    try:
+        yield list(hired)
+    except BaseException:
+        for worker in hired:
+            worker.kill()
+        raise
+    _spare.extend(hired)
+
+
+@contextlib.contextmanager
+def _of_cluster(scheduler: str | None, num: int) -> Iterator[list[_Submits]]:
+    """The same, of a Dask cluster, which keeps its own queue: it is given everything at once."""
+    from distributed import Client  # takes a second to import
+
+    with Client(scheduler) as client:
+        yield [client.get_executor(pure=False)] * num
+
+
+def _new_pool() -> "ProcessPoolExecutor":
+    """A pool of one process that computes on one thread."""
+    from loky import ProcessPoolExecutor  # takes a tenth of a second to import
+
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    environment = dict.fromkeys(variables, "1")
+    return ProcessPoolExecutor(1, timeout=300, env=environment, initializer=_watch_parent, initargs=(os.getpid(),))
+
+
+class _Here:
+    """What a worker process knows of itself.
+
+    Attributes:
+        parent: The process that has started it; None in that process, and on a cluster.
+        may_be_ended: Whether it does nothing that would not end by itself.
+    """
+
+    parent: int | None = None
+    may_be_ended = True
+
+
+def is_orphaned() -> bool:
+    """Whether this is a worker process, and the process that has started it has ended: nobody waits for an answer."""
+    return _Here.parent is not None and os.getppid() != _Here.parent
+
+
+def _call(function: Callable[[Item], Outcome], stops_itself: bool, item: Item) -> Outcome:
+    """Calls a function in a worker process."""
+    _Here.may_be_ended = not stops_itself
+    try:
+        return function(item)
+    finally:
+        _Here.may_be_ended = True
+
+
+def _watch_parent(parent: int) -> None:
+    """Lets a worker process end when the one that has started it has ended, which it would not notice by itself."""
+
+    def watch() -> None:
+        while not (is_orphaned() and _Here.may_be_ended):
+            time.sleep(0.5)
+        os._exit(1)
+
+    _Here.parent = parent
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _num_cores() -> int:

@@ -19,6 +19,8 @@ class Measurement(Job):
         name: The folder below `outputs` (by default the kind); an experiment sets its own.
         outputs: The folder of all results.
         force: Whether a finished measurement is done again.
+        plan: Whether to say what the command would do, and do nothing.
+        only: `failed` does those of a sweep again that have failed, and no others; null does what is unfinished.
     """
 
     kind: ClassVar[str]
@@ -26,11 +28,15 @@ class Measurement(Job):
     name: str | None = None
     outputs: str = "outputs"
     force: bool = False
+    plan: bool = False
+    only: str | None = None
 
     def __post_init__(self) -> None:
         if self.name is None:
             self.name = self.kind
         check_name(self.name)
+        if self.only not in (None, "failed"):
+            raise ValueError(f"only must be failed, or null for all jobs, got {self.only!r}")
 
     @abstractmethod
     def measure(self) -> Row:

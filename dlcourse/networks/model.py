@@ -17,6 +17,9 @@ from dlcourse.networks.mlp import MLP
 from dlcourse.networks.softmax import SoftmaxClassifier
 from dlcourse.streams import stream
 
+MAX_DEPTH = 10_000
+"""The most hidden layers: more would take minutes to build, and seconds a step."""
+
 
 @dataclass(kw_only=True)
 class Model(ABC):
@@ -134,10 +137,11 @@ class MLPModel(Model):
             # folder, as one that spells them out.
             self.depth = 2 if self.depth is None else self.depth
             self.width = 8 if self.width is None else self.width
-            check_whole("model.depth", self.depth, 0)
+            check_whole("model.depth", self.depth, 0, MAX_DEPTH)
             check_whole("model.width", self.width, 1)
             return
         self.widths = check_widths("model.widths", self.widths)
+        check_whole("the number of layers in model.widths", len(self.widths), 0, MAX_DEPTH)
         if self.width is not None or self.depth not in (None, len(self.widths)):
             raise ValueError(
                 "model.widths is given instead of model.depth and model.width, "
@@ -202,7 +206,7 @@ class MLPModel(Model):
 
 def _listed(widths: list[int]) -> str:
     """Widths as part of a folder's name."""
-    return ",".join(map(str, widths))
+    return ",".join(map(str, widths)) or "none"
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """What a run leaves behind: TensorBoard events, `metrics.json`, tables and, in `recording.figures`, pictures."""
 
-from dlcourse.recording.comparison import write_comparison
+from dlcourse.recording.comparison import compare, write_comparison
 from dlcourse.recording.events import write_events
 from dlcourse.recording.log import History, last_values, read_log, write_log
 from dlcourse.recording.over_seeds import Cell, Quartiles, cells, quartiles, quartiles_over_seeds
 from dlcourse.recording.results import (
     Result,
     TaskFacts,
+    by_task,
     read_json,
     read_result,
     read_results,
@@ -27,7 +28,9 @@ __all__ = [
     "Quartiles",
     "Result",
     "TaskFacts",
+    "by_task",
     "cells",
+    "compare",
     "depth_width_table",
     "last_values",
     "quartiles",

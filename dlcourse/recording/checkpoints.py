@@ -1,9 +1,8 @@
 """An unfinished run's way back: what one member needs in order to go on as if nothing had happened."""
 
-import contextlib
 import dataclasses
+import hashlib
 import io
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,13 @@ from torch import Tensor
 
 from dlcourse.recording.files import write_atomically
 from dlcourse.recording.log import History
+
+# What a file begins with: the kind of file, the run that it belongs to, and the hash of the rest.
+_KIND = b"dlcourse checkpoint 2"
+
+
+class UnfitCheckpointError(ValueError):
+    """A checkpoint that its run cannot go on from; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +41,46 @@ class Checkpoint:
     seconds: float
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes `checkpoint.pt` into a run's folder, whole or not at all."""
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, run: str) -> None:
+    """Writes `checkpoint.pt` into a run's folder, whole or not at all.
+
+    Args:
+        folder: The run's folder, which must exist.
+        checkpoint: What is written.
+        run: What tells the run from all others, in one line: it is not read as another run's.
+    """
     content = io.BytesIO()
     torch.save({field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}, content)
-    folder.mkdir(parents=True, exist_ok=True)
-    # If another process has just finished the same run and is replacing the folder, no checkpoint is needed any more.
-    with contextlib.suppress(FileNotFoundError):
-        write_atomically(folder / "checkpoint.pt", content.getvalue())
+    header = b" ".join([_KIND, run.encode(), _hash(content.getvalue())])
+    write_atomically(folder / "checkpoint.pt", header + b"\n" + content.getvalue())
 
 
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint in a run's folder; None, with a line on stderr, if it cannot be read: the run then starts anew."""
-    path = folder / "checkpoint.pt"
+def read_checkpoint(folder: Path, *, run: str) -> Checkpoint | None:
+    """The checkpoint in a run's folder; None if there is none.
+
+    Args:
+        folder: The run's folder.
+        run: What tells the run from all others.
+
+    Raises:
+        UnfitCheckpointError: If it cannot be read, is damaged, or is another run's.
+    """
     try:
-        return Checkpoint(**torch.load(path, weights_only=True, map_location="cpu"))
+        header, _, content = (folder / "checkpoint.pt").read_bytes().partition(b"\n")
     except FileNotFoundError:
         return None
-    except Exception as error:  # a broken file can make torch.load raise almost anything
-        print(f"{path} cannot be read, the run starts anew: {error}", file=sys.stderr)
-        return None
+    except OSError as error:
+        raise UnfitCheckpointError(f"it cannot be read ({error.strerror})") from error
+    if not header.startswith(_KIND):
+        raise UnfitCheckpointError("it is no checkpoint of this version of dlcourse")
+    written_for, _, checksum = header.removeprefix(_KIND + b" ").rpartition(b" ")
+    if checksum != _hash(content):
+        raise UnfitCheckpointError("it is damaged")
+    if written_for != run.encode():
+        raise UnfitCheckpointError(f"it is that of another run, {written_for.decode(errors='replace')}")
+    return Checkpoint(**torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
+
+
+def _hash(content: bytes) -> bytes:
+    """What changes if any bit does."""
+    return hashlib.sha256(content).hexdigest().encode()

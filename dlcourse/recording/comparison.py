@@ -1,17 +1,50 @@
 """Depth against width in TensorBoard: one run a width, whose step is the depth."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from dlcourse.recording.events import write_events
 from dlcourse.recording.files import write_atomically
 from dlcourse.recording.over_seeds import cells
-from dlcourse.recording.results import Result
+from dlcourse.recording.results import Result, by_task, write_csv
+
+
+def compare(folder: Path, results: Sequence[Result]) -> None:
+    """Writes `results.csv` and `comparison/` of a folder of runs, or what of it there is to write.
+
+    Args:
+        folder: `outputs/<name>`.
+        results: Its finished runs.
+    """
+    if not results:
+        return
+    write_csv(results, folder / "results.csv")
+    tasks = by_task(results)
+    is_one = len(tasks) == 1
+    for name, of_task in tasks.items():
+        facts = [result.task for result in of_task if result.task is not None]
+        targets = {each.num_pieces for each in facts}
+        write_comparison(
+            folder,
+            of_task,
+            facts[0].metric,
+            title=(folder.name if is_one else f"{folder.name}, {name}").replace("_", " "),
+            target_pieces=targets.pop() if len(targets) == 1 else None,
+            task=None if is_one else name,
+        )
+    if not is_one:
+        _remove_all_but(folder / "comparison", list(tasks))
 
 
 def write_comparison(
-    folder: Path, results: Sequence[Result], metric: str, *, title: str = "", target_pieces: int | None = None
+    folder: Path,
+    results: Sequence[Result],
+    metric: str,
+    *,
+    title: str = "",
+    target_pieces: int | None = None,
+    task: str | None = None,
 ) -> None:
     """Writes `folder/comparison` anew: scalars over the depth for each width, and the picture of it all.
 
@@ -25,10 +58,11 @@ def write_comparison(
         metric: The task's headline metric.
         title: What was swept, for the pictures: "zigzag, 3 folds".
         target_pieces: How many linear pieces the target has, for the pictures.
+        task: Where a folder holds runs of several tasks, the one of these results: it has `comparison/<task>`.
     """
     from dlcourse.recording.figures import depth_against_width, to_png  # matplotlib takes half a second to import
 
-    comparison = folder / "comparison"
+    comparison = folder / "comparison" / (task or "")
     comparison.mkdir(parents=True, exist_ok=True)
     gathered = [cell for cell in cells(results) if cell.quartiles(metric)]
     kept: set[str] = set()
@@ -56,8 +90,12 @@ def write_comparison(
     if images:
         kept.add(write_events(comparison, scalars={}, images=images).name)
 
-    # Deletes what an earlier comparison, of other runs, has left. That comes last, so that an interruption leaves
-    # curves too many rather than none.
+    # That comes last, so that an interruption leaves curves too many rather than none.
+    _remove_all_but(comparison, kept)
+
+
+def _remove_all_but(comparison: Path, kept: Collection[str]) -> None:
+    """Deletes what an earlier comparison, of other runs, has left."""
     for path in comparison.iterdir():
         if path.name in kept:
             continue

@@ -57,10 +57,8 @@ def cells(results: Sequence[Result]) -> list[Cell]:
     Runs whose layers have different widths (`model.widths`) have no place in depth against width and are left out.
     """
     results = [result for result in results if _width(result) is not None]
-    settings = _settings(results)
+    settings, order = _settings(results)
     gathered: dict[tuple[int, Any, int], list[Result]] = defaultdict(list)
-    # Settings come in the order of the runs (rate=2 before rate=10), not in that of the alphabet.
-    order = list(dict.fromkeys(settings))
     for result, setting in zip(results, settings, strict=True):
         gathered[order.index(setting), _width(result), result.config["model.depth"]].append(result)
     return [
@@ -134,8 +132,26 @@ def _width(result: Result) -> int | None:
     return width if isinstance(width, int) else None
 
 
-def _settings(results: Sequence[Result]) -> list[str]:
-    """For each run, what varies besides depth, width and seed: words as they are, other values with their key's end."""
+def places_in_order(settings: Sequence[Sequence[Any]]) -> list[list[int]]:
+    """For each setting, the places of its values among those of the same column: a key to sort by.
+
+    Numbers are in their order, before everything else, which is in the order in which it comes.
+    """
+    columns = []
+    for column in zip(*settings, strict=True):
+        values = list({repr(value): value for value in column}.values())  # lists have no hash; 1 and True are equal
+        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+        others = [value for value in values if value not in numbers or isinstance(value, bool)]
+        place = {repr(value): index for index, value in enumerate([*sorted(numbers), *others])}
+        columns.append([place[repr(value)] for value in column])
+    return [list(places) for places in zip(*columns, strict=True)] if columns else [[] for _ in settings]
+
+
+def _settings(results: Sequence[Result]) -> tuple[list[str], list[str]]:
+    """For each run, what varies besides depth, width and seed, and all of these once, in their order.
+
+    Words are as they are, other values with their key's end.
+    """
     sizes = ("model.depth", "model.width", "model.widths")
     keys = [key for key in varied_settings(results) if key not in (*sizes, "seed")]
     values = [[(key, result.config.get(key)) for key in keys] for result in results]
@@ -151,7 +167,9 @@ def _settings(results: Sequence[Result]) -> list[str]:
     # If two settings would share a name, each is written out with whole keys.
     if len(set(names)) < len({repr(setting) for setting in values}):
         names = ["-".join(f"{key}={value!r}" for key, value in setting) for setting in values]
-    return [_fit_for_a_folder(name) for name in names]
+    names = [_fit_for_a_folder(name) for name in names]
+    places = dict(zip(names, places_in_order([[value for _, value in setting] for setting in values]), strict=True))
+    return names, sorted(places, key=lambda name: places[name])
 
 
 def _fit_for_a_folder(name: str) -> str:

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Result:
         diverged_at: The step at which a loss or a parameter was no longer finite; None if that never was.
         seconds: How long it took.
         task: What there is to know of its task; a measurement has none.
+        provenance: What it was made with: see `dlcourse.recording.provenance`. Version 0.1 did not say it.
     """
 
     run: str
@@ -53,14 +54,14 @@ class Result:
     diverged_at: int | None
     seconds: int | float
     task: TaskFacts | None = None
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def write_result(folder: Path, result: Result) -> None:
     """Writes `metrics.json`, the mark of a finished run, in the run's folder."""
     content = asdict(result)
     del content["run"]  # `read_result` takes it from the folder, which may have been renamed
-    if result.task is None:
-        del content["task"]
+    content = {key: value for key, value in content.items() if value or key not in ("task", "provenance")}
     write_json(folder / "metrics.json", content)
 
 
@@ -69,9 +70,13 @@ def read_result(folder: Path) -> Result:
 
     Raises:
         OSError: If there is no `metrics.json` that can be read.
-        ValueError: If it is not one of ours.
+        ValueError: If it is not one of ours, or damaged.
     """
-    match read_json(folder / "metrics.json"):
+    try:
+        content = read_json(folder / "metrics.json")
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    match content:
         case {
             "config": dict() as config,
             "metrics": dict() as metrics,
@@ -79,7 +84,13 @@ def read_result(folder: Path) -> Result:
             "seconds": int() | float() as seconds,
             **more,
         }:
-            return Result(folder.name, config, metrics, diverged_at, seconds, _task_facts(config, metrics, more))
+            task = _task_facts(config, metrics, more)
+            words = [name for name, value in metrics.items() if not isinstance(value, int | float)]
+            if task is not None and (words or task.metric not in metrics):
+                raise ValueError(f"metrics must be numbers, {', '.join(words or [task.metric])} is none")
+            provenance = more.get("provenance")
+            known = provenance if isinstance(provenance, dict) else {}
+            return Result(folder.name, config, metrics, diverged_at, seconds, task, known)
     raise ValueError("config, metrics, diverged_at and seconds are not all there")
 
 
@@ -106,11 +117,23 @@ def read_results(folder: Path) -> list[Result]:
     """
     results = []
     for path in folder.glob("[!.]*/metrics.json"):
+        if path.parent.suffix == ".saved":
+            print(f"left out {path.parent}, which could not take its place; repeat the command", file=sys.stderr)
+            continue
         try:
             results.append(read_result(path.parent))
         except (OSError, ValueError) as error:
             print(f"left out {path}: {error}", file=sys.stderr)
     return sorted(results, key=lambda result: _natural_order(result.run))
+
+
+def by_task(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """The runs of each task, by its name; measurements, which have none, are left out."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        if result.task is not None:
+            found.setdefault(str(result.config["task.name"]), []).append(result)
+    return found
 
 
 def results_of(folder: Path) -> list[Result]:

@@ -76,6 +76,11 @@ class Task(ABC):
         """How many linear pieces the function to be learnt has; None if it has none or they are not known."""
         return None
 
+    @property
+    def num_items(self) -> int:
+        """How many data items a member has, by which the memory of a run is estimated before any is made."""
+        return sum(getattr(self, field, 0) for field in ("num_train", "num_test"))
+
     @abstractmethod
     def data(self, seed: int, dtype: torch.dtype = torch.float32) -> Data:
         """The data of the member with this seed: a pure function of the task and the seed.

@@ -1,0 +1,94 @@
+"""What a run will take, from its configuration alone: seconds, memory, disk."""
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+
+from dlcourse.jobs.config import RunConfig
+from dlcourse.networks import MLPModel
+
+BYTES_OF_A_WORKER = 400 * 2**20
+"""What a process takes that has imported torch, and nothing else."""
+
+
+def num_seconds(configs: Sequence[RunConfig]) -> float:
+    """Roughly how long a stack takes: 12 microseconds a product, and 20 GFLOP/s, as measured on one core.
+
+    Models of other packages take half a millisecond a step and member besides.
+    """
+    config = configs[0]
+    sizes = _sizes(config)
+    # `LayerwiseGradient` fills every layer up to a multiple of 16 units, and needs 6 flops per weight and item. A full
+    # batch is taken for 1000 items, as most tasks have by default.
+    filled = [-(-size // 16) * 16 for size in sizes]
+    flops = 6 * sum(a * b for a, b in pairwise(filled)) * (config.batch_size or 1000)
+    overhead = 12e-6 * 3 * len(sizes) if isinstance(config.model, MLPModel) else 5e-4 * len(configs)
+    return config.num_steps * (overhead + len(configs) * flops / 20e9)
+
+
+def num_bytes(config: RunConfig) -> int:
+    """Roughly the memory of one member: its data twice (float64, and the run's format), eight times its parameters.
+
+    The parameters are there with their gradient, two moments, the copies for a checkpoint and for counting; what the
+    units say to a batch comes on top.
+    """
+    return _bytes_of_data(config) + _bytes_of_network(config)
+
+
+def num_bytes_on_disk(config: RunConfig) -> int:
+    """Roughly the size of a run's folder: the network, 500 bytes a logged point, and a picture of 40 kB."""
+    points = config.num_steps // config.log_every + 1
+    return _num_parameters(config) * config.dtype.dtype.itemsize + 500 * points + 40_000 * config.pictures + 10_000
+
+
+def check_memory(config: RunConfig) -> None:
+    """Refuses a run that this machine has not the memory for.
+
+    Raises:
+        ValueError: Names what is too large.
+    """
+    there = _memory()
+    if num_bytes(config) <= there:
+        return
+    size = f"the run would take about {num_bytes(config) / 2**30:.4g} GiB, and this machine has {there / 2**30:.4g}"
+    if _bytes_of_data(config) > _bytes_of_network(config):
+        fields = [field for field in ("num_train", "num_test") if hasattr(config.task, field)]
+        largest = max(fields, key=lambda field: getattr(config.task, field), default=None)
+        name = "task" if largest is None else f"task.{largest}"
+        value = config.task.num_items if largest is None else getattr(config.task, largest)
+    elif config.batch_size is not None and config.batch_size > _num_parameters(config):
+        name, value = "batch_size", config.batch_size
+    else:
+        widths = getattr(config.model, "widths", None)
+        name, value = ("model.width", config.model.width) if widths is None else ("model.widths", widths)
+    raise ValueError(f"{name} must be smaller: {size}; got {value}")
+
+
+def _sizes(config: RunConfig) -> list[int]:
+    """How many units there are, layer by layer, input and output included."""
+    return [config.task.in_features, *config.model.layer_widths, config.task.out_features]
+
+
+def _num_parameters(config: RunConfig) -> int:
+    """Weights and biases of a fully connected network of these sizes."""
+    return sum((a + 1) * b for a, b in pairwise(_sizes(config)))
+
+
+def _bytes_of_data(config: RunConfig) -> int:
+    """What the data take."""
+    task = config.task
+    return task.num_items * (task.in_features + task.out_features) * (8 + config.dtype.dtype.itemsize)
+
+
+def _bytes_of_network(config: RunConfig) -> int:
+    """What the network takes in training."""
+    values = 8 * _num_parameters(config) + 3 * (config.batch_size or config.task.num_items) * sum(_sizes(config))
+    return values * config.dtype.dtype.itemsize
+
+
+def _memory() -> int:
+    """The memory of this machine in bytes."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not POSIX: nothing is refused
+        return 2**63
