@@ -5,29 +5,39 @@ import atexit
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import shutil
 import sys
-import tempfile
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from dlcourse.cli import say
 from dlcourse.cli.choices import CONFIGS, Choices
+from dlcourse.cli.help import details, listed
+from dlcourse.cli.line import check_overrides
 from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource, Known
-from dlcourse.cli.sweep import FailedRunError, RefusedError, measure_alone, run_alone
+from dlcourse.cli.sweep import FailedRunError, RefusedError, Sweep, measure_alone, run_alone
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.estimate import check_memory
 from dlcourse.jobs.workers import Workers
 from dlcourse.measurements import Measurement
 from dlcourse.networks import Model
+from dlcourse.recording.files import scratch_folder
+from dlcourse.recording.over_seeds import in_words
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
 
@@ -49,15 +59,32 @@ def main(
         optimizers: Optimizers, chosen by `optimizer=NAME`.
         measurements: Measurements, chosen by `experiment=NAME`.
     """
+    wants_tracebacks = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     # Makes Hydra raise all of its errors, which are told below; it would print some itself, with their traceback.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    _command.has_begun, _command.error, _command.sweep, _command.searches = False, None, Sweep(), False
     try:
         try:
             Known().choices = Choices(tasks=tasks, models=models, optimizers=optimizers, measurements=measurements)
         except ValueError as error:
             raise RefusedError(str(error)) from error
         with _without_check_of_help():
+            if "--version" in sys.argv[1:]:  # Hydra would tell its own only
+                say.version()
+                return
+            arguments = get_args_parser().parse_args()
+            check_overrides(arguments.overrides, Known().choices)
             _main()
+        if _command.error is not None:
+            raise _command.error
+        if _command.sweep.has_begun:
+            _command.sweep.conclude()
+            if _command.searches:
+                _command.sweep.conclude_search()
+            if _command.sweep.has_failed:
+                sys.exit(1)
+        elif arguments.multirun:
+            say.no_comparison()
     except (RefusedError, FolderTakenError) as error:
         sys.exit(say.complaint(str(error)))
     except FailedRunError:
@@ -65,6 +92,8 @@ def main(
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
         sys.exit(say.complaint(str(error), *([str(cause), *_allowed(cause)] if cause else [])))
+    except YAMLError as error:
+        sys.exit(say.complaint(f"a file of values must be YAML: {error}"))
     except BrokenPipeError:
         # The program that reads our output has ended, as in `dlcourse ... | head`. What is still to be flushed goes to
         # /dev/null, since Python would complain of the same pipe once more when it exits.
@@ -76,20 +105,105 @@ def main(
     except KeyboardInterrupt:
         say.interrupted()
         sys.exit(130)
+    except Exception as error:
+        # Before any job has begun, all there is to go wrong is what Hydra makes of the command line, and it lets errors
+        # of many kinds through. Later ones are ours, and nothing to be hidden.
+        if _command.sweep.has_failed and not wants_tracebacks:
+            say.complaint(f"the sweeper has given up: {error}")
+            sys.exit(1)
+        if _command.has_begun or wants_tracebacks:
+            raise
+        sys.exit(say.complaint(f"this command line cannot be made sense of: {type(error).__name__}: {error}"))
+
+
+@dataclasses.dataclass
+class _Command:
+    """What becomes of the command line.
+
+    Attributes:
+        has_begun: Whether its configuration has been composed, and jobs have begun.
+        error: Why its one job failed. It does not go through Hydra, which would print a line of its own.
+        sweep: Its many jobs.
+        searches: Whether a sweeper chooses jobs by what came of others.
+    """
+
+    has_begun: bool = False
+    error: Exception | None = None
+    sweep: Sweep = dataclasses.field(default_factory=Sweep)
+    searches: bool = False
+
+
+_command = _Command()
+
+
+def launch(
+    config: HydraConf, jobs: Sequence[RunConfig | Measurement | RefusedError], overrides: Sequence[list[str]],
+    options: tuple[int | None, str, str | None],
+) -> list[float | None]:  # fmt: skip
+    """Does jobs of a sweep for the launcher: see `Sweep.launch`.
+
+    Args:
+        config: The part `hydra` of the configuration.
+        jobs: The jobs.
+        overrides: What is set for each.
+        options: The launcher's.
+
+    Raises:
+        RefusedError: If Hydra is asked for what dlcourse does not do, or all jobs are refused.
+    """
+    _command.has_begun = True
+    check_hydra(config)
+    if config.callbacks:
+        raise RefusedError("hydra.callbacks must be empty with hydra/launcher=stack, whose jobs train side by side")
+    _command.searches = "direction" in config.sweeper
+    if _command.searches:
+        _check_direction(str(config.sweeper.direction), jobs)
+    return _command.sweep.launch(jobs, overrides, to_workers(*options))
+
+
+def _check_direction(direction: str, jobs: Sequence[RunConfig | Measurement | RefusedError]) -> None:
+    """Refuses a search for the worst network: a sweeper like Optuna minimises unless it is told otherwise."""
+    for job in jobs:
+        if isinstance(job, RunConfig):
+            is_better_higher = job.task.metric in job.task.higher_is_better
+            wanted = "maximize" if is_better_higher else "minimize"
+            if direction.rpartition(".")[2] not in (wanted, f"['{wanted}']"):
+                more = "more" if is_better_higher else "less"
+                raise RefusedError(
+                    f"hydra.sweeper.direction must be {wanted} for the task {job.task.name}: "
+                    f"{more} {in_words(job.task.metric)} is better; got {direction.rpartition('.')[2]}"
+                )
 
 
 def to_job(config: DictConfig) -> RunConfig | Measurement:
     """The typed configuration, checked.
 
     Raises:
-        RefusedError: If a value is missing or out of range.
+        RefusedError: If a value is missing or out of range, or a key belongs to nothing.
     """
     try:
+        _check_keys(config, "")
         job = OmegaConf.to_object(config)
+        if isinstance(job, RunConfig):
+            check_memory(job)
     except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise RefusedError(str(error)) from error
     assert isinstance(job, RunConfig | Measurement)
     return job
+
+
+def _check_keys(config: DictConfig, above: str) -> None:
+    """Refuses keys that no dataclass has: `+` and `++` add them, and they would be without effect."""
+    kind = OmegaConf.get_type(config)
+    if not dataclasses.is_dataclass(kind) or config._is_none():
+        return
+    allowed = [field.name for field in dataclasses.fields(kind)]
+    for key in config:
+        if key not in allowed:
+            raise ValueError(f"{above}{key!s} is no setting; allowed here: {', '.join(allowed)}")
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_missing() and not node._is_interpolation():
+            _check_keys(node, f"{above}{key!s}.")
 
 
 def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> Workers:
@@ -131,25 +245,9 @@ def _without_check_of_help() -> Iterator[None]:
 @functools.cache
 def _scratch() -> str:
     """A folder for what Hydra's sweeper insists on writing (multirun.yaml); it goes when the process ends."""
-    folder = tempfile.mkdtemp(prefix="dlcourse-")
+    folder = str(scratch_folder())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _listed(group: str) -> str:
-    """The choices of a group for `--help`, in lines that fit below each other.
-
-    Experiments that choose a schema are measurements.
-    """
-    files = sorted((CONFIGS / group.removesuffix("_of_measurements")).glob("*.yaml"))
-    choices = Known().choices
-    if group in ("experiment", "experiment_of_measurements"):
-        measuring = {path.stem for path in files if "override /schema" in path.read_text(encoding="utf-8")}
-        training = {path.stem for path in files} - measuring
-        names = sorted(training if group == "experiment" else measuring | set(choices.names("measurement")))
-    else:
-        names = sorted({*choices.names(group), *(path.stem for path in files)})
-    return textwrap.fill(" ".join(names), 100, break_on_hyphens=False).replace("\n", "\n" + " " * 16)
 
 
 def _allowed(cause: OmegaConfBaseException) -> list[str]:
@@ -162,14 +260,64 @@ def _allowed(cause: OmegaConfBaseException) -> list[str]:
 Plugins.instance().register(ChoicesSource)
 Plugins.instance().register(ChoicesSearchPath)
 OmegaConf.register_new_resolver("dlcourse_scratch", _scratch, replace=True)
-OmegaConf.register_new_resolver("dlcourse_choices", _listed, replace=True)
+OmegaConf.register_new_resolver("dlcourse_choices", listed, replace=True)
+OmegaConf.register_new_resolver("dlcourse_details", details, replace=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
 def _main(config: DictConfig) -> Any:
     """One job (of a sweep, if another launcher than `stack` takes care of it)."""
+    _command.has_begun = True
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode is RunMode.MULTIRUN:
+        return _headline(config)
+    try:
+        check_hydra(hydra_config)
+        _check_that_it_is_no_sweep(hydra_config)
+        return _headline(config)
+    except (RefusedError, FailedRunError, FolderTakenError, OSError) as error:
+        _command.error = error
+        return None
+
+
+def _headline(config: DictConfig) -> float | None:
+    """Does a job; its headline metric, if it has one."""
     job = to_job(config)
     if isinstance(job, Measurement):
         measure_alone(job)
         return None
-    return run_alone(job).metrics[job.task.metric]
+    result = run_alone(job)
+    return None if result is None else float(result.metrics[job.task.metric])
+
+
+def check_hydra(config: HydraConf) -> None:
+    """Refuses what Hydra offers and dlcourse does not do.
+
+    Args:
+        config: The part `hydra` of the configuration.
+
+    Raises:
+        RefusedError: Names it.
+    """
+    if config.job.chdir:
+        raise RefusedError("hydra.job.chdir must be false, got true: dlcourse knows where results go")
+
+
+def _check_that_it_is_no_sweep(config: HydraConf) -> None:
+    """Refuses to train one network of default sizes where an experiment is a sweep."""
+    swept = config.sweeper.get("params") or {}
+    given = {override.lstrip("+~").partition("=")[0] for override in config.overrides.task}
+    # A measurement is not trained: one alone is what its page does.
+    if swept and config.runtime.choices["schema"] == "run" and not given & {str(key) for key in swept}:
+        num = math.prod(_num_values(str(key), str(value)) for key, value in swept.items())
+        keys = ", ".join(map(str, swept))
+        raise RefusedError(
+            f"experiment={config.runtime.choices.get('experiment')} is a sweep of {num} runs over {keys}; "
+            "-m runs it, a value for one of these runs one of them"
+        )
+
+
+def _num_values(key: str, value: str) -> int:
+    """How many values a sweep over one key has."""
+    (override,) = OverridesParser.create().parse_overrides([f"{key}={value}"])
+    return len(list(override.sweep_iterator())) if override.is_sweep_override() else 1

@@ -1,29 +1,112 @@
 """The console script `dlcourse-results`: a sweep's results, grouped, with medians and quartiles over the seeds."""
 
 import argparse
+import csv
+import io
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlcourse.recording import Result, quartiles_over_seeds, read_results
+from dlcourse.recording import Quartiles, Result, by_task, compare, quartiles_over_seeds, read_results
+from dlcourse.recording.checking import faults
+from dlcourse.recording.failures import read_failures
+from dlcourse.recording.over_seeds import places_in_order
 from dlcourse.recording.results import varied_settings
 
 
 def main() -> None:
-    """Prints the table; exits with 2 and one line on a user's mistake."""
+    """Prints the table; exits with 2 and one line on a user's mistake, with 1 if `--check` finds something."""
     parser = argparse.ArgumentParser(prog="dlcourse-results", description=__doc__.split(": ", 1)[1])
     parser.add_argument("folder", type=Path, help="outputs/<name>, the folder of a sweep")
-    parser.add_argument("--metric", action="append", help="what to show (may be given several times); default: all")
+    parser.add_argument(
+        "--metric", action="append", help="what to show (may be given several times); default: the task's"
+    )
+    parser.add_argument("--all", action="store_true", help="show all metrics")
     parser.add_argument("--by", help="settings to group by, separated by commas; default: all that vary, but the seed")
+    parser.add_argument("--where", action="append", default=[], metavar="SETTING=VALUE", help="only these runs")
+    parser.add_argument("--csv", action="store_true", help="as comma-separated values")
+    parser.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    parser.add_argument("--failed", action="store_true", help="which runs failed or diverged, and why")
+    parser.add_argument("--check", action="store_true", help="whether all files are as they were written")
+    parser.add_argument("--compare", action="store_true", help="write results.csv and comparison/ anew")
     arguments = parser.parse_args()
     try:
-        print(grouped(read_results(arguments.folder), arguments.metric, arguments.by and arguments.by.split(",")))
+        sys.exit(_answer(arguments))
     except ValueError as error:
         parser.error(f"{arguments.folder}: {error}")
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has enough of it. What is still to be flushed goes to /dev/null, since Python
+            # would complain of the same pipe once more when it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        parser.error(f"{arguments.folder}: {error.strerror or error}")
 
 
-def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by: Sequence[str] | None = None) -> str:
-    """One line a group of runs: how many, and for each metric the median with the lower and the upper quartile.
+def _answer(arguments: argparse.Namespace) -> int:
+    """Does what the options say; the exit code."""
+    results = where(read_results(arguments.folder), arguments.where)
+    if arguments.check:
+        _refuse_none(results, arguments.folder)
+        found = faults(arguments.folder)
+        print("\n".join(found) if found else f"{len(results)} runs, all as they were written", flush=True)
+        return 1 if found else 0
+    if arguments.failed:
+        print(failed(arguments.folder, results), flush=True)
+        return 0
+    _refuse_none(results, arguments.folder)
+    if arguments.compare:
+        compare(arguments.folder, results)
+        print(f"written: {arguments.folder / 'results.csv'}, {arguments.folder / 'comparison'}", flush=True)
+        return 0
+    known = _numbers(results)
+    metrics = arguments.metric or (known if arguments.all else _usual(results, known))
+    rows = grouped(results, metrics, arguments.by and arguments.by.split(","), apart=arguments.csv)
+    print((_as_csv if arguments.csv else _as_markdown if arguments.markdown else _as_text)(rows), flush=True)
+    return 0
+
+
+def where(results: Sequence[Result], conditions: Sequence[str]) -> list[Result]:
+    """The results whose settings are these.
+
+    Args:
+        results: Finished runs.
+        conditions: `"optimizer.rate=0.01"`; numbers that are equal count as equal, however they are written.
+
+    Raises:
+        ValueError: If there is no such setting.
+    """
+    chosen = list(results)
+    for condition in conditions:
+        key, equals, value = condition.partition("=")
+        if not equals:
+            raise ValueError(f"where must be SETTING=VALUE, got {condition}")
+        _among("setting", [key], _settings(results))
+        chosen = [result for result in chosen if _is_value(result.config.get(key), value)]
+    return chosen
+
+
+def failed(folder: Path, results: Sequence[Result]) -> str:
+    """The runs of a folder that failed, and those among the results that diverged."""
+    lines = []
+    for each in read_failures(folder):
+        lines += [f"{each.run}: {each.reason}", f"  {each.command}"]
+    lines += [
+        f"{result.run}: diverged by step {result.diverged_at}" for result in results if result.diverged_at is not None
+    ]
+    return "\n".join(lines or ["none has failed"])
+
+
+def grouped(
+    results: Sequence[Result],
+    metrics: Sequence[str] | None = None,
+    by: Sequence[str] | None = None,
+    *,
+    apart: bool = False,
+) -> list[list[str]]:
+    """One row a group of runs: how many, and for each metric the median with the lower and the upper quartile.
 
     Runs that diverged count as in the table of depth against width: see `quartiles_over_seeds`.
 
@@ -31,35 +114,106 @@ def grouped(results: Sequence[Result], metrics: Sequence[str] | None = None, by:
         results: Finished runs.
         metrics: Names of metrics; by default all that any run has.
         by: Dotted names of settings; by default all that vary, but the seed.
+        apart: Whether median and quartiles have columns of their own.
 
     Returns:
-        Lines of text.
+        The heading and the rows.
 
     Raises:
         ValueError: If there is no finished run, or no such metric or setting.
     """
     if not results:
         raise ValueError("no finished runs here")
-    values = {name: value for result in results for name, value in result.metrics.items()}
-    # Measurements can have words among their metrics, of which there are no quartiles.
-    known = [name for name, value in values.items() if not isinstance(value, str)]
+    known = _numbers(results)
     metrics = _among("metric", metrics, known) if metrics else known
-    settings = list(dict.fromkeys(name for result in results for name in result.config))
-    by = _among("setting", by, settings) if by else [name for name in varied_settings(results) if name != "seed"]
+    by = _among("setting", by, _settings(results)) if by else [key for key in varied_settings(results) if key != "seed"]
     groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
-        groups[tuple(result.config.get(name) for name in by)].append(result)
-    rows = [[*by, "runs", *(f"{name} (quartiles)" for name in metrics)]]
-    for group, members in groups.items():
-        rows.append([*map(str, group), str(len(members)), *(_spread(members, name) for name in metrics)])
+        # A list, as of widths, has no hash, and is shown as the text that it becomes here.
+        values = [result.config.get(name) for name in by]
+        groups[tuple(str(value) if isinstance(value, list) else value for value in values)].append(result)
+    columns = ("", ": lower quartile", ": upper quartile") if apart else (" (quartiles)",)
+    rows = [[*by, "runs", *(f"{name}{column}" for name in metrics for column in columns)]]
+    places = dict(zip(groups, places_in_order(list(groups)), strict=True))
+    for group, members in sorted(groups.items(), key=lambda item: places[item[0]]):
+        found = [quartiles_over_seeds(members, name) for name in metrics]
+        entries = [entry for each in found for entry in (_apart(each) if apart else [_spread(each)])]
+        rows.append([*map(str, group), str(len(members)), *entries])
+    return rows
+
+
+def _refuse_none(results: Sequence[Result], folder: Path) -> None:
+    """Refuses a folder without results; names those below it that have some.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if results:
+        return
+    below = sorted({path.parent.parent for path in folder.glob("[!.]*/[!.]*/metrics.json")})
+    raise ValueError(f"no finished runs here{'; there are some in ' + ', '.join(map(str, below)) if below else ''}")
+
+
+def _usual(results: Sequence[Result], known: Sequence[str]) -> list[str]:
+    """The metrics that are shown if nothing is said: the tasks' own, and the number of pieces; a measurement's all."""
+    tasks = by_task(results)
+    if not tasks:
+        return list(known)
+    wanted = [*(of_task[0].task.metric for of_task in tasks.values() if of_task[0].task is not None), "num_pieces"]
+    return [name for name in dict.fromkeys(wanted) if name in known]
+
+
+def _numbers(results: Sequence[Result]) -> list[str]:
+    """The metrics that are numbers: measurements can have words among them, of which there are no quartiles."""
+    values = {name: value for result in results for name, value in result.metrics.items()}
+    return [name for name, value in values.items() if not isinstance(value, str)]
+
+
+def _settings(results: Sequence[Result]) -> list[str]:
+    """The names of all settings."""
+    return list(dict.fromkeys(name for result in results for name in result.config))
+
+
+def _is_value(setting: object, text: str) -> bool:
+    """Whether a setting has the value that the text says."""
+    if isinstance(setting, int | float) and not isinstance(setting, bool):
+        try:
+            return float(text) == setting
+        except ValueError:
+            return False
+    return text.lower() == str(setting).lower() or (setting is None and text == "null")
+
+
+def _spread(found: Quartiles | None) -> str:
+    """Median and quartiles, which are left out where all three are the same; `-` if no run has the metric."""
+    if found is None:
+        return "-"
+    median, lower, upper = _apart(found)
+    return median if median == lower == upper else f"{median} ({lower} to {upper})"
+
+
+def _apart(found: Quartiles | None) -> list[str]:
+    """Median, lower and upper quartile; nothing if no run has the metric."""
+    return ["", "", ""] if found is None else [f"{value:.4g}" for value in (found.median, found.lower, found.upper)]
+
+
+def _as_text(rows: Sequence[Sequence[str]]) -> str:
+    """The rows with columns that stand below each other."""
     sizes = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(f"{entry:>{size}}" for entry, size in zip(row, sizes, strict=True)) for row in rows)
 
 
-def _spread(results: Sequence[Result], metric: str) -> str:
-    """Median and quartiles of a group; `-` if none of its runs has the metric."""
-    found = quartiles_over_seeds(results, metric)
-    return "-" if found is None else f"{found.median:.4g} ({found.lower:.4g} to {found.upper:.4g})"
+def _as_csv(rows: Sequence[Sequence[str]]) -> str:
+    """The rows as comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _as_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The rows as a table in Markdown."""
+    heading, *others = [f"| {' | '.join(entry.replace('|', chr(92) + '|') for entry in row)} |" for row in rows]
+    return "\n".join([heading, "|" + "---:|" * len(rows[0]), *others])
 
 
 def _among(kind: str, names: Sequence[str], known: Sequence[str]) -> list[str]:

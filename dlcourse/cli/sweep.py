@@ -1,16 +1,22 @@
 """What happens to the jobs of a command line, one or many: they are done, and what came of them is said."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from dlcourse.cli import say
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.estimate import BYTES_OF_A_WORKER, num_bytes, num_bytes_on_disk, num_seconds
 from dlcourse.jobs.measure import measure_all
-from dlcourse.jobs.runs import run
-from dlcourse.jobs.unfinished import Outcome, finished_result, reason_of_failure
-from dlcourse.jobs.workers import Workers
+from dlcourse.jobs.runs import run, stacks
+from dlcourse.jobs.unfinished import Outcome, finished_results, reason_of_failure
+from dlcourse.jobs.workers import HERE, Workers
 from dlcourse.measurements import Measurement
-from dlcourse.recording import Result, read_results, write_comparison, write_csv
+from dlcourse.recording import Result, compare, read_results, write_csv
+from dlcourse.recording.failures import has_failed
+from dlcourse.recording.files import write_atomically
 
 
 class FailedRunError(Exception):
@@ -35,32 +41,58 @@ class RefusedError(Exception):
     command = ""
 
 
-def run_alone(config: RunConfig) -> Result:
-    """Runs one configuration and says what came of it.
+def run_alone(config: RunConfig) -> Result | None:
+    """Runs one configuration and says what came of it; None if only its plan was wanted.
 
     Raises:
         FailedRunError: If it could not be finished.
     """
-    if finished_result(config) is not None:
+    finished = finished_results([config])
+    if config.plan:
+        tell_plan([config], finished, HERE)
+        return None
+    if finished:
         say.alone_finished_already("run", "runs")
-    (outcome,) = run([config], program=say.program())
+    else:
+        _refuse_unwritable(config)
+        note_large_batches([config])
+    (outcome,) = run([config], finished=finished, program=say.program())
     result = _result_or_complaint(outcome)
     say.run(config, result)
+    if (reason := reason_of_failure(result)) is not None:
+        command = config.command(say.program(), force=True)
+        say.failure(reason, command)
+        raise FailedRunError(reason, command)
     return result
 
 
-def measure_alone(measurement: Measurement) -> Result:
-    """Measures once and says what came of it.
+def measure_alone(measurement: Measurement) -> None:
+    """Measures once and says what came of it, unless only its plan is wanted.
 
     Raises:
         FailedRunError: If it failed.
     """
-    if finished_result(measurement) is not None:
+    finished = finished_results([measurement])
+    if measurement.plan:
+        tell_plan([measurement], finished, HERE)
+        return
+    if finished:
         say.alone_finished_already("measurement", "does")
-    (outcome,) = measure_all([measurement], program=say.program())
+    else:
+        _refuse_unwritable(measurement)
+    (outcome,) = measure_all([measurement], finished=finished, program=say.program())
     result = _result_or_complaint(outcome)
     say.measurement(measurement.folder, result)
-    return result
+
+
+def _refuse_unwritable(job: RunConfig | Measurement) -> None:
+    """Refuses a job whose result cannot be written.
+
+    Raises:
+        RefusedError: Names the folder.
+    """
+    for message in unwritable([job]).values():
+        raise RefusedError(message)
 
 
 def _result_or_complaint(outcome: Outcome) -> Result:
@@ -71,43 +103,173 @@ def _result_or_complaint(outcome: Outcome) -> Result:
     return outcome
 
 
-def run_sweep(
-    jobs: Sequence[RunConfig | Measurement | RefusedError], workers: Workers
-) -> list[float | FailedRunError | None]:
-    """Does many jobs: runs, which it lays out by depth and width, and measurements; says which failed and why.
+class Sweep:
+    """The jobs of a command with many: a sweeper may launch them in several batches.
 
-    Args:
-        jobs: The jobs; one that is refused fails alone, as any other.
-        workers: Who does the work.
-
-    Returns:
-        Each job's headline metric (a measurement has none), or why it failed.
-
-    Raises:
-        RefusedError: If all jobs are refused.
+    Attributes:
+        has_begun: Whether a batch has been launched.
+        has_failed: Whether a job has failed.
     """
-    configs = [job for job in jobs if isinstance(job, RunConfig)]
-    measurements = [job for job in jobs if isinstance(job, Measurement)]
-    if not configs and not measurements:
-        raise next(job for job in jobs if isinstance(job, RefusedError))
-    say.finished_already(sum(finished_result(job) is not None for job in configs), len(configs), "runs")
-    say.finished_already(
-        sum(finished_result(job) is not None for job in measurements), len(measurements), "measurements"
-    )
-    run_outcomes = iter(run(configs, workers=workers, program=say.program()))
-    measurement_outcomes = iter(measure_all(measurements, workers=workers, program=say.program()))
-    outcomes = [_headline(job, run_outcomes if isinstance(job, RunConfig) else measurement_outcomes) for job in jobs]
-    # Every folder is compared once: the last of its jobs stands for all of them.
-    try:
-        for config in {job.folder.parent: job for job in configs}.values():
-            _compare(config, configs)
-        for measurement in {job.folder.parent: job for job in measurements}.values():
-            _tabulate(measurement)
-    finally:
-        for outcome in outcomes:
-            if isinstance(outcome, FailedRunError):
-                say.failure(str(outcome), outcome.command)
-    return outcomes
+
+    def __init__(self) -> None:
+        self._jobs: list[RunConfig | Measurement] = []
+        self._trials: list[tuple[float, RunConfig, list[str]]] = []
+        self._only_planned = False
+        self.has_begun = self.has_failed = False
+
+    def launch(
+        self, jobs: Sequence[RunConfig | Measurement | RefusedError], overrides: Sequence[list[str]], workers: Workers
+    ) -> list[float | None]:
+        """Does some jobs; says which failed and why.
+
+        Args:
+            jobs: The jobs; one that is refused fails alone, as any other.
+            overrides: What the command line or a sweeper sets for each.
+            workers: Who does the work.
+
+        Returns:
+            Each job's headline metric; None for a measurement, which has none, and for one that failed.
+
+        Raises:
+            RefusedError: If all jobs are refused.
+        """
+        if not jobs:
+            raise RefusedError("a sweep must have at least one job, got one over nothing")
+        accepted = [job for job in jobs if not isinstance(job, RefusedError)]
+        if not accepted and not self.has_begun:
+            raise next(job for job in jobs if isinstance(job, RefusedError))
+        finished = finished_results(accepted)
+        if any(job.plan for job in accepted):
+            self.has_begun = self._only_planned = True
+            tell_plan(accepted, finished, workers)
+            return [None for _ in jobs]
+        if any(job.only == "failed" for job in accepted):
+            chosen = {index: again for index, job in enumerate(jobs) if (again := _again_if_failed(job, finished))}
+            if not chosen:
+                raise RefusedError(f"only=failed must be given where jobs have failed; of these {len(jobs)} none has")
+            done = self.launch(list(chosen.values()), [overrides[index] for index in chosen], workers)
+            values = dict(zip(chosen, done, strict=True))
+            return [values.get(index) for index in range(len(jobs))]
+        refusals = unwritable([job for job in accepted if job.folder not in finished])
+        if len(refusals) == len({job.folder.parent for job in accepted}) and not self.has_begun:
+            raise RefusedError(next(iter(refusals.values())))
+        self.has_begun = True
+        return self._do([_unless_refused(job, refusals) for job in jobs], overrides, workers, finished)
+
+    def _do(
+        self,
+        jobs: Sequence[RunConfig | Measurement | RefusedError],
+        overrides: Sequence[list[str]],
+        workers: Workers,
+        finished: Mapping[Path, Outcome],
+    ) -> list[float | None]:
+        """The same, without the question which jobs are to be done."""
+        configs = [job for job in jobs if isinstance(job, RunConfig)]
+        measurements = [job for job in jobs if isinstance(job, Measurement)]
+        say.finished_already(sum(job.folder in finished for job in configs), len(configs), "runs")
+        say.finished_already(sum(job.folder in finished for job in measurements), len(measurements), "measurements")
+        note_large_batches([job for job in configs if job.folder not in finished])
+        self._jobs += [*configs, *measurements]
+        outcomes_of_runs = iter(run(configs, workers=workers, finished=finished, program=say.program()))
+        others = iter(measure_all(measurements, workers=workers, finished=finished, program=say.program()))
+        values: list[float | None] = []
+        for job, given in zip(jobs, overrides, strict=True):
+            value = _headline(job, outcomes_of_runs if isinstance(job, RunConfig) else others)
+            if isinstance(value, FailedRunError):
+                self.has_failed = True
+                say.failure(str(value), value.command)
+            elif isinstance(job, RunConfig) and value is not None:
+                self._trials.append((value, job, given))
+            values.append(None if isinstance(value, FailedRunError) else value)
+        return values
+
+    def conclude(self) -> None:
+        """Lays depth against width, prints the tables of all that was asked for, and says where there is more."""
+        if self._only_planned:
+            return
+        for job in {job.folder.parent: job for job in self._jobs}.values():  # every folder once
+            if isinstance(job, RunConfig):
+                _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)])
+            else:
+                _tabulate(job)
+
+    def conclude_search(self) -> None:
+        """Says which trial was the best, and keeps it in `best_trial.yaml`, where a sweeper has searched."""
+        for folder in dict.fromkeys(config.folder.parent for _, config, _ in self._trials):
+            trials = [trial for trial in self._trials if trial[1].folder.parent == folder]
+            task = trials[0][1].task
+            best = (max if task.metric in task.higher_is_better else min)(trials, key=lambda trial: trial[0])
+            value, config, overrides = best
+            lines = [f"run: {config.run_name}", f"{task.metric}: {value!r}", f"overrides: {json.dumps(overrides)}"]
+            write_atomically(folder / "best_trial.yaml", ("\n".join(lines) + "\n").encode())
+            say.best_trial(task.metric, value, overrides, config.folder, len(trials))
+
+
+def _unless_refused(
+    job: RunConfig | Measurement | RefusedError, refusals: Mapping[Path, str]
+) -> RunConfig | Measurement | RefusedError:
+    """The job, or why it is refused."""
+    if isinstance(job, RefusedError) or job.folder.parent not in refusals:
+        return job
+    refused = RefusedError(refusals[job.folder.parent])
+    refused.command = job.command(say.program())
+    return refused
+
+
+def _again_if_failed(
+    job: RunConfig | Measurement | RefusedError, finished: Mapping[Path, Outcome]
+) -> RunConfig | Measurement | RefusedError | None:
+    """The job, to be done again, if it has failed, or its network has diverged, or it is refused; else None."""
+    if isinstance(job, RefusedError):
+        return job
+    found = finished.get(job.folder)
+    failed = has_failed(job.folder) if found is None else reason_of_failure(found) is not None
+    return replace(job, only=None, force=True) if failed else None
+
+
+def tell_plan(jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers) -> None:
+    """Says what a command would do: how many jobs, in how many stacks, how long, and how much room they take."""
+    to_do = {job.folder: job for job in jobs if job.folder not in finished}
+    pending = [job for job in to_do.values() if isinstance(job, RunConfig)]
+    num_pending = len(to_do) - len(pending)
+    say.plan(len(jobs), len(jobs) - len(to_do))
+    if num_pending:
+        say.plan_of_measurements(num_pending, min(workers.num_processes, num_pending))
+    if pending:
+        work = stacks(pending, workers.num_processes)
+        num_workers = min(workers.num_processes, len(work))
+        largest = sorted((sum(map(num_bytes, members)) for members in work), reverse=True)[:num_workers]
+        say.plan_of_runs(
+            len(pending),
+            num_stacks=len(work),
+            num_workers=num_workers,
+            seconds=sum(map(num_seconds, work)) / num_workers,
+            num_bytes=sum(largest) + (num_workers + (num_workers > 1)) * BYTES_OF_A_WORKER,
+            num_bytes_on_disk=sum(map(num_bytes_on_disk, pending)),
+        )
+    say.nothing_was_done()
+
+
+def unwritable(jobs: Sequence[RunConfig | Measurement]) -> dict[Path, str]:
+    """The folders of results that cannot be written to, each with what there is to say of it; tried before anything."""
+    found = {}
+    for folder, job in {job.folder.parent: job for job in jobs}.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / ".writable", b"")
+            (folder / ".writable").unlink(missing_ok=True)
+        except OSError as error:
+            reason = f"{folder}: {error.strerror}"
+            found[folder] = f"outputs must be a folder that can be written to, got {job.outputs} ({reason})"
+    return found
+
+
+def note_large_batches(configs: Sequence[RunConfig]) -> None:
+    """Says which batches are larger than the training data."""
+    for config in {(config.batch_size, str(config.task)): config for config in configs}.values():
+        num_items = getattr(config.task, "num_train", None)
+        if num_items is not None and config.batch_size is not None and config.batch_size > num_items:
+            say.large_batches(config.batch_size, num_items)
 
 
 def _headline(
@@ -119,7 +281,9 @@ def _headline(
     outcome = next(outcomes)
     reason = reason_of_failure(outcome)
     if reason is not None:
-        return FailedRunError(reason, job.command(say.program()))
+        # A run that diverged has a result, and would not be done again without being told to.
+        more = {} if isinstance(outcome, Failure) else {"force": True}
+        return FailedRunError(reason, job.command(say.program(), **more))
     assert isinstance(outcome, Result)  # a Failure always has a reason, and has been returned above
     return float(outcome.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
@@ -127,14 +291,10 @@ def _headline(
 def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
     """Lays depth against width for a folder of runs, and prints the table of those that were asked for."""
     folder = config.folder.parent
-    found = read_results(folder)
-    metric = config.task.metric
     names = {asked.run_name for asked in configs if asked.folder.parent == folder}
-    if found:
-        write_csv(found, folder / "results.csv")
-        title = folder.name.replace("_", " ")
-        write_comparison(folder, found, metric, title=title, target_pieces=config.task.num_pieces)
-    say.comparison(folder, [result for result in found if result.run in names], metric)
+    found = read_results(folder)
+    say.comparison(folder, [result for result in found if result.run in names])
+    compare(folder, found)
     say.reports(config)
 
 

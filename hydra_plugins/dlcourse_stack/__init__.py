@@ -51,30 +51,30 @@ class StackLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs all jobs and returns each one's headline metric."""
         # Imported only here, because Hydra imports this module in every application, also in those without dlcourse.
-        from dlcourse.cli.door import to_workers
-        from dlcourse.cli.sweep import run_sweep
+        from dlcourse.cli.door import launch
 
         setup_globals()
-        workers = to_workers(*self._options)
-        jobs = [self._job(list(overrides)) for overrides in job_overrides]
+        lines = [list(overrides) for overrides in job_overrides]
+        jobs = [self._job(overrides, number) for number, overrides in enumerate(lines, start=initial_job_idx)]
         # Sweepers write into this folder when the launcher is done, and expect it to be there.
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         returns = []
-        for overrides, outcome in zip(job_overrides, run_sweep(jobs, workers), strict=True):
-            status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED
-            job = JobReturn(overrides=overrides, status=status)
-            job.return_value = outcome
+        for overrides, value in zip(lines, launch(self._config.hydra, jobs, lines, self._options), strict=True):
+            # A job that failed has said so. With the status of a failed one, Hydra's own sweeper would leave out all
+            # batches that are still to come; without a value, sweepers that search count it as failed.
+            job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+            job.return_value = value
             returns.append(job)
         return returns
 
-    def _job(self, overrides: list[str]) -> Any:
+    def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
         from dlcourse.cli.door import to_job
         from dlcourse.cli.say import program
         from dlcourse.cli.sweep import RefusedError
 
         try:
-            return to_job(self._config_loader.load_application_config(self._config, overrides))
+            return to_job(self._config_loader.load_application_config(self._config, overrides, number))
         except RefusedError as error:
             error.command = f"{program()} {shlex.join(overrides)}"
             return error

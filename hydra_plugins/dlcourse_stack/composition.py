@@ -9,6 +9,7 @@ import copy
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
@@ -25,6 +26,8 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         # Copies of the composed configurations without `hydra`, each by the `id` of what it is a copy of.
         self._without_hydra: dict[int, DictConfig] = {}
+        self._refers_to_hydra: dict[int, bool] = {}
+        self._hydra: dict[int, DictConfig] = {}
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """The configuration of one job: see `hydra.core.config_loader.ConfigLoader`."""
@@ -32,30 +35,49 @@ class SweepConfigLoader(ConfigLoaderImpl):
         composed, values = self._compose(master_config, overrides)
         config = copy.deepcopy(composed)
         self._apply_overrides_to_config(values, config)
-        application_overrides = [override for override in overrides if not override.is_hydra_override()]
-        config.hydra.overrides.task = [override.input_line for override in application_overrides]
-        dirname = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
-            overrides=application_overrides,
-            kv_sep=dirname.kv_sep,
-            item_sep=dirname.item_sep,
-            exclude_keys=dirname.exclude_keys,
-        )
+        _name_overrides(config, overrides)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 
-    def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The same without `hydra`, which is most of a configuration, and takes most of the time."""
-        composed, values = self._compose(master_config, self._parse(sweep_overrides))
+    def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str], number: int) -> DictConfig:
+        """The same without `hydra`, which is most of a configuration, and takes most of the time.
+
+        Where a value refers to `hydra`, as in `outputs=${hydra:runtime.cwd}/outputs`, that is what the job sees of it.
+
+        Args:
+            master_config: The sweep's configuration.
+            sweep_overrides: What is particular to the job.
+            number: The job's number, `${hydra:job.num}`.
+        """
+        overrides = self._parse(sweep_overrides)
+        composed, values = self._compose(master_config, overrides)
         if id(composed) not in self._without_hydra:
             application = copy.deepcopy(composed)
             with read_write(application), open_dict(application):
                 del application["hydra"]
             self._without_hydra[id(composed)] = application
+            self._refers_to_hydra[id(composed)] = "${hydra:" in OmegaConf.to_yaml(application)
         config = copy.deepcopy(self._without_hydra[id(composed)])
         self._apply_overrides_to_config(values, config)
+        if self._refers_to_hydra[id(composed)] or any("${hydra:" in str(each.value()) for each in values):
+            self._show_hydra(composed, overrides, number)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
+
+    def _show_hydra(self, composed: DictConfig, overrides: list[Override], number: int) -> None:
+        """Makes `${hydra:...}` mean what it means in this job.
+
+        The part `hydra` is copied once for all jobs that choose the same files: each sets what is its own in place.
+        """
+        if id(composed) not in self._hydra:
+            self._hydra[id(composed)] = copy.deepcopy(composed)
+        config = self._hydra[id(composed)]
+        with read_write(config.hydra), open_dict(config.hydra):
+            _name_overrides(config, overrides)
+            config.hydra.job.num = number
+            config.hydra.job.id = str(number)
+            config.hydra.runtime.output_dir = config.hydra.runtime.cwd
+        HydraConfig.instance().set_config(config)
 
     def _parse(self, lines: list[str]) -> list[Override]:
         """The overrides, checked; each text is parsed once (a grid of 300 jobs has some 20 of them)."""
@@ -80,3 +102,16 @@ class SweepConfigLoader(ConfigLoaderImpl):
         # Hydra draws the same line in hydra._internal.defaults_list.Overrides: an override whose key is a config group
         # chooses a file, unless its value is a dictionary.
         return isinstance(override.value(), dict) or not self.repository.group_exists(override.key_or_group)
+
+
+def _name_overrides(config: DictConfig, overrides: list[Override]) -> None:
+    """Sets what Hydra tells a job of its own overrides."""
+    application_overrides = [override for override in overrides if not override.is_hydra_override()]
+    config.hydra.overrides.task = [override.input_line for override in application_overrides]
+    dirname = config.hydra.job.config.override_dirname
+    config.hydra.job.override_dirname = get_overrides_dirname(
+        overrides=application_overrides,
+        kv_sep=dirname.kv_sep,
+        item_sep=dirname.item_sep,
+        exclude_keys=dirname.exclude_keys,
+    )

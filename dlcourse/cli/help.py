@@ -1,0 +1,61 @@
+"""What `dlcourse --help` says of what there is to choose and to set: from the choices and the docstrings."""
+
+import dataclasses
+import inspect
+import re
+import textwrap
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlcourse.cli.choices import CONFIGS
+from dlcourse.cli.source import Known
+from dlcourse.jobs.config import RunConfig
+
+
+def listed(group: str) -> str:
+    """The choices of a group for `--help`, in lines that fit below each other.
+
+    Experiments that choose a schema are measurements.
+    """
+    files = sorted((CONFIGS / group.removesuffix("_of_measurements")).glob("*.yaml"))
+    choices = Known().choices
+    if group in ("experiment", "experiment_of_measurements"):
+        measuring = {path.stem for path in files if "override /schema" in path.read_text(encoding="utf-8")}
+        training = {path.stem for path in files} - measuring
+        names = sorted(training if group == "experiment" else measuring | set(choices.names("measurement")))
+    else:
+        names = sorted({*choices.names(group), *(path.stem for path in files)})
+    return textwrap.fill(" ".join(names), 100, break_on_hyphens=False).replace("\n", "\n" + " " * 16)
+
+
+def details(_root_: DictConfig) -> str:
+    """For `--help`: the settings of what this command line chooses, from its docstring, and what it sweeps over."""
+    lines: list[str] = []
+    for where in ("task", "model", "optimizer", ""):
+        kind = OmegaConf.get_type(_root_.get(where) if where else _root_)
+        if kind is None or not dataclasses.is_dataclass(kind) or kind is RunConfig:
+            continue
+        name = getattr(kind, "name", "") if where else getattr(kind, "kind", "")
+        lines += ["", f"What can be set of {where or 'experiment'}={name}"]
+        for field, text in explained(kind).items():
+            key = f"{where}.{field}" if where else field
+            lines += textwrap.wrap(f"{key:<33} {text}", 110, initial_indent=" " * 2, subsequent_indent=" " * 36)
+    swept = _root_.hydra.sweeper.get("params")
+    if swept:
+        lines += ["", f"What experiment={_root_.hydra.runtime.choices.get('experiment')} sweeps over (with -m)"]
+        lines += [f"  {key:<33} {value}" for key, value in swept.items()]
+    return "\n".join(lines)
+
+
+def explained(kind: type) -> dict[str, str]:
+    """What the docstrings of a dataclass and its parents say of its fields, the most particular first."""
+    found: dict[str, str] = {}
+    names = [field.name for field in dataclasses.fields(kind)]
+    for parent in kind.__mro__:
+        if not dataclasses.is_dataclass(parent):
+            continue
+        # Google's style: "name: What it is.", indented under "Attributes:" or "Args:", going on with more indentation.
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n {5,}\S.*)*)", inspect.getdoc(parent) or "", re.MULTILINE):
+            if name in names:
+                found.setdefault(name, " ".join(text.split()))
+    return {name: found.get(name, "") for name in names}
