@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -63,6 +64,7 @@ def _serve() -> None:
             for descriptor, file in enumerate(said, start=1):
                 os.dup2(file, descriptor)
             os.chdir(folder)
+            signal.alarm(300)  # no command of a test takes longer
             _become(command, path)
         _, status = os.waitpid(child, 0)
         texts = []

@@ -93,21 +93,27 @@ MISTAKES = [
     (["task.num_folds=0"], ["num_folds must be between 1 and 20, got 0"]),
     (["task=blobs", "task.num_classes=1"], ["num_classes", "got 1"]),
     (["task=parity", "task.num_bits=40"], ["num_bits", "40"]),
-    (["num_steps=-5"], ["num_steps must be at least 0, got -5"]),
+    (["num_steps=-5"], ["num_steps must be between 0 and 1000000000000, got -5"]),
     (["optimizer.rate=0"], ["optimizer.rate must be a finite number above 0, got 0"]),
     (["optimizer=sgd", "optimizer.momentum=1"], ["optimizer.momentum must be at least 0 and below 1, got 1"]),
     (["name=../x"], ["name must be the name of one folder"]),
     (["-m", "seed=0,1", "model.width=-8"], ["model.width must be at least 1, got -8"]),
     (["-m", "seed=0,1", "optimizer.rte=0.1,0.2"], ["optimizer.rte", "rate"]),
     (["model.depth=1,2"], ["model.depth=1,2", "--multirun"]),
-    (["experiment=random_networks", "model.depth=3"], ["model", "allowed here: name, outputs, force, widths"]),
+    (
+        ["experiment=random_networks", "model.depth=3"],
+        ["model", "allowed here: name, outputs, force, plan"],
+    ),
     (["experiment=random_networks", "task=zigzag"], ["Key 'task' not in 'RandomNetworks'"]),
     (["experiment=random_networks", "num_drawn=3"], ["num_drawn", "num_draws"]),
     (["experiment=random_networks", "num_draws=1"], ["num_draws must be at least 2, got 1"]),
     (["experiment=random_networks", "widths=[]"], ["widths must be at least 1 in each of one or more layers, got []"]),
-    (["experiment=random_networks", "name=a/b"], ["name must be the name of one folder, got 'a/b'"]),
+    (["experiment=random_networks", "name=a/b"], ["name must be the name of one folder", "got 'a/b'"]),
     (["-m", "experiment=random_networks", "num_draws=0,1"], ["num_draws must be at least 2, got 0"]),
-    (["-m", "experiment=random_networks", "modle.depth=1,2"], ["modle", "allowed here: name, outputs, force, widths"]),
+    (
+        ["-m", "experiment=random_networks", "modle.depth=1,2"],
+        ["modle", "allowed here: name, outputs, force, plan"],
+    ),
     (["model.depth="], ["model.depth"]),
     (["model.depth"], ["model.depth"]),
 ]
@@ -274,13 +280,14 @@ def test_a_measurement_that_fails_leaves_the_others_alone(dlcourse: Command, tmp
     code, _, err = dlcourse(*line, "hydra.launcher.num_workers=2")
     assert code == 1
     assert "Traceback" not in err
-    failed = re.findall(r"^failed: NotADirectoryError: .*\n  (dlcourse .*)$", err, re.MULTILINE)
+    reason = "outputs must be a folder that can be written to, got file"
+    failed = re.findall(rf"^failed: {reason} .*\n  (dlcourse .*)$", err, re.MULTILINE)
     assert len(failed) == 2
     assert "depth=2" in failed[0]
     assert len(list(tmp_path.glob("outputs/parity_circuits/*/metrics.json"))) == 2
     code, _, err = dlcourse("experiment=parity_circuits", "outputs=file")
-    assert code == 1
-    assert "NotADirectoryError" in err
+    assert code == 2
+    assert reason in err
 
 
 @pytest.mark.slow
@@ -316,9 +323,10 @@ def test_failed_runs_are_listed_with_the_command_that_repeats_them(dlcourse: Com
         assert reason == "diverged by step 10"
         assert "optimizer.rate=1e+30" in command
         assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 2
-    code, out, _ = dlcourse(*command.split())
-    assert code == 0
-    assert "finished already" in out
+    code, out, err = dlcourse(*shlex.split(command))
+    assert code == 1
+    assert "finished already" not in out  # it runs again, and diverges again
+    assert "failed: diverged by step 10" in err
 
 
 @pytest.mark.slow

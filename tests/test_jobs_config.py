@@ -26,16 +26,16 @@ def config(**values: Any) -> RunConfig:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MLPModel(depth=-1), "model.depth must be at least 0, got -1"),
+        (lambda: MLPModel(depth=-1), "model.depth must be between 0 and 10000, got -1"),
         (lambda: MLPModel(width=0), "model.width must be at least 1, got 0"),
         (lambda: MLPModel(widths=[4, 0]), r"model.widths must be at least 1 in every layer, got \[4, 0\]"),
         (lambda: MLPModel(widths=[4], width=4), "model.widths is given instead of .* width=4"),
         (lambda: MLPModel(widths=[4], depth=2), "model.widths is given instead of .* depth=2"),
-        (lambda: config(num_steps=-1), "num_steps must be at least 0, got -1"),
+        (lambda: config(num_steps=-1), "num_steps must be between 0 and 1000000000000, got -1"),
         (lambda: config(log_every=0), "log_every must be at least 1, got 0"),
         (lambda: config(batch_size=0), "batch_size must be at least 1, or null for all items, got 0"),
         (lambda: config(task=ZigZag(fresh=True), batch_size=None), "batch_size must be given where task.fresh is true"),
-        (lambda: config(name="a/b"), "name must be the name of one folder, got 'a/b'"),
+        (lambda: config(name="a/b"), "name must be the name of one folder, without control characters, got 'a/b'"),
         (lambda: config(name=".."), "name must be the name of one folder"),
     ],
 )

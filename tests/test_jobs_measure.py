@@ -24,7 +24,8 @@ def test_a_measurement_leaves_its_settings_and_its_row(threshold: Any) -> None:
     assert result.config == {"measurement": "parity_threshold", "power_of_ten": 9}
     assert result.metrics == each.measure()
     written = (each.folder / "config.yaml").read_text().splitlines()
-    assert written[0] == "# dlcourse name=parity_threshold experiment=parity_threshold power_of_ten=9"
+    command = "# dlcourse name=parity_threshold experiment=parity_threshold power_of_ten=9"
+    assert written[0] == f"{command} outputs={each.outputs}"
     assert written[1:] == ['measurement: "parity_threshold"', "power_of_ten: 9"]
 
 
@@ -65,7 +66,10 @@ def test_a_failure_leaves_the_others_alone(threshold: Any, tmp_path: Path, monke
     _, failed, _ = measure_all([threshold(power_of_ten=n) for n in (3, 4, 5)])
     assert failed == Failure(threshold(power_of_ten=4), "ArithmeticError: not this one")
     assert [result.config["power_of_ten"] for result in read_results(tmp_path / "parity_threshold")] == [3, 5]
-    assert not threshold(power_of_ten=4).folder.exists()
+    assert [path.name for path in threshold(power_of_ten=4).folder.iterdir()] == ["failure.json"]
+    monkeypatch.undo()
+    measure_all([threshold(power_of_ten=4)])
+    assert not (threshold(power_of_ten=4).folder / "failure.json").exists()
 
 
 def test_a_folder_of_another_configuration_is_not_taken(threshold: Any) -> None:

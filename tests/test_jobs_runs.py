@@ -1,7 +1,10 @@
 """Runs, from configuration to folder."""
 
+import itertools
 import json
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,12 @@ import pytest
 import torch
 from marks import slow_except
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tqdm import tqdm
 
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs import runs, stack, unfinished
 from dlcourse.jobs.config import RunConfig
 from dlcourse.networks import Activation, Initialization, MLPModel
-from dlcourse.recording import Result, read_log, read_result
+from dlcourse.recording import Result, checkpoints, read_log, read_result, run_folder
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam
 
@@ -241,7 +243,8 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_bits(
     undisturbed = runs.run(sweep("undisturbed", [0, 1, 2]))
     broken = sweep("broken", [0, 1, 2])
     checkpointed(config, 100, monkeypatch, broken)
-    assert sorted(path.name for path in broken[0].folder.iterdir()) == ["checkpoint.pt"]
+    names = sorted(path.name for path in broken[0].folder.iterdir())
+    assert [name.partition(".out")[0] for name in names] == ["checkpoint.pt", "config.yaml", "events", "train.log"]
     # one member is further than the others, and a new one comes in
     checkpointed(config, 140, monkeypatch, broken[1:2])
     resumed = runs.run(sweep("broken", [0, 1, 2, 3]))
@@ -265,7 +268,7 @@ def test_a_broken_checkpoint_is_said_and_the_run_starts_anew(
     path = each.folder / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:-100])
     (result,) = runs.run([each])
-    assert "cannot be read, the run starts anew" in capsys.readouterr().err
+    assert "checkpoint.pt is of no use, the run starts anew: it is damaged\n" in capsys.readouterr().err
     (undisturbed,) = runs.run([config(num_steps=60, outputs=str(tmp_path / "again"))])
     assert isinstance(result, Result)
     assert isinstance(undisturbed, Result)
@@ -325,11 +328,11 @@ def test_bad_workers_are_refused(options: dict[str, Any], message: str) -> None:
 
 def test_stacks_leave_no_worker_idle(config: Any) -> None:
     one_architecture = [config(seed=seed, num_steps=5000, model=MLPModel(depth=3, width=64)) for seed in range(40)]
-    stacks = runs._stacks(one_architecture, num_workers=2)
+    stacks = runs.stacks(one_architecture, num_workers=2)
     assert sorted(each.seed for members in stacks for each in members) == list(range(40))
     assert [len(members) for members in stacks] == [20, 20]
-    assert [len(members) for members in runs._stacks(one_architecture, num_workers=1)] == [40]
-    assert max(len(members) for members in runs._stacks([config(seed=s) for s in range(300)], 1)) <= runs.MAX_MEMBERS
+    assert [len(members) for members in runs.stacks(one_architecture, num_workers=1)] == [40]
+    assert max(len(members) for members in runs.stacks([config(seed=s) for s in range(300)], 1)) <= runs.MAX_MEMBERS
 
 
 @pytest.mark.cuda
@@ -344,10 +347,50 @@ def test_a_run_on_cuda_agrees_with_the_cpu(config: Any, tmp_path: Path) -> None:
             assert on_cuda.metrics[name] == pytest.approx(value, rel=1e-6)
 
 
-def test_the_bar_says_how_many_failed(config: Any, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_a_clock_that_goes_back_changes_nothing(config: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (undisturbed,) = runs.run([config(num_steps=60)])
+    clock = itertools.count(2e9, -600.0)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    each = config(num_steps=60, outputs=str(tmp_path / "back"), checkpoint_seconds=0)
+    saved: list[int] = []
+    write_checkpoint = run_folder.write_checkpoint
     monkeypatch.setattr(
-        unfinished, "tqdm", lambda *, disable, **options: tqdm(disable=False, **options)
-    )  # no terminal here
-    results = runs.run([config(optimizer=SGD(rate=rate)) for rate in (0.01, 1e30)])
-    assert [result.diverged_at is None for result in results] == [True, False]
-    assert "1 failed: 100%" in capsys.readouterr().err
+        run_folder,
+        "write_checkpoint",
+        lambda folder, checkpoint, run: (saved.append(checkpoint.step), write_checkpoint(folder, checkpoint, run=run)),
+    )
+    (result,) = runs.run([each])
+    assert isinstance(result, Result)
+    assert isinstance(undisturbed, Result)
+    assert result.metrics == undisturbed.metrics
+    assert saved == [0, 20, 40]  # checkpoints do not wait for the clock
+    assert 0 <= result.seconds < 60
+    assert result.provenance["ended"] >= result.provenance["started"]
+
+
+@pytest.mark.parametrize("damage", ["another seed", "a wrong step", "cut", "no checkpoint"])
+def test_a_checkpoint_that_does_not_fit_is_named_and_the_run_starts_anew(
+    config: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, damage: str
+) -> None:
+    (undisturbed,) = runs.run([config(num_steps=60)])
+    each, other = (config(num_steps=60, checkpoint_seconds=0, seed=s, outputs=str(tmp_path / "b")) for s in (0, 1))
+    checkpointed(config, 40, monkeypatch, [each, other])
+    path = each.folder / "checkpoint.pt"
+    match damage:
+        case "another seed":
+            path.write_bytes((other.folder / "checkpoint.pt").read_bytes())
+        case "a wrong step":
+            checkpoint = checkpoints.read_checkpoint(each.folder, run=each.digest)
+            assert checkpoint is not None
+            checkpoints.write_checkpoint(each.folder, replace(checkpoint, step=60), run=each.digest)
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-100])
+        case _:
+            path.write_bytes(b"not a checkpoint")
+    (result,) = runs.run([each])
+    said = capsys.readouterr().err
+    assert said.count("checkpoint.pt is of no use, the run starts anew: it") == 1
+    assert isinstance(result, Result)
+    assert isinstance(undisturbed, Result)
+    assert result.metrics == undisturbed.metrics
+    assert len(list(each.folder.glob("events*"))) == 1

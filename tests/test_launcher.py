@@ -93,9 +93,9 @@ def test_composition_of_the_application_is_hydras_own_without_hydra(hydra: Any) 
             expected = hydra.config_loader.load_sweep_config(master, list(overrides))
         except HydraException as error:
             with pytest.raises(type(error)):
-                fast.load_application_config(master, overrides)
+                fast.load_application_config(master, overrides, 0)
             continue
-        found = fast.load_application_config(master, overrides)
+        found = fast.load_application_config(master, overrides, 0)
         without_hydra = {key: value for key, value in OmegaConf.to_container(expected).items() if key != "hydra"}
         assert OmegaConf.to_container(found) == without_hydra, overrides
         assert OmegaConf.get_type(found.task) is OmegaConf.get_type(expected.task)
@@ -177,7 +177,7 @@ def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path) -
         processes += [dask("worker", *options), dask("worker", *options)]
         scheduler = json.loads(address.read_text())["address"]
         line = ["hydra.launcher.backend=dask", f"hydra.launcher.scheduler={scheduler}", "model.depth=1,2,3", "seed=0,1",
-                "num_steps=6000", "log_every=100", "checkpoint_seconds=0"]  # fmt: skip
+                "num_steps=3000", "log_every=100", "checkpoint_seconds=0"]  # fmt: skip
         with sweep(here, *line) as process:
             deadline = time.monotonic() + 90
             while not list(here.glob("outputs/zigzag/*/checkpoint.pt")) and time.monotonic() < deadline:

@@ -209,7 +209,7 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: PlanesOfImages(num_planes=21), "num_planes must be between 1 and 20, got 21"),
         (lambda: PlanesOfImages(initialization="zero"), "initialization must be one of torch, .*, got 'zero'"),
         (lambda: FirstGradient(subset=11), "subset .* got 11"),
-        (lambda: FirstGradient(name=".."), "name must be the name of one folder, got '..'"),
+        (lambda: FirstGradient(name=".."), "name must be the name of one folder, without control characters, got '..'"),
     ],
 )
 def test_bad_values_are_refused_by_name(make: object, message: str) -> None:

@@ -51,7 +51,7 @@ def configs(folder: Path) -> list[dict[str, object]]:
 def test_a_script_sweeps_its_own_task_over_our_networks_and_its_own(lab: Run, tmp_path: Path) -> None:
     line = ("-m", "task=sawtooth", "model=mlp,residual", "model.depth=1,2", "seed=0,1", *QUICK)
     done = lab(*line)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     assert "relu-torch" in done.stdout
     assert re.search(r"^residual$", done.stdout, re.MULTILINE)
     found = configs(tmp_path)
@@ -61,7 +61,7 @@ def test_a_script_sweeps_its_own_task_over_our_networks_and_its_own(lab: Run, tm
     assert sum(config.get("model.name") == "residual" for config in found) == 4
     # Hydra's own launcher finds the classes in the processes that it starts.
     done = lab(*line, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "name=joblib")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.glob("outputs/joblib/*=*")} == {
         path.name for path in tmp_path.glob("outputs/sawtooth/*=*")
     }
@@ -87,7 +87,7 @@ def test_worker_processes_receive_the_classes(lab: Run, tmp_path: Path) -> None:
     # Long enough that workers are worth starting.
     long = ["num_steps=3000", "log_every=3000", "pictures=false", "hydra.launcher.num_workers=2"]
     done = lab("-m", "task=sawtooth", "model=residual", "model.depth=1,2", "seed=0,1", *long)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     alone = lab("task=sawtooth", "model=residual", "model.depth=2", "seed=1", "name=alone", *long[:3])
     assert alone.returncode == 0
     (one,) = tmp_path.glob("outputs/sawtooth/*depth=2*seed=1*/model.pt")
@@ -95,6 +95,22 @@ def test_worker_processes_receive_the_classes(lab: Run, tmp_path: Path) -> None:
     assert one.parent.name == other.parent.name
     weights = [torch.load(path, weights_only=True) for path in (one, other)]
     assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.slow
+def test_only_the_runs_that_kill_their_worker_fail(lab: Run, tmp_path: Path) -> None:
+    kill = "        if width == 33:\n            os.kill(os.getpid(), 9)\n"
+    deadly = LAB.replace("        super().__init__()", f"{kill}        super().__init__()", 1)
+    assert deadly != LAB
+    (tmp_path / "lab.py").write_text(f"import os\n{deadly}")
+    long = ["num_steps=3000", "log_every=1500", "pictures=false", "hydra.launcher.num_workers=2"]
+    line = ("-m", "task=sawtooth", "model=residual", "model.width=4,33", "seed=0,1,2", *long)
+    done = lab(*line)
+    assert done.returncode == 1
+    assert done.stderr.count("failed: the worker process was killed (out of memory?)") == 3
+    assert {config["model.width"] for config in configs(tmp_path)} == {4}
+    assert len(configs(tmp_path)) == 3
+    assert not list(tmp_path.glob("outputs/*/*.part"))
 
 
 @pytest.mark.slow
@@ -128,12 +144,12 @@ def test_measurements_and_optimizers_of_a_script(lab: Run, tmp_path: Path) -> No
         MEASUREMENT + optimizer + f"{call}measurements=[Tents], optimizers=[SignDescent])\n"
     )
     done = lab("-m", "experiment=tents", "num_tents=1,2,5")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     contents = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/tents/*/metrics.json")]
     counts = {content["config"]["num_tents"]: content["metrics"]["num_pieces"] for content in contents}
     assert counts == {1: 2, 2: 4, 5: 32}
     done = lab("optimizer=sign_descent", "optimizer.rate=0.001", *QUICK)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     (config,) = [config for config in configs(tmp_path) if "optimizer.name" in config]
     assert config["optimizer.name"] == "sign_descent"
     assert str(config["optimizer.source"]).startswith("lab.SignDescent-")
@@ -163,7 +179,7 @@ def package(tmp_path: Path) -> Callable[..., str]:
 def test_a_package_announces_a_task_and_a_network(lab: Run, package: Callable[..., str], tmp_path: Path) -> None:
     site = package(tasks="sawtooth = teeth.lab:Sawtooth", models="residual = teeth.lab:Residual")
     done = lab("-m", "task=zigzag,sawtooth", "model=residual", *QUICK, program="-m dlcourse", path=site)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     assert "teeth is imported" in done.stdout
     sources = {str(config["model.source"]).partition("-")[0] for config in configs(tmp_path)}
     assert sources == {"teeth.lab.Residual"}

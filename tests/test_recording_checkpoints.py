@@ -1,34 +1,74 @@
-"""A run's way back while another process finishes the same run."""
+"""A run's way back: only what this run has written, whole, is gone on from."""
 
 import errno
-import shutil
+import io
 from pathlib import Path
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlcourse.recording import checkpoints
-from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from dlcourse.recording.files import write_atomically
+from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint, write_checkpoint
 
-CHECKPOINT = Checkpoint(step=1, parameters={}, moments=[], history={}, diverged_at=None, seconds=0.0)
+CHECKPOINT = Checkpoint(
+    step=7,
+    parameters={"weight": torch.tensor([1.5, -2.0])},
+    moments=[],
+    history={"loss/train": [(0, 1.0), (7, 0.5)]},
+    diverged_at=None,
+    seconds=0.25,
+)
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
-    assert read_checkpoint(tmp_path / "run") is None
-    write_checkpoint(tmp_path / "run", CHECKPOINT)
-    assert read_checkpoint(tmp_path / "run") == CHECKPOINT
+    assert read_checkpoint(tmp_path, run="this") is None
+    write_checkpoint(tmp_path, CHECKPOINT, run="this")
+    found = read_checkpoint(tmp_path, run="this")
+    assert found is not None
+    assert found.parameters["weight"].equal(CHECKPOINT.parameters["weight"])
+    assert (found.step, found.history, found.seconds) == (7, CHECKPOINT.history, 0.25)
 
 
-def test_a_folder_that_goes_while_its_checkpoint_is_written_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write_too_late(path: Path, content: bytes) -> None:
-        shutil.rmtree(path.parent)
-        write_atomically(path, content)
+@given(place=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_any_flipped_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, place: int, bit: int) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    write_checkpoint(folder, CHECKPOINT, run="this")
+    content = bytearray((folder / "checkpoint.pt").read_bytes())
+    content[place % len(content)] ^= 1 << bit
+    (folder / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(UnfitCheckpointError, match="it is"):
+        read_checkpoint(folder, run="this")
 
-    monkeypatch.setattr(checkpoints, "write_atomically", write_too_late)
-    write_checkpoint(tmp_path / "run", CHECKPOINT)
-    assert read_checkpoint(tmp_path / "run") is None
+
+@pytest.mark.parametrize("size", [0, 1, 20, 100, -1])
+def test_what_was_cut_is_noticed(tmp_path: Path, size: int) -> None:
+    write_checkpoint(tmp_path, CHECKPOINT, run="this")
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UnfitCheckpointError):
+        read_checkpoint(tmp_path, run="this")
+
+
+def test_another_runs_is_refused_by_name(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, CHECKPOINT, run="that")
+    with pytest.raises(UnfitCheckpointError, match="it is that of another run, that"):
+        read_checkpoint(tmp_path, run="this")
+
+
+def test_what_an_earlier_version_wrote_is_refused(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    torch.save(vars(CHECKPOINT), content)
+    (tmp_path / "checkpoint.pt").write_bytes(content.getvalue())
+    with pytest.raises(UnfitCheckpointError, match="no checkpoint of this version"):
+        read_checkpoint(tmp_path, run="this")
+
+
+def test_a_folder_of_that_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").mkdir()
+    with pytest.raises(UnfitCheckpointError, match="cannot be read"):
+        read_checkpoint(tmp_path, run="this")
 
 
 def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,4 +77,4 @@ def test_a_full_disk_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(checkpoints, "write_atomically", write_nothing)
     with pytest.raises(OSError, match="No space left"):
-        write_checkpoint(tmp_path / "run", CHECKPOINT)
+        write_checkpoint(tmp_path, CHECKPOINT, run="this")

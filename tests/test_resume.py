@@ -1,6 +1,6 @@
 """Nothing is lost: a sweep that is killed again and again comes out as if nothing had happened.
 
-`python tests/test_resume.py 20` kills it at 20 random moments.
+`python tests/test_resume.py 100` kills it at 100 random moments, in all ways.
 """
 
 import json
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,66 +21,157 @@ import pytest
 import torch
 
 from dlcourse.cli.door import CONFIGS
+from dlcourse.recording.events import read_events
 
 SWEEP = [
-    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=20000", "log_every=500",
+    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=30000", "log_every=500",
     "checkpoint_seconds=0", "pictures=false", "count_pieces=false",
 ]  # fmt: skip
+
+# What is sent to whom. A stopped process is killed a second later.
+KILLS = [
+    (whom, how)
+    for whom in ("group", "main", "worker")
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
+]
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
     """The sweep in a process group of its own, so that its workers can be killed with it."""
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "dlcourse", *SWEEP, *options], cwd=folder, text=True, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(CONFIGS.parent), "TMPDIR": str(scratch)},
     )  # fmt: skip
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """What every run came to, to the bit, but for the time it took."""
+    """What every run came to, to the bit, but for what it was made with and the time it took."""
     found = {}
     for path in sorted((folder / "outputs").glob("*/[!.]*/metrics.json")):
         network = torch.load(path.parent / "model.pt", weights_only=True)
+        (events,) = path.parent.glob("*tfevents*")
+        points = [
+            (value.tag, event.step, value.simple_value)
+            for event, _ in read_events(events)
+            for value in event.summary.value
+        ]
+        assert sorted(points) == sorted(set(points))  # nothing twice
         found[path.parent.name] = (
-            {**json.loads(path.read_text()), "seconds": None},
+            {**json.loads(path.read_text()), "seconds": None, "provenance": None},
             {name: value.numpy().tobytes() for name, value in network.items()},
             (path.parent / "train.log").read_text(),
+            sorted(points),
         )
     return found
 
 
-def kill_and_resume(folder: Path, num_kills: int, *options: str) -> int:
-    """Kills the sweep (SIGKILL, workers and all) at random moments, then lets it finish; how many hit it at work."""
+def left_over(folder: Path) -> list[Path]:
+    """What has no place beside finished runs."""
+    return [
+        path
+        for pattern in ("**/*.part", "**/*.saved", "**/checkpoint.pt", "scratch/dlcourse*", "**/*.writable")
+        for path in folder.glob(pattern)
+    ]
+
+
+def processes_of(group: int) -> list[int]:
+    """The living processes of a group, but for its leader."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # gone meanwhile
+            continue
+        if int(fields[2]) == group and fields[0] != "Z" and int(path.parent.name) != group:
+            found.append(int(path.parent.name))
+    return found
+
+
+def kill(process: "subprocess.Popen[str]", whom: str, how: signal.Signals) -> None:
+    """Sends a signal to a sweep's main process, one of the others, or all of them."""
+    others = processes_of(process.pid)
+    targets = {"group": [process.pid, *others], "main": [process.pid], "worker": others[-1:]}[whom]
+    for target in targets:
+        try:
+            os.kill(target, how)
+            if how is signal.SIGSTOP:
+                time.sleep(1 / len(targets))
+                os.kill(target, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def kill_and_resume(folder: Path, num_kills: int, expected: dict[str, Any], *options: str) -> Counter[str]:
+    """Kills the sweep at random moments, lets it finish, and starts it anew until there were so many kills.
+
+    Checks after every sweep that it has come to what is expected, and after every kill that no process is left.
+
+    Returns:
+        How many of the kills met the sweep at what.
+    """
     moments = random.Random(0)
-    while_at_work = 0
-    for _ in range(num_kills):
+    met: Counter[str] = Counter()
+    slowest = 12.0
+    for number in range(num_kills):
+        whom, how = KILLS[number % len(KILLS)]
         with start(folder, *options) as process:
-            deadline = time.monotonic() + 60
-            while not list(folder.glob("outputs/*/*/checkpoint.pt")) and time.monotonic() < deadline:
-                if process.poll() is not None:
-                    break
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0, 1))
-            while_at_work += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
+            deadline = time.monotonic() + moments.uniform(0, slowest)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            is_over = process.poll() is not None
+            at_work = any(folder.glob("outputs/*/*/checkpoint.pt"))
+            met["after its end" if is_over else "at work" if at_work else "before its first checkpoint"] += 1
+            if not is_over:
+                kill(process, whom, how)
+            if whom == "worker" and not is_over:
+                is_over = True
+            try:
+                _, said = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError(f"{whom}, {how.name}: processes are left, {processes_of(process.pid)}") from error
+            assert "Traceback" not in said, said
+            assert not is_over or process.returncode in (0, 130, -signal.SIGINT), (
+                whom,
+                how.name,
+                process.returncode,
+                said,
+            )
+            gone = time.monotonic() + 30
+            while processes_of(process.pid) and time.monotonic() < gone:
+                time.sleep(0.05)
+            assert not processes_of(process.pid), (whom, how)
+        if process.returncode == 0:
+            assert results(folder) == expected, (whom, how.name)
+            assert not left_over(folder), (whom, how, left_over(folder))
+            shutil.rmtree(folder / "outputs")
     with start(folder, *options) as process:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-    return while_at_work
+    assert results(folder) == expected
+    assert not left_over(folder), left_over(folder)
+    return met
+
+
+def undisturbed(folder: Path) -> dict[str, Any]:
+    """What the sweep comes to in one process that nobody kills."""
+    with start(folder, "hydra.launcher.num_workers=1") as process:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    found = results(folder)
+    assert len(found) == 6
+    return found
 
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_comes_out_the_same(tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    undisturbed.mkdir()
+    alone, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    alone.mkdir()
     killed.mkdir()
-    with start(undisturbed, "hydra.launcher.num_workers=1") as process:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
-    assert kill_and_resume(killed, 3, "hydra.launcher.num_workers=2") > 0
-    assert len(results(undisturbed)) == 6
-    assert results(killed) == results(undisturbed)
-    assert not list(killed.glob("outputs/*/*/checkpoint.pt"))
+    met = kill_and_resume(killed, 3, undisturbed(alone), "hydra.launcher.num_workers=2")
+    assert met["after its end"] < 3
 
 
 @pytest.mark.slow
@@ -126,9 +218,6 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(tmp_path: Path) -> None
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        with start(Path(one)) as sweep:
-            sweep.communicate()
-        hits = kill_and_resume(Path(other), int(sys.argv[1]))
-        same = results(Path(one)) == results(Path(other))
-        print(f"{hits} of {sys.argv[1]} kills hit the sweep at work; {len(results(Path(one)))} runs, same bits: {same}")
-        sys.exit(not same)
+        expected = undisturbed(Path(one))
+        met = kill_and_resume(Path(other), int(sys.argv[1]), expected, "hydra.launcher.num_workers=2")
+        print(f"{sys.argv[1]} kills: {dict(met)}; {len(expected)} runs, same results, nothing left over")

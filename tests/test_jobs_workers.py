@@ -1,0 +1,73 @@
+"""Workers that are killed: only what dies alone is blamed."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dlcourse.jobs.workers import KILLED, Died, Workers, in_workers
+
+TWO = Workers(num=2)
+
+
+def halves(numbers: list[int]) -> list[list[int]]:
+    middle = len(numbers) // 2
+    return [numbers[:middle], numbers[middle:]] if middle else [numbers]
+
+
+class Doubling:
+    """Doubles numbers, and is killed by some of them; it notes in a file how far it came."""
+
+    def __init__(self, notes: Path, deadly: set[int], *, only_once: bool = False) -> None:
+        self.notes, self.deadly, self.only_once = notes, deadly, only_once
+
+    def __call__(self, numbers: list[int]) -> list[int]:
+        note = self.notes / "-".join(map(str, numbers))
+        attempts = int(note.read_text()) if note.exists() else 0
+        note.write_text(str(attempts + 1))
+        time.sleep(0.05)
+        if self.deadly & {*numbers} and not (self.only_once and attempts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [2 * number for number in numbers]
+
+    def reached(self, numbers: list[int]) -> int:
+        """Attempts count as progress, up to three."""
+        note = self.notes / "-".join(map(str, numbers))
+        return min(int(note.read_text()), 3) if note.exists() else 0
+
+
+def results(function: Doubling, items: list[list[int]], **options: object) -> dict[tuple[int, ...], object]:
+    return {tuple(item): outcome for item, outcome in in_workers(function, items, TWO, **options)}  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_what_dies_is_divided_and_only_the_guilty_is_blamed(tmp_path: Path) -> None:
+    function = Doubling(tmp_path, {5})
+    found = results(function, [[1, 2], [3, 4, 5], [6], [7, 8]], parts=halves)
+    died = {item for item, outcome in found.items() if isinstance(outcome, Died)}
+    assert died == {(5,)}
+    assert found[5,] == Died(KILLED)
+    done = [item for item in found if item != (5,)]
+    assert {number for item in done for number in item} == {1, 2, 3, 4, 6, 7, 8}
+    assert all(found[item] == [2 * number for number in item] for item in done)
+
+
+@pytest.mark.slow
+def test_what_dies_in_company_only_is_finished_alone(tmp_path: Path) -> None:
+    function = Doubling(tmp_path, {1, 2, 3, 4}, only_once=True)
+    assert results(function, [[1], [2], [3], [4]]) == {(number,): [2 * number] for number in (1, 2, 3, 4)}
+
+
+@pytest.mark.slow
+def test_what_gets_on_is_tried_again(tmp_path: Path) -> None:
+    function = Doubling(tmp_path, {1})
+    assert results(function, [[1], [2]], reached=function.reached) == {(1,): Died(KILLED), (2,): [4]}
+    assert int((tmp_path / "1").read_text()) == 4  # in company, then alone as long as it got on, and once more
+
+
+@pytest.mark.slow
+def test_what_cannot_be_brought_back_is_said(tmp_path: Path) -> None:
+    found = [outcome for _, outcome in in_workers(lambda number: (each for each in [number]), [1, 2], TWO)]
+    assert all(isinstance(outcome, Died) and "pickle" in outcome.reason for outcome in found)
