@@ -13,8 +13,9 @@ from jaxtyping import install_import_hook
 matplotlib.use("Agg")  # figures need no screen
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("local", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=thorough
 settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
