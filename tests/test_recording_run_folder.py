@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -142,14 +144,16 @@ def test_only_one_process_writes_and_the_other_puts_a_whole_folder_there(tmp_pat
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
-    child = os.fork()
-    if not child:
-        run = opened(tmp_path)
-        run.save(checkpoint(10))
-        os._exit(0)
-    os.waitpid(child, 0)
-    with opened(tmp_path, anew=False) as run:
-        run.save(checkpoint(20))
+    lock = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(); input()"
+    with subprocess.Popen([sys.executable, "-c", lock, str(tmp_path)], stdin=-1, stdout=-1) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # it has the lock
+        with opened(tmp_path) as run:
+            run.save(checkpoint(10))
+            assert list(tmp_path.iterdir()) == []
+            other.kill()
+            other.wait()
+            run.save(checkpoint(20))
     assert shown(tmp_path) == expected(20)
 
 
@@ -216,10 +220,8 @@ def test_a_full_disk_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_the_dead_left_is_removed_and_what_the_living_write_is_not(tmp_path: Path) -> None:
-    child = os.fork()
-    if not child:
-        os._exit(0)
-    os.waitpid(child, 0)
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        child = process.pid
     mine = unfinished(tmp_path / "run")
     theirs = mine.with_name(mine.name.replace(str(os.getpid()), str(child)))
     elsewhere = mine.with_name(f".run.another_machine-{child}.part")
