@@ -3,13 +3,19 @@
 import math
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlcourse.cli.results import grouped, main
-from dlcourse.recording import Result, TaskFacts, write_result
+from dlcourse.jobs import runs
+from dlcourse.jobs.config import RunConfig
+from dlcourse.recording import Result, TaskFacts, read_json, write_json, write_result
+from dlcourse.recording.failures import Failed, write_failure
+from dlcourse.tasks import ZigZag
+from dlcourse.training import SGD
 
 
 def result(width: int, seed: int, error: float, **more: Any) -> Result:
@@ -100,3 +106,79 @@ def test_words_have_no_quartiles() -> None:
     assert [row[2] for row in rows] == ["8", "16"]
     with pytest.raises(ValueError, match="metric must be one of gates, got blocks"):
         grouped(measured, metrics=["blocks"])
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """A folder of three real runs, one of which has diverged, and of one that failed."""
+    configs = [
+        RunConfig(
+            task=ZigZag(), optimizer=SGD(rate=rate), num_steps=4, log_every=2, outputs=str(tmp_path), pictures=False
+        )
+        for rate in (0.01, 0.1, 1e30)
+    ]
+    runs.run(configs, progress=False)
+    folder = configs[0].folder.parent
+    write_failure(folder / "other", Failed("other", "ArithmeticError: no", "dlcourse seed=7"))
+    return folder
+
+
+def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["dlcourse-results", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    output = capsys.readouterr()
+    return int(exit_.value.code or 0), output.out + output.err
+
+
+def test_damage_is_found_and_named(sweep: Path, monkeypatch: Any, capsys: Any) -> None:
+    assert said([str(sweep), "--check"], monkeypatch, capsys) == (0, "3 finished, all as they were written\n")
+    first, second, third = sorted(path.parent for path in sweep.glob("*/metrics.json"))
+    network = bytearray((first / "model.pt").read_bytes())
+    with zipfile.ZipFile(first / "model.pt") as archive:
+        part = max(archive.infolist(), key=lambda info: info.file_size)
+        network[network.index(archive.read(part))] ^= 1
+    (first / "model.pt").write_bytes(network)
+    (events,) = second.glob("events*")
+    content = bytearray(events.read_bytes())
+    content[-40] ^= 1
+    events.write_bytes(content)
+    result = read_json(third / "metrics.json")
+    result["provenance"]["torch"] = "1.0"
+    write_json(third / "metrics.json", result)
+    code, text = said([str(sweep), "--check"], monkeypatch, capsys)
+    assert code == 1
+    assert f"{second / events.name}: the record at byte" in text
+    assert "more than one torch: " in text
+    assert "1.0 (1)" in text
+    assert f"{first / 'model.pt'}: " in text
+    (third / "train.log").unlink()
+    assert f"{third / 'train.log'}: it cannot be read" in said([str(sweep), "--check"], monkeypatch, capsys)[1]
+
+
+def test_runs_are_picked_and_failures_listed(sweep: Path, monkeypatch: Any, capsys: Any) -> None:
+    code, text = said([str(sweep), "--where", "optimizer.rate=1e-2", "--csv"], monkeypatch, capsys)
+    assert code == 0
+    assert [line.split(",")[0] for line in text.splitlines()] == ["runs", "1"]
+    code, text = said([str(sweep), "--markdown"], monkeypatch, capsys)
+    assert [line.split("|")[1].strip() for line in text.splitlines()] == [
+        "optimizer.rate",
+        "---:",
+        "0.01",
+        "0.1",
+        "1e+30",
+    ]
+    code, text = said([str(sweep), "--failed"], monkeypatch, capsys)
+    assert "other: ArithmeticError: no\n  dlcourse seed=7\n" in text
+    assert text.count("diverged by step") == 1
+    assert said([str(sweep), "--where", "rate=1"], monkeypatch, capsys)[0] == 2
+    code, text = said([str(sweep.parent)], monkeypatch, capsys)
+    assert code == 2
+    assert f"there are some in {sweep}" in text
+
+
+def test_a_folder_is_compared_after_the_fact(sweep: Path, monkeypatch: Any, capsys: Any) -> None:
+    assert not (sweep / "comparison").exists()
+    assert said([str(sweep), "--compare"], monkeypatch, capsys)[0] == 0
+    assert (sweep / "results.csv").exists()
+    assert list((sweep / "comparison").glob("*.png"))

@@ -51,7 +51,7 @@ def _answer(arguments: argparse.Namespace) -> int:
     if arguments.check:
         _refuse_none(results, arguments.folder)
         found = faults(arguments.folder)
-        print("\n".join(found) if found else f"{len(results)} runs, all as they were written", flush=True)
+        print("\n".join(found) if found else f"{len(results)} finished, all as they were written", flush=True)
         return 1 if found else 0
     if arguments.failed:
         print(failed(arguments.folder, results), flush=True)
