@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,6 +229,25 @@ def test_batches_that_fail_do_not_end_the_sweep(run: Run, tmp_path: Path) -> Non
     everything = run("-m", "hydra.sweeper.max_batch_size=1", "optimizer=sgd", "optimizer.rate=1e30,0.1")
     assert everything.returncode == 1
     assert "Traceback" not in everything.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.2, 1.8])
+def test_ctrl_c_while_modules_are_imported_is_a_line(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-c", "import dlcourse.cli; print(flush=True); from dlcourse.cli import main; main()"]
+    with subprocess.Popen(
+        [*command, "num_steps=1000000"], cwd=tmp_path, text=True, stdout=-1, stderr=-1,
+        env={**os.environ, "PYTHONPATH": str(door.CONFIGS.parent)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()  # from here on it can be told
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.slow

@@ -31,8 +31,8 @@ SWEEP = [
 # What is sent to whom. A stopped process is killed a second later.
 KILLS = [
     (whom, how)
-    for whom in ("group", "main", "worker")
     for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP)
+    for whom in ("group", "main", "worker")
 ]
 
 
