@@ -180,6 +180,8 @@ def test_a_network_that_diverged_is_a_failure_alone_and_its_command_runs_again(r
     only = run(*sweep, "only=failed")
     assert only.returncode == 1
     assert only.stderr.count("failed: diverged") == 2
+    assert run("optimizer=sgd", "optimizer.rate=0.1", "seed=0", "only=failed").returncode == 2  # alone, and it has not
+    assert run("optimizer=sgd", "optimizer.rate=1e30", "seed=0", "only=failed").returncode == 1
 
 
 @pytest.mark.slow
@@ -188,9 +190,14 @@ def test_a_plan_is_told_and_nothing_is_done(run: Run, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = run("-m", "seed=range(5)", "model.depth=1,2", "plan=true")
     assert done.returncode == 0
-    assert "10 jobs: 1 finished, 9 to do\n  9 runs in 2 stacks on 1 process\n  about " in done.stdout
+    assert "10 jobs: 1 finished, 9 to do\n  9 runs in 2 stacks on 1 process\n  at least " in done.stdout
     assert run("-m", "experiment=parity_threshold", "power_of_ten=1,2", "plan=true", quick=False).returncode == 0
     assert run("plan=true").returncode == 0
+    search = run(
+        "-m", "hydra/sweeper=optuna", "optimizer.rate=interval(0.01,0.1)", "hydra.sweeper.n_trials=2", "plan=true"
+    )
+    assert search.returncode == 0
+    assert "Traceback" not in search.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 

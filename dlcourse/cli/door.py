@@ -108,6 +108,8 @@ def main(
     except Exception as error:
         # Before any job has begun, all there is to go wrong is what Hydra makes of the command line, and it lets errors
         # of many kinds through. Later ones are ours, and nothing to be hidden.
+        if _command.sweep.only_planned and not wants_tracebacks:
+            sys.exit()  # a search finds nothing where nothing was done
         if _command.sweep.has_failed and not wants_tracebacks:
             say.complaint(f"the sweeper has given up: {error}")
             sys.exit(1)

@@ -137,7 +137,8 @@ def plan_of_runs(
 ) -> None:
     """What runs will take, roughly."""
     print(f"  {num} runs in {num_stacks} stacks on {_processes(num_workers)}")
-    print(f"  about {in_minutes(seconds)}, {_size(num_bytes)} of memory, {_size(num_bytes_on_disk)} on disk")
+    room = f"about {_size(num_bytes)} of memory, {_size(num_bytes_on_disk)} on disk"
+    print(f"  at least {in_minutes(seconds)} of training, {room}")
 
 
 def _processes(num: int) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from dlcourse.cli import say
 from dlcourse.job import Failure
@@ -17,6 +18,8 @@ from dlcourse.measurements import Measurement
 from dlcourse.recording import Result, compare, read_results, write_csv
 from dlcourse.recording.failures import has_failed
 from dlcourse.recording.files import write_atomically
+
+SomeJob = TypeVar("SomeJob", RunConfig, Measurement)
 
 
 class FailedRunError(Exception):
@@ -48,12 +51,14 @@ def run_alone(config: RunConfig) -> Result | None:
         FailedRunError: If it could not be finished.
     """
     finished = finished_results([config])
+    if config.only == "failed":
+        return run_alone(_again(config, finished))
     if config.plan:
         tell_plan([config], finished, HERE)
         return None
-    if finished:
+    if isinstance(finished.get(config.folder), Result):
         say.alone_finished_already("run", "runs")
-    else:
+    elif not finished:
         _refuse_unwritable(config)
         note_large_batches([config])
     (outcome,) = run([config], finished=finished, program=say.program())
@@ -73,16 +78,30 @@ def measure_alone(measurement: Measurement) -> None:
         FailedRunError: If it failed.
     """
     finished = finished_results([measurement])
+    if measurement.only == "failed":
+        measure_alone(_again(measurement, finished))
+        return
     if measurement.plan:
         tell_plan([measurement], finished, HERE)
         return
-    if finished:
+    if isinstance(finished.get(measurement.folder), Result):
         say.alone_finished_already("measurement", "does")
-    else:
+    elif not finished:
         _refuse_unwritable(measurement)
     (outcome,) = measure_all([measurement], finished=finished, program=say.program())
     result = _result_or_complaint(outcome)
     say.measurement(measurement.folder, result)
+
+
+def _again(job: SomeJob, finished: Mapping[Path, Outcome]) -> SomeJob:
+    """The job, to be done again.
+
+    Raises:
+        RefusedError: If it has not failed.
+    """
+    if not _has_failed(job, finished):
+        raise RefusedError("only=failed must be given where jobs have failed; this one has not")
+    return replace(job, only=None, force=True)
 
 
 def _refuse_unwritable(job: RunConfig | Measurement) -> None:
@@ -109,13 +128,13 @@ class Sweep:
     Attributes:
         has_begun: Whether a batch has been launched.
         has_failed: Whether a job has failed.
+        only_planned: Whether a plan was told, and nothing done.
     """
 
     def __init__(self) -> None:
         self._jobs: list[RunConfig | Measurement] = []
         self._trials: list[tuple[float, RunConfig, list[str]]] = []
-        self._only_planned = False
-        self.has_begun = self.has_failed = False
+        self.has_begun = self.has_failed = self.only_planned = False
 
     def launch(
         self, jobs: Sequence[RunConfig | Measurement | RefusedError], overrides: Sequence[list[str]], workers: Workers
@@ -140,7 +159,7 @@ class Sweep:
             raise next(job for job in jobs if isinstance(job, RefusedError))
         finished = finished_results(accepted)
         if any(job.plan for job in accepted):
-            self.has_begun = self._only_planned = True
+            self.has_begun = self.only_planned = True
             tell_plan(accepted, finished, workers)
             return [None for _ in jobs]
         if any(job.only == "failed" for job in accepted):
@@ -166,8 +185,8 @@ class Sweep:
         """The same, without the question which jobs are to be done."""
         configs = [job for job in jobs if isinstance(job, RunConfig)]
         measurements = [job for job in jobs if isinstance(job, Measurement)]
-        say.finished_already(sum(job.folder in finished for job in configs), len(configs), "runs")
-        say.finished_already(sum(job.folder in finished for job in measurements), len(measurements), "measurements")
+        for kind, some in (("runs", configs), ("measurements", measurements)):
+            say.finished_already(sum(isinstance(finished.get(job.folder), Result) for job in some), len(some), kind)
         note_large_batches([job for job in configs if job.folder not in finished])
         self._jobs += [*configs, *measurements]
         outcomes_of_runs = iter(run(configs, workers=workers, finished=finished, program=say.program()))
@@ -185,9 +204,10 @@ class Sweep:
 
     def conclude(self) -> None:
         """Lays depth against width, prints the tables of all that was asked for, and says where there is more."""
-        if self._only_planned:
+        if self.only_planned:
             return
-        for job in {job.folder.parent: job for job in self._jobs}.values():  # every folder once
+        # Every folder once: the last of its runs, and of its measurements, stands for all of them.
+        for job in {(job.folder.parent, isinstance(job, RunConfig)): job for job in self._jobs}.values():
             if isinstance(job, RunConfig):
                 _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)])
             else:
@@ -222,9 +242,13 @@ def _again_if_failed(
     """The job, to be done again, if it has failed, or its network has diverged, or it is refused; else None."""
     if isinstance(job, RefusedError):
         return job
+    return replace(job, only=None, force=True) if _has_failed(job, finished) else None
+
+
+def _has_failed(job: RunConfig | Measurement, finished: Mapping[Path, Outcome]) -> bool:
+    """Whether a job has failed, or its network has diverged."""
     found = finished.get(job.folder)
-    failed = has_failed(job.folder) if found is None else reason_of_failure(found) is not None
-    return replace(job, only=None, force=True) if failed else None
+    return has_failed(job.folder) if found is None else reason_of_failure(found) is not None
 
 
 def tell_plan(jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers) -> None:

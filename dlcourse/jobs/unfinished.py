@@ -108,7 +108,8 @@ def do_unfinished(
     folders = [job.folder for job in jobs]
     outcomes = dict(finished_results(jobs) if finished is None else finished)
     for folder in outcomes:  # a process that was killed just before this would have been its last act
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or not ours to delete
+            (folder / "checkpoint.pt").unlink()
     pending: dict[Path, SomeJob] = {}
     for folder, job in zip(folders, jobs, strict=True):
         if folder not in outcomes:
@@ -122,6 +123,7 @@ def do_unfinished(
                 write_failure(job.folder, Failed(job.run_name, outcome.reason, job.command(program)))
             else:
                 for name in ("failure.json", DAMAGED):
-                    (job.folder / name).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        (job.folder / name).unlink()
             shown.done(has_failed=reason_of_failure(outcome) is not None)
     return [outcomes[folder] for folder in folders]
