@@ -1,5 +1,6 @@
 """One clear line for every mistake, and commands that can be pasted."""
 
+import dataclasses
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from omegaconf import OmegaConf
 import dlcourse
 from dlcourse.cli import door
 from dlcourse.job import _in_hydras_grammar
+from dlcourse.measurements import NearTheSolution
 
 QUICK = ["num_steps=4", "log_every=2", "pictures=false", "hydra.launcher.num_workers=1"]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -262,6 +264,17 @@ def test_other_launchers_say_how_to_compare(run: Run, tmp_path: Path) -> None:
     done = run("-m", "hydra/launcher=basic", "model.depth=1,2", *QUICK[:3], quick=False)
     assert done.returncode == 0, done.stderr
     assert "dlcourse-results outputs/NAME --compare" in done.stdout
+
+
+@pytest.mark.slow
+def test_help_explains_what_was_chosen_and_what_is_swept(run: Run) -> None:
+    text = run("--help", "experiment=near_the_solution", quick=False).stdout
+    for field in dataclasses.fields(NearTheSolution):
+        assert re.search(rf"^  {field.name} +\S", text, re.MULTILINE), field.name
+    assert re.search(r"^  num_folds +5,4,3$", text, re.MULTILINE)
+    text = run("--help", "task=moons", "optimizer=sgd", quick=False).stdout
+    for key in ("task.noise", "optimizer.momentum", "model.initialization"):
+        assert re.search(rf"^  {key} +\S", text, re.MULTILINE), key
 
 
 def test_the_version_is_ours(run: Run) -> None:

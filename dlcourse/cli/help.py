@@ -1,9 +1,11 @@
 """What `dlcourse --help` says of what there is to choose and to set: from the choices and the docstrings."""
 
+import ast
 import dataclasses
 import inspect
 import re
 import textwrap
+from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -52,10 +54,18 @@ def explained(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     names = [field.name for field in dataclasses.fields(kind)]
     for parent in kind.__mro__:
-        if not dataclasses.is_dataclass(parent):
-            continue
+        path = inspect.getsourcefile(parent) if dataclasses.is_dataclass(parent) else None
+        text = "" if path is None else docstring(Path(path), parent.__name__)
         # Google's style: "name: What it is.", indented under "Attributes:" or "Args:", going on with more indentation.
-        for name, text in re.findall(r"^    (\w+): (.*(?:\n {5,}\S.*)*)", inspect.getdoc(parent) or "", re.MULTILINE):
+        for name, words in re.findall(r"^    (\w+): (.*(?:\n {5,}\S.*)*)", text, re.MULTILINE):
             if name in names:
-                found.setdefault(name, " ".join(text.split()))
+                found.setdefault(name, " ".join(words.split()))
     return {name: found.get(name, "") for name in names}
+
+
+def docstring(path: Path, name: str) -> str:
+    """The docstring of a class, read from the source, so that its module need not be imported for it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return ast.get_docstring(node) or ""
+    return ""

@@ -208,7 +208,7 @@ def _new_pool() -> "ProcessPoolExecutor":
     return ProcessPoolExecutor(1, timeout=300, env=environment, initializer=_watch_parent, initargs=(os.getpid(),))
 
 
-class _Here:
+class _ThisWorker:
     """What a worker process knows of itself.
 
     Attributes:
@@ -222,27 +222,27 @@ class _Here:
 
 def is_orphaned() -> bool:
     """Whether this is a worker process, and the process that has started it has ended: nobody waits for an answer."""
-    return _Here.parent is not None and os.getppid() != _Here.parent
+    return _ThisWorker.parent is not None and os.getppid() != _ThisWorker.parent
 
 
 def _call(function: Callable[[Item], Outcome], stops_itself: bool, item: Item) -> Outcome:
     """Calls a function in a worker process."""
-    _Here.may_be_ended = not stops_itself
+    _ThisWorker.may_be_ended = not stops_itself
     try:
         return function(item)
     finally:
-        _Here.may_be_ended = True
+        _ThisWorker.may_be_ended = True
 
 
 def _watch_parent(parent: int) -> None:
     """Lets a worker process end when the one that has started it has ended, which it would not notice by itself."""
 
     def watch() -> None:
-        while not (is_orphaned() and _Here.may_be_ended):
+        while not (is_orphaned() and _ThisWorker.may_be_ended):
             time.sleep(0.5)
         os._exit(1)
 
-    _Here.parent = parent
+    _ThisWorker.parent = parent
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -1,11 +1,10 @@
 """Whether a folder of finished runs is as it was written, and all of it made with the same versions."""
 
-import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlcourse.recording.events import EVENT_FILES
+from dlcourse.recording.events import EVENT_FILES, read_events
 from dlcourse.recording.log import read_log
 from dlcourse.recording.results import Result, read_result
 
@@ -77,28 +76,14 @@ def _steps_of_events(path: Path) -> set[int]:
     Raises:
         ValueError: If a record is damaged or not whole.
     """
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
-
-    content = path.read_bytes()
     steps: set[int] = set()
     place = 0
-    while place < len(content):
-        data = b""
-        if place + 12 <= len(content):
-            length, checksum = struct.unpack_from("<QI", content, place)
-            data = content[place + 12 : place + 16 + length]
-        if (
-            len(data) < 4
-            or len(data) != length + 4
-            or checksum != masked_crc32c(content[place : place + 8])
-            or struct.unpack("<I", data[-4:])[0] != masked_crc32c(data[:-4])
-        ):
-            raise ValueError(f"the record at byte {place} is damaged")
-        event = Event.FromString(data[:-4])
+    for event, end in read_events(path, checks_all=True):
         if event.summary.value:
             steps.add(event.step)
-        place += 12 + len(data)
+        place = end
+    if place != path.stat().st_size:
+        raise ValueError(f"the record at byte {place} is damaged")
     return steps
 
 

@@ -183,12 +183,12 @@ def _records(events: Iterable[Any]) -> bytes:
     return content.getvalue()
 
 
-def read_events(path: Path) -> Iterator[tuple[Any, int]]:
+def read_events(path: Path, *, checks_all: bool = False) -> Iterator[tuple[Any, int]]:
     """The events of a file up to the first record that is not whole, each with the place in the file where it ends.
 
     Source: TFRecord, https://www.tensorflow.org/tutorials/load_data/tfrecord: a length in 8 bytes, its checksum in 4,
-    as many bytes as the length says, their checksum in 4. The checksum of the content takes its time in plain Python:
-    it is tried for the last record only, which is the one that a killed process may not have finished.
+    as many bytes as the length says, their checksum in 4. Checksums of contents take their time in plain Python: unless
+    all shall be checked, only the last record's is, which a killed process may not have finished.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -199,7 +199,7 @@ def read_events(path: Path) -> Iterator[tuple[Any, int]]:
         start, end = end + 12, end + 16 + length
         if end > len(content) or not _fits(content[start - 12 : start - 4], content[start - 4 : start]):
             return
-        if end + 16 > len(content) and not _fits(content[start : end - 4], content[end - 4 : end]):
+        if (checks_all or end + 16 > len(content)) and not _fits(content[start : end - 4], content[end - 4 : end]):
             return
         yield Event.FromString(content[start : end - 4]), end
 
