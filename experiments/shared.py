@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +67,44 @@ def write_csv(path: Path, rows: Sequence[Row], *, digits: int | None = None, lin
         writer = csv.DictWriter(file, list(rows[0]), lineterminator=line_end)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, each field as it is written there."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fill(page: Path, numbers: Mapping[str, str]) -> None:
+    """Writes numbers into a page, between their markers: see `filled`."""
+    page.write_text(filled(page.read_text(encoding="utf-8"), numbers), encoding="utf-8")
+
+
+def filled(text: str, numbers: Mapping[str, str]) -> str:
+    """A page with these numbers between its markers, which a reader does not see: `<!--solved-->4 of 20<!--/-->`.
+
+    What stands between a pair of markers in lines of their own is a table.
+
+    Args:
+        text: The page.
+        numbers: What is to stand between the markers of each name.
+
+    Raises:
+        ValueError: If a marker has no number, or a number no marker.
+    """
+    names = {name for name, _ in _MARKED.findall(text)} ^ numbers.keys()
+    if names:
+        raise ValueError(f"a marker must have a number and a number a marker, not so {', '.join(sorted(names))}")
+    return _MARKED.sub(lambda found: f"<!--{found[1]}-->{numbers[found[1]]}<!--/-->", text)
+
+
+_MARKED = re.compile(r"<!--([\w.-]+)-->(.*?)<!--/-->", re.DOTALL)
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as a table in Markdown, in lines of its own between markers; the columns are the keys of the first row."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n" + "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
 def finish(axes: Axes, *, grid_width: float = 0.6) -> None:

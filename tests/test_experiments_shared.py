@@ -1,6 +1,7 @@
 """What the reports of the experiments share."""
 
 import colorsys
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,39 @@ def test_wilson_interval_is_the_published_one(num: int, num_trials: int, low: fl
     # Newcombe 1998, Two-sided confidence intervals for the single proportion, Table I, method 3: to four decimals.
     assert interval(num, num_trials) == pytest.approx((low, high), rel=0, abs=0.5e-4)
     assert interval(num_trials - num, num_trials) == pytest.approx((1 - high, 1 - low), rel=0, abs=0.5e-4)
+
+
+def test_numbers_go_between_their_markers_and_nothing_else_changes() -> None:
+    page = "It solves <!--solved-->3 of 20<!--/--> (<!--error-->?<!--/-->), not <!--solved--><!--/-->.\n"
+    by_hand = (
+        r"It solves <!--solved-->4 of 20<!--/--> (<!--error-->1e-6 \\1<!--/-->), not <!--solved-->4 of 20<!--/-->."
+    )
+    numbers = {"solved": "4 of 20", "error": r"1e-6 \\1"}
+    comment = "<!-- a note -->\n<!--/-->"
+    assert shared.filled(page + comment, numbers) == by_hand + "\n" + comment
+    assert shared.filled(by_hand, numbers) == by_hand
+
+
+@pytest.mark.parametrize("numbers", [{}, {"solved": "4", "eror": "5"}, {"solved": "4", "error": "5", "more": "6"}])
+def test_markers_and_numbers_that_do_not_fit_are_refused(numbers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"not so (error|error, solved|eror, error|more)$"):
+        shared.filled("<!--solved-->4<!--/--> <!--error-->5<!--/-->", numbers)
+
+
+def test_a_table_in_markdown_fills_its_lines(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("Above\n<!--sizes-->\nold\n<!--/-->\nbelow\n")
+    shared.fill(page, {"sizes": shared.table([{"depth": 1, "solved": "4 of 20"}, {"depth": 2, "solved": "9 of 20"}])})
+    rows = "| depth | solved |\n| --- | --- |\n| 1 | 4 of 20 |\n| 2 | 9 of 20 |\n"
+    assert page.read_text() == f"Above\n<!--sizes-->\n{rows}<!--/-->\nbelow\n"
+
+
+REPORTS = sorted(Path(shared.__file__).parent.glob("*/report.py"))
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.parent.name)
+def test_the_numbers_of_a_page_are_those_of_the_tables_beside_it(report: Path) -> None:
+    module = importlib.import_module(f"experiments.{report.parent.name}.report")
+    page = (report.parent / "README.md").read_text(encoding="utf-8")
+    numbers = module.numbers() if hasattr(module, "numbers") else {}
+    assert shared.filled(page, numbers) == page
