@@ -17,6 +17,7 @@ from dlcourse.checks import check_whole
 from dlcourse.job import NOT_IN_THE_FOLDER, Job, check_name, values_of
 from dlcourse.networks import MLPModel, Model, Precision
 from dlcourse.outside import origin
+from dlcourse.recording.tuned import TUNED
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
 
@@ -35,6 +36,18 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+@dataclass(kw_only=True)
+class Compare:
+    """How the results of a sweep are compared, which has no bearing on the runs and their folders.
+
+    Attributes:
+        tune: The settings that are tuned rather than compared, where they vary: every architecture is judged at those
+            that suit it, chosen on half of the seeds and judged on the other half. `[]` compares them all.
+    """
+
+    tune: list[str] = field(default_factory=lambda: list(TUNED))
 
 
 @dataclass(kw_only=True)
@@ -61,6 +74,7 @@ class RunConfig(Job):
             curves in TensorBoard grow as often.
         plan: Whether to say what the command would do, and do nothing.
         only: `failed` does those jobs of a sweep again that have failed, and no others; null does what is unfinished.
+        compare: How the results of a sweep are compared.
     """
 
     task: Task
@@ -81,6 +95,7 @@ class RunConfig(Job):
     checkpoint_seconds: float = 30.0
     plan: bool = False
     only: str | None = None
+    compare: Compare = field(default_factory=Compare)
 
     def __post_init__(self) -> None:
         self.dtype, self.device = Precision(self.dtype), Device(self.device)
