@@ -99,6 +99,7 @@ class RunConfig(Job):
 
     def __post_init__(self) -> None:
         self.dtype, self.device = Precision(self.dtype), Device(self.device)
+        self.model = self.model.sized_for(self.task.in_features, self.task.out_features)
         check_whole("num_steps", self.num_steps, 0, MAX_STEPS)
         check_whole("log_every", self.log_every, 1)
         if self.batch_size is not None and self.batch_size < 1:
@@ -150,6 +151,8 @@ class RunConfig(Job):
             fields |= {f"{key}.{inner}": value for inner, value in values_of(getattr(self, key)).items()}
         if type(self.model) is MLPModel:
             del fields["model.name"]
+            if self.model.max_parameters is None:  # a field that came later, and is in no older folder's name
+                del fields["model.max_parameters"]
         others = values_of(self, without=(*choices, *NOT_IN_THE_FOLDER))
         return fields | others
 
@@ -163,6 +166,8 @@ class RunConfig(Job):
                 settings[f"{choice}.source"] = source
             if key == "model.name":
                 settings |= {"model.depth": self.model.depth, "model.width": self.model.width}
+            if key == "model.max_parameters":
+                settings["model.widths"] = self.model.layer_widths
         return settings
 
     @property

@@ -21,8 +21,9 @@ class Cell:
         setting: What else is compared in the sweep, readable and fit for a folder's name: "tanh-skip=True", or "".
         results: The runs, by seed.
         max_parameters: How many parameters the networks were allowed, where their widths follow from that.
-        tuned: The keys of the configuration that were tuned.
+        tuned: The keys of the configuration that are tuned.
         choice: What was chosen, on the seeds of even and of odd rank: "0.01 | 0.03", or "0.01" if they agree.
+        num_candidates: How many settings there were to choose from.
         at_an_end: The tuned keys whose grid should be wider, with the value at its end.
         incomplete: How many settings were no candidates because they lack runs.
     """
@@ -34,6 +35,7 @@ class Cell:
     max_parameters: int | None = None
     tuned: tuple[str, ...] = ()
     choice: str = ""
+    num_candidates: int = 1
     at_an_end: Mapping[str, float] = field(default_factory=dict)
     incomplete: int = 0
 
@@ -47,6 +49,11 @@ class Cell:
         """Which networks these are, in words: "tanh, depth 3, width 8"."""
         size = f"width {self.width}" if self.max_parameters is None else f"at most {self.max_parameters} parameters"
         return ", ".join(part for part in (self.setting, f"depth {self.depth}", size) if part)
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether there was something to choose from."""
+        return self.num_candidates > 1
 
     @property
     def num_diverged(self) -> int:
@@ -108,6 +115,7 @@ def _cell(found: Judged, setting: str) -> Cell:
         max_parameters,
         found.tuned,
         found.choice,
+        found.num_candidates,
         found.at_an_end,
         found.incomplete,
     )

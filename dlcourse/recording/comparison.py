@@ -80,7 +80,7 @@ def write_comparison(
     for run, scalars in _curves(found, metric).items():
         write_events(comparison / run, scalars=scalars)
         kept.add(run)
-    if any(cell.choice for cell in found):
+    if any(cell.is_tuned for cell in found):
         untuned = _curves([cell for cell in cells(results, ()) if cell.quartiles(metric)], metric)
         for run, scalars in untuned.items():
             write_events(comparison / "untuned" / run, scalars=scalars)

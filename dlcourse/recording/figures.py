@@ -221,7 +221,7 @@ def _said_of(cells: Sequence[Cell]) -> list[str]:
     """What the medians are of."""
     most = max(len(cell.results) for cell in cells)
     said = [f"medians and quartiles over {most} seeds" if most > 1 else "one seed"]
-    if tuned := list(dict.fromkeys(key.rpartition(".")[2] for cell in cells if cell.choice for key in cell.tuned)):
+    if tuned := list(dict.fromkeys(key.rpartition(".")[2] for cell in cells if cell.is_tuned for key in cell.tuned)):
         said.append(f"{' and '.join(tuned)} tuned on half of them")
     if diverged := sum(cell.num_diverged for cell in cells):
         num = sum(len(cell.results) for cell in cells)

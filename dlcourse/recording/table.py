@@ -97,7 +97,7 @@ def _where_pieces_are(found: Sequence[Cell]) -> str:
 def _over_seeds(found: Sequence[Cell]) -> list[str]:
     """How many seeds there are, what was tuned on them, and what so many cannot tell."""
     most = max(len(cell.results) for cell in found)
-    tuned = list(dict.fromkeys(key for cell in found if cell.choice for key in cell.tuned))
+    tuned = list(dict.fromkeys(key for cell in found if cell.is_tuned for key in cell.tuned))
     over = "one seed" if most == 1 else f"medians over {most} seeds"
     what = f"{' and '.join(tuned)} chosen on half of them, judged on the other" if tuned else "nothing is tuned"
     if most >= FEW_SEEDS:
@@ -114,7 +114,7 @@ def _lines(found: Sequence[Cell], metric: str) -> list[str]:
         "max_parameters": "at most",
         "parameters": "parameters",
         "error": "error (quartiles)" if metric.endswith("_error") else f"{in_words(metric)} (quartiles)",
-        "solved": "solved (about 90%)" if any(cell.choice for cell in found) else "solved (95%)",
+        "solved": "solved (about 90%)" if any(cell.is_tuned for cell in found) else "solved (95%)",
         "steps": "steps",
         "pieces": "pieces",
         "choice": ", ".join(key.rpartition(".")[2] for key in next((c.tuned for c in found if c.choice), ())),

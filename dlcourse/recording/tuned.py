@@ -33,8 +33,9 @@ class Judged:
         compared: What it is, by the keys of the configuration that vary and are not tuned: `{"model.depth": 3, ...}`.
         example: Any of its runs.
         results: The runs by which it is judged, by seed.
-        tuned: The keys that were tuned; none if there was nothing to choose from.
-        choices: Their values as chosen on the seeds of even and on those of odd rank; empty if nothing was tuned.
+        tuned: The keys that are tuned in this sweep.
+        choices: Their values as chosen on the seeds of even and on those of odd rank; empty if there was no choice.
+        num_candidates: How many settings there were to choose from.
         at_an_end: The tuned keys of numbers whose grid should be wider, with the value at its end.
         incomplete: How many settings were left out because they lack runs of some seeds.
     """
@@ -44,12 +45,13 @@ class Judged:
     results: list[Result]
     tuned: tuple[str, ...] = ()
     choices: tuple[tuple[Any, ...], ...] = ()
+    num_candidates: int = 1
     at_an_end: Mapping[str, float] = field(default_factory=dict)
     incomplete: int = 0
 
     @property
     def choice(self) -> str:
-        """Both choices in words, the one on the seeds of even rank first: "0.01 | 0.03", or "0.01" if they agree."""
+        """Both choices in words, that on the seeds of even rank first: "0.01 | 0.03", or "0.01" if they agree."""
         said = [" ".join(map(_said, choice)) for choice in self.choices]
         return " | ".join(dict.fromkeys(said))
 
@@ -170,10 +172,9 @@ def _judged(
     chosen = [grid.best(half) for half in (0, 1)]
     pooled = [run for half, index in enumerate(chosen) for run in grid.halves[index][1 - half]]
     pooled.sort(key=lambda run: rank[run.config.get("seed", 0)])
-    if len(grid.settings) == 1:
-        return Judged(compared, runs[0], pooled, incomplete=grid.incomplete)
     choices = tuple(grid.settings[index] for index in chosen)
-    return Judged(compared, runs[0], pooled, tuned, choices, grid.at_an_end(chosen, tuned), grid.incomplete)
+    at_an_end = grid.at_an_end(chosen, tuned)
+    return Judged(compared, runs[0], pooled, tuned, choices, len(grid.settings), at_an_end, grid.incomplete)
 
 
 def _badness(runs: Sequence[Result]) -> float:
