@@ -1,11 +1,15 @@
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from marks import slow_except
 from omegaconf import OmegaConf
 
+from dlcourse.recording import TaskFacts
 from dlcourse.streams import stream
 from dlcourse.tasks import (
     MNIST,
@@ -16,6 +20,7 @@ from dlcourse.tasks import (
     Iris,
     Moons,
     Parity,
+    Planar,
     Smooth,
     Spirals,
     Task,
@@ -155,3 +160,44 @@ def test_one_hot_accuracy_by_hand() -> None:
     expected = torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64)
     assert one_hot_accuracy(outputs, targets).equal(expected)
     assert one_hot_accuracy(outputs, targets.expand(3, 2, 3)).equal(expected)
+
+
+def test_what_solved_means_by_hand() -> None:
+    # The zig-zag is uniform on [-2, 2], whose variance is 4^2 / 12; the grid's ends shift that by less than a part in
+    # 128, the grid points of a piece. sin(pi x) has a variance of 1/2 over whole waves; 1,025 points are one too many.
+    assert ZigZag(num_folds=3, centred=True).solved == pytest.approx(0.001 * 4 / 3, rel=1 / 64)
+    assert ZigZag(num_folds=3).solved == pytest.approx(0.001 / 12, rel=1 / 64)
+    assert Smooth().solved == pytest.approx(0.001 / 2, rel=1 / 512)
+    assert Parity(num_bits=4).solved == 1.0
+    assert Digits().solved == Moons().solved == 0.95
+
+
+def test_where_pieces_are_counted() -> None:
+    assert ZigZag().pieces_domain == "[0, 2]"
+    assert ZigZag(centred=True).pieces_domain == "[-2, 2]"
+    assert Moons().pieces_domain == "[-1.5, 2.5] x [-1, 1.5]"
+    assert Parity(num_bits=2, encoding="plus_minus").pieces_domain == "[-1, 1] x [-1, 1]"
+    assert Parity(num_bits=3).pieces_domain == Digits().pieces_domain == "a segment, mean of 20"
+
+
+@pytest.mark.parametrize("task", [Spirals(), Moons(), Circles(), Blobs()])
+def test_the_rectangle_holds_the_data(task: Planar) -> None:
+    assert task.rectangle is not None
+    low, high = (torch.tensor(corner) for corner in task.rectangle)
+    inputs = task.data(0).train_inputs
+    inside = ((inputs > low) & (inputs < high)).all(1).double().mean()
+    assert inside > 0.97  # clouds have tails
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9), st.booleans())
+def test_steps_until_solved(values: list[float], higher: bool) -> None:
+    facts = TaskFacts("metric", higher_is_better=("metric",) if higher else (), solved=0.5)
+    curve = [(10 * index, value) for index, value in enumerate(values)]
+    since = facts.steps_until_solved(curve)
+    solved = [value >= 0.5 if higher else value < 0.5 for value in values]
+    # From there on all are solved, and the point before, if there is one, is not.
+    assert (since == math.inf) == (not solved[-1])
+    if since < math.inf:
+        index = int(since) // 10
+        assert all(solved[index:])
+        assert index == 0 or not solved[index - 1]
