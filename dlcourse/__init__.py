@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dlcourse import circuits, layerwise, losses, networks, pieces, tasks, training
     from dlcourse.recording.loading import load, load_results
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _ROOMS = ("circuits", "layerwise", "losses", "networks", "pieces", "tasks", "training")
 
