@@ -38,7 +38,7 @@ def draw_activation(activation: Activation | str, axes: Axes | None = None) -> A
     Source: slide "Feed-Forward Neural Network", "Popular choices for the non-linear function".
     """
     activation = Activation(activation)
-    axes = axes or _new_axes(3.4, 2.8)
+    axes = axes or _new_axes(3.4, 2.9, head=0.75)
     x = torch.linspace(-END, END, 129, dtype=torch.float64)  # 0, where ReLU has its corner, is one of the points
     axes.plot(x, activation(x), color=NETWORK_COLOR, lw=2.2, zorder=3)
     name, formula = FORMULAS[activation]
@@ -114,7 +114,7 @@ def draw_piecewise(
 
     Source: slides "Depth and piecewise linear functions", the two scalar functions and "By nesting".
     """
-    axes = axes or _new_axes(4.8, 2.5)
+    axes = axes or _new_axes(4.9, 2.5, right=1.65 if beside else 0.15)
     between = torch.from_numpy(on_line(network, low, high).breakpoints)
     x = torch.cat([torch.zeros(1), between, torch.ones(1)]) * (high - low) + low
     grid = torch.cat([torch.linspace(low, high, 129, dtype=x.dtype), x]).sort().values
@@ -133,9 +133,14 @@ def draw_piecewise(
     return _finished(axes, "$x$", f"${label}$")
 
 
-def _new_axes(width: float, height: float) -> Axes:
-    """Axes in a figure of their own, sizes in inches."""
-    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+def _new_axes(width: float, height: float, *, head: float = 0.15, right: float = 0.15) -> Axes:
+    """Axes in a figure of their own, sizes in inches, with fixed room for what stands around them.
+
+    A layout that matplotlib finds depends on whether the figure has been drawn before, and so would the file's bytes.
+    """
+    left, bottom = 0.75, 0.55
+    place = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + head) / height)
+    return Figure(figsize=(width, height)).add_axes(place)
 
 
 def _finished(axes: Axes, x: str, y: str) -> Axes:

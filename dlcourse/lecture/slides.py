@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -53,16 +54,20 @@ def pictures(*, in_features: int = 3, width: int = 4, num_classes: int = 3) -> I
     """
     for name, value, lowest in (("in_features", in_features, 1), ("width", width, 1), ("num_classes", num_classes, 2)):
         check_whole(name, value, lowest, MOST_UNITS)
-    with same_look():
-        drawn = [
-            *_networks(in_features, width),
-            *_activations(),
-            *_circuits(),
-            *_zigzags(),
-            *_layers(in_features, width),
-            *_softmax(in_features, width, num_classes),
-        ]
-    for name, title, axes in drawn:
+    drawn = chain(
+        _networks(in_features, width),
+        _activations(),
+        _circuits(),
+        _zigzags(),
+        _layers(in_features, width),
+        _softmax(in_features, width, num_classes),
+    )
+    while True:
+        with same_look():  # not for what the caller does between two pictures
+            found = next(drawn, None)
+        if found is None:
+            return
+        name, title, axes = found
         figure = axes.get_figure(root=True)
         assert figure is not None
         yield Picture(name, title, figure)
@@ -86,10 +91,19 @@ def _activations() -> Iterator[tuple[str, str, Axes]]:
 def _circuits() -> Iterator[tuple[str, str, Axes]]:
     """Slides "Parity Circuits"."""
     tree = parity_tree(NUM_BITS)
-    yield "xor_gate", "An XOR gate of two inputs", draw(xor(*inputs(2)))
-    yield "xor_tree", "The parity of four bits by three XOR gates, depth 2", draw(tree)
-    yield "and_or_not", "The same parity by AND, OR and NOT, depth 4 without the NOTs", draw(without_xor(tree))
-    yield "dnf", "The same parity in disjunctive normal form, depth 2", draw(parity_dnf(NUM_BITS))
+    for name, title, circuit in (
+        ("xor_gate", "An XOR gate of two inputs", xor(*inputs(2))),
+        ("xor_tree", "The parity of four bits by three XOR gates, depth 2", tree),
+        ("and_or_not", "The same parity by AND, OR and NOT, depth 4 without the NOTs", without_xor(tree)),
+        ("dnf", "The same parity in disjunctive normal form, depth 2", parity_dnf(NUM_BITS)),
+    ):
+        axes = draw(circuit)
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        # A layout that matplotlib finds depends on whether the figure has been drawn before.
+        figure.set_layout_engine("none")
+        axes.set_position((0.02, 0.02, 0.96, 0.96))
+        yield name, title, axes
 
 
 def _zigzags() -> Iterator[tuple[str, str, Axes]]:
