@@ -141,7 +141,7 @@ def draw_any_layer(axes: Axes | None = None) -> Axes:
     h, below, theta = r"\mathbf{h}^{[i]}", r"\mathbf{h}^{[i-1]}", rf"{THETA}^{{[j]}}"
     own = rf"{_fraction(h, theta)} = {_fraction(h, rf'{THETA}^{{[i]}}')}\quad (j = i)"
     product = rf"{_fraction(h, theta)} = {_fraction(h, below)}\,{_fraction(below, theta)}\quad (j < i)"
-    axes = axes or _new_axes(7.2, 2.2)
+    axes = axes or _new_axes(7.4, 2.2)
     _draw_box(axes, "hidden", rf"${h}({below},\, {THETA}^{{[i]}})$", 1.1)
     for low, high in ((0.32, 1.1 - BOX_HEIGHT / 2), (1.1 + BOX_HEIGHT / 2, 1.88)):
         _draw_arrow(axes, low, high)
@@ -168,7 +168,7 @@ def _stack(network: nn.Module) -> Stack:
         below = symbol
     if isinstance(network, SoftmaxClassifier):
         logits = rf"\mathbf{{W}}_S {below} + \mathbf{{b}}_S"
-        definition = rf"\mathbf{{p}} :\!\!= \dfrac{{\exp({logits})}}{{\sum \exp({logits})}}"
+        definition = rf"\mathbf{{p}} :\!\!= \dfrac{{\exp({logits})}}{{\sum\, \exp({logits})}}"
         boxes.append(Box("softmax", "S", r"\log \mathbf{p}", r"\mathbf{p}", below, definition))
         return Stack(
             boxes, r"L(\mathbf{p}, \mathbf{y}) = -\mathbf{y} \cdot \log \mathbf{p}", r"-\mathbf{y}^{\mathsf{T}}"
@@ -185,7 +185,7 @@ def _stack(network: nn.Module) -> Stack:
 
 def _draw(stack: Stack, beside: Sequence[str], top: str, width: float, axes: Axes | None) -> Axes:
     """The input, the boxes and the loss, one above the other, and what stands beside them."""
-    height = STEP * (len(stack.boxes) + 1) + 0.4
+    height = STEP * (len(stack.boxes) + 1) + 0.5
     axes = axes or _new_axes(width, height)
     axes.text(BOX_WIDTH / 2, 0.15, r"$\mathbf{x}$", ha="center", va="center", fontsize=13, color=INK)
     start = 0.32
@@ -204,7 +204,7 @@ def _draw(stack: Stack, beside: Sequence[str], top: str, width: float, axes: Axe
 def _new_axes(width: float, height: float) -> Axes:
     """Axes in a figure of their own, in which lengths are inches."""
     axes = Figure(figsize=(width, height)).add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(-0.15, width - 0.15), ylim=(-0.05, height - 0.05))
+    axes.set(xlim=(-0.15, width - 0.15), ylim=(-0.1, height - 0.1))
     axes.set_axis_off()
     return axes
 

@@ -57,7 +57,7 @@ def draw_activation_derivatives(axes: Axes | None = None) -> Axes:
 
     Source: not on the slides, where ReLU is said to be "somewhat special".
     """
-    axes = axes or _new_axes(4.6, 2.7)
+    axes = axes or _new_axes(5.4, 2.5, right=1.75)
     x = torch.linspace(-END, END, 129, dtype=torch.float64)
     for activation, color in zip((Activation.relu, Activation.tanh, Activation.sigmoid), CLASS_COLORS, strict=False):
         slope = activation.derivative(activation(x))
@@ -68,7 +68,7 @@ def draw_activation_derivatives(axes: Axes | None = None) -> Axes:
         axes.plot(x, drawn, color=color, lw=2, label=FORMULAS[activation][0])
         for index in jump.tolist():
             axes.plot(x[index - 1], slope[index - 1], "o", color=color, ms=4.5, zorder=4)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.yaxis.set_major_locator(MultipleLocator(0.25))
     return _finished(axes, "$x$", r"$g^{\,\prime}(x)$")
 
@@ -114,7 +114,7 @@ def draw_piecewise(
 
     Source: slides "Depth and piecewise linear functions", the two scalar functions and "By nesting".
     """
-    axes = axes or _new_axes(4.9, 2.5, right=1.65 if beside else 0.15)
+    axes = axes or _new_axes(4.6, 2.5, right=1.35 if beside else 0.25)
     between = torch.from_numpy(on_line(network, low, high).breakpoints)
     x = torch.cat([torch.zeros(1), between, torch.ones(1)]) * (high - low) + low
     grid = torch.cat([torch.linspace(low, high, 129, dtype=x.dtype), x]).sort().values
@@ -133,7 +133,7 @@ def draw_piecewise(
     return _finished(axes, "$x$", f"${label}$")
 
 
-def _new_axes(width: float, height: float, *, head: float = 0.15, right: float = 0.15) -> Axes:
+def _new_axes(width: float, height: float, *, head: float = 0.15, right: float = 0.25) -> Axes:
     """Axes in a figure of their own, sizes in inches, with fixed room for what stands around them.
 
     A layout that matplotlib finds depends on whether the figure has been drawn before, and so would the file's bytes.

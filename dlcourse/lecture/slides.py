@@ -102,7 +102,7 @@ def _circuits() -> Iterator[tuple[str, str, Axes]]:
         assert figure is not None
         # A layout that matplotlib finds depends on whether the figure has been drawn before.
         figure.set_layout_engine("none")
-        axes.set_position((0.02, 0.02, 0.96, 0.96))
+        axes.set_position((0.04, 0.04, 0.92, 0.92))
         yield name, title, axes
 
 
@@ -115,7 +115,7 @@ def _zigzags() -> Iterator[tuple[str, str, Axes]]:
         added = [(partial(_added, network, unit), name) for unit, name in enumerate(names)]
         axes = draw_piecewise(network, 0.0, high, rf"\tilde{{h}}^{{[{number}]}}", beside=added)
         # Both on [0, 2], so that one sees that the second is half as wide; what the units add leaves the picture.
-        axes.set(xlim=(0, 2), ylim=(-1.1, 1.1))
+        axes.set(xlim=(0, 2), ylim=(-1.1, 1.6))
         yield f"tent_{number}", f"The scalar function h~[{number}] on [0, {high:g}], made of two ReLUs", axes
     label = r"\tilde{h}^{[2]}(\tilde{h}^{[1]}(x))"
     axes = draw_piecewise(nested, 0.0, 2.0, label, beside=[(first, r"\tilde{h}^{[1]}(x)")])

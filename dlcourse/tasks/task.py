@@ -164,7 +164,7 @@ def one_hot_data(data: Data, num_classes: int) -> Data:
         num_classes: How many classes there are.
 
     Returns:
-        The same inputs; targets `[*members, num, num_classes]`, 1 at the class and 0 elsewhere, of the same dtype.
+        The same inputs; targets `[*members, num, num_classes]`, 1 at the class and 0 elsewhere, of the inputs' dtype.
 
     Raises:
         ValueError: If there is more than one target an item, or one is not a whole number of a class.
@@ -178,7 +178,7 @@ def one_hot_data(data: Data, num_classes: int) -> Data:
         wrong = targets[targets != targets.round()]
         if len(wrong):
             raise ValueError(f"targets must be whole numbers, got {wrong[0].item()}")
-        rows.append(one_hot(targets[..., 0].long(), num_classes, targets.dtype))
+        rows.append(one_hot(targets[..., 0].long(), num_classes, data.train_inputs.dtype))
     return Data(data.train_inputs, rows[0], data.test_inputs, rows[1])
 
 
