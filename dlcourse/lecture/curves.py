@@ -22,7 +22,7 @@ FORMULAS = {
     Activation.sigmoid: ("Sigmoid", r"g(x) = \sigma(x) = \dfrac{1}{1 + e^{-x}}"),
     Activation.tanh: ("Hyperbolic Tangent", r"g(x) = \tanh(x)"),
 }
-"""What the slides call an activation, and how they write it."""
+"""What the slides call an activation, and how they write it; others are called what their definition says."""
 
 
 def draw_activation(activation: Activation | str, axes: Axes | None = None) -> Axes:
@@ -41,7 +41,8 @@ def draw_activation(activation: Activation | str, axes: Axes | None = None) -> A
     axes = axes or _new_axes(3.4, 2.9, head=0.75)
     x = torch.linspace(-END, END, 129, dtype=torch.float64)  # 0, where ReLU has its corner, is one of the points
     axes.plot(x, activation(x), color=NETWORK_COLOR, lw=2.2, zorder=3)
-    name, formula = FORMULAS[activation]
+    others = (str(activation), f"g(x) = {activation.definition.latex}(x)")
+    name, formula = FORMULAS.get(activation, others)
     axes.set_title(f"{name}\n${formula}$", fontsize=11, color=INK)
     if activation.slope is None:
         axes.set(ylim=(-1.15, 1.15))
