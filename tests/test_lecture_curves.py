@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 
-from dlcourse.lecture import draw_activation, draw_activation_derivatives, draw_curve, draw_piecewise
+from dlcourse.lecture import curves, draw_activation, draw_activation_derivatives, draw_curve, draw_piecewise
 from dlcourse.networks import Activation
 from dlcourse.networks.constructions import nested_tents, tent
 from dlcourse.tasks import Smooth, ZigZag
@@ -78,3 +78,8 @@ def test_tents_by_hand() -> None:
 def test_nested_tents_by_hand() -> None:
     assert curve(draw_piecewise(nested_tents(2), 0.0, 2.0, "h")) == ([0, 0.5, 1, 1.5, 2], [0, 1, 0, 1, 0])
     assert curve(draw_piecewise(nested_tents(2), 0.5, 1.25, "h")) == ([0.5, 1, 1.25], [1, 0, 0.5])
+
+
+def test_an_activation_that_the_slides_do_not_have_is_named_by_its_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "FORMULAS", {})
+    assert draw_activation("tanh").get_title() == "tanh\n$g(x) = \\tanh(x)$"
