@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from marks import slow_except
 from omegaconf import OmegaConf
 
+from dlcourse.losses import SoftmaxCrossEntropy
 from dlcourse.recording import TaskFacts
 from dlcourse.streams import stream
 from dlcourse.tasks import (
@@ -16,6 +17,7 @@ from dlcourse.tasks import (
     Blobs,
     BreastCancer,
     Circles,
+    Data,
     Digits,
     Iris,
     Moons,
@@ -26,6 +28,7 @@ from dlcourse.tasks import (
     Task,
     Wine,
     ZigZag,
+    one_hot_data,
 )
 from dlcourse.tasks.task import lines_between, one_hot_accuracy
 
@@ -149,6 +152,53 @@ def test_lines_join_different_points_of_the_set() -> None:
 def test_lines_between_equal_points_are_refused() -> None:
     with pytest.raises(ValueError, match="all 4 are the same"):
         lines_between(torch.ones(4, 2), 20, stream(0))
+
+
+def with_classes(train: list[float], test: list[float]) -> Data:
+    """The slide's D before it is transformed: a class an item."""
+    train_targets, test_targets = (torch.tensor(classes, dtype=torch.float32)[:, None] for classes in (train, test))
+    return Data(torch.ones(len(train), 2), train_targets, -torch.ones(len(test), 2), test_targets)
+
+
+def test_one_hot_data_by_hand() -> None:
+    before = with_classes([2, 0, 1], [1])
+    data = one_hot_data(before, 3)
+    assert data.train_targets.tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert data.test_targets.tolist() == [[0, 1, 0]]
+    assert data.train_inputs is before.train_inputs and data.test_inputs is before.test_inputs
+    assert one_hot_data(before, 5).test_targets.tolist() == [[0, 1, 0, 0, 0]]  # classes that do not occur, too
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_hot_data_of_a_stack_keeps_members_and_dtype(dtype: torch.dtype) -> None:
+    classes = torch.tensor([[[0.0], [1.0]], [[1.0], [1.0]], [[1.0], [0.0]]], dtype=dtype)  # three members, two items
+    inputs = torch.zeros(3, 2, 4, dtype=dtype)
+    targets = one_hot_data(Data(inputs, classes, inputs, classes), 2).train_targets
+    assert targets.dtype == dtype
+    assert targets.tolist() == [[[1, 0], [0, 1]], [[0, 1], [0, 1]], [[0, 1], [1, 0]]]
+
+
+def test_one_hot_data_has_the_loss_that_torch_has_of_the_classes() -> None:
+    classes = torch.randint(4, (50,))
+    logits = torch.randn(50, 4)
+    data = one_hot_data(with_classes(classes.tolist(), [0]), 4)
+    expected = torch.nn.functional.cross_entropy(logits, classes, reduction="none")
+    assert torch.allclose(SoftmaxCrossEntropy()(logits, data.train_targets), expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (with_classes([0, 3], [0]), "classes must be between 0 and 2, got 3"),
+        (with_classes([0, 1], [-1]), "classes must be between 0 and 2, got -1"),
+        (with_classes([0, 1.5], [0]), "targets must be whole numbers, got 1.5"),
+        (with_classes([0, float("nan")], [0]), "targets must be whole numbers, got nan"),
+        (Data(*[torch.zeros(2, 3)] * 4), "targets must be one class an item, got 3 numbers an item"),
+    ],
+)
+def test_one_hot_data_refuses_what_is_no_class(data: Data, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        one_hot_data(data, 3)
 
 
 def test_one_hot_accuracy_by_hand() -> None:
