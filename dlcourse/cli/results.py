@@ -13,7 +13,7 @@ from dlcourse.recording import Quartiles, Result, by_task, compare, quartiles_ov
 from dlcourse.recording.checking import faults
 from dlcourse.recording.failures import read_failures
 from dlcourse.recording.over_seeds import places_in_order
-from dlcourse.recording.results import varied_settings
+from dlcourse.recording.results import setting, varied_settings
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def where(results: Sequence[Result], conditions: Sequence[str]) -> list[Result]:
         if not equals:
             raise ValueError(f"where must be SETTING=VALUE, got {condition}")
         _among("setting", [key], _settings(results))
-        chosen = [result for result in chosen if _is_value(result.config.get(key), value)]
+        chosen = [result for result in chosen if _is_value(setting(result, key), value)]
     return chosen
 
 
@@ -130,7 +130,7 @@ def grouped(
     groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         # A list, as of widths, has no hash, and is shown as the text that it becomes here.
-        values = [result.config.get(name) for name in by]
+        values = [setting(result, name) for name in by]
         groups[tuple(str(value) if isinstance(value, list) else value for value in values)].append(result)
     columns = ("", ": lower quartile", ": upper quartile") if apart else (" (quartiles)",)
     rows = [[*by, "runs", *(f"{name}{column}" for name in metrics for column in columns)]]
@@ -174,14 +174,14 @@ def _settings(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.config))
 
 
-def _is_value(setting: object, text: str) -> bool:
+def _is_value(value: object, text: str) -> bool:
     """Whether a setting has the value that the text says."""
-    if isinstance(setting, int | float) and not isinstance(setting, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return float(text) == setting
+            return float(text) == value
         except ValueError:
             return False
-    return text.lower() == str(setting).lower() or (setting is None and text == "null")
+    return text.lower() == str(value).lower() or (value is None and text == "null")
 
 
 def _spread(found: Quartiles | None) -> str:

@@ -126,7 +126,7 @@ class RunConfig(Job):
     def fields(self) -> dict[str, Any]:
         """The values of all fields that the result depends on, by dotted keys; what is chosen as `task.name` and so on.
 
-        The lecture's own network goes without its name.
+        The lecture's own network goes without its name, and without `skip` unless that is set.
         """
         choices = {"task": self.task.name, "model": self.model.name, "optimizer": self.optimizer.name}
         fields: dict[str, Any] = {}
@@ -135,6 +135,9 @@ class RunConfig(Job):
             fields |= {f"{key}.{inner}": value for inner, value in values_of(getattr(self, key)).items()}
         if type(self.model) is MLPModel:
             del fields["model.name"]
+        # Runs that were made before there was this field keep their settings and so their folders.
+        if isinstance(self.model, MLPModel) and self.model.skip is type(self.model).skip:
+            del fields["model.skip"]
         others = values_of(self, without=(*choices, *NOT_IN_THE_FOLDER))
         return fields | others
 

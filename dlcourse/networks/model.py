@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from dlcourse.checks import check_whole, check_widths
+from dlcourse.checks import check_flag, check_whole, check_widths
 from dlcourse.losses import Loss, SoftmaxCrossEntropy
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.initialization import Initialization
@@ -119,6 +119,8 @@ class MLPModel(Model):
         widths: One width per hidden layer, instead of depth and width.
         activation: relu, leaky_relu, sigmoid or tanh.
         initialization: torch, he, xavier or truncated.
+        skip: Whether every hidden layer adds its input to its output where both have one size (the first one's input is
+            x). Settings leave it out where it is false, as they did before it was there.
     """
 
     name: ClassVar[str] = "mlp"
@@ -128,8 +130,10 @@ class MLPModel(Model):
     widths: list[int] | None = None
     activation: Activation = Activation.relu
     initialization: Initialization = Initialization.torch
+    skip: bool = False
 
     def __post_init__(self) -> None:
+        check_flag("model.skip", self.skip)
         self.activation = Activation(self.activation)
         self.initialization = Initialization(self.initialization)
         if self.widths is None:
@@ -161,6 +165,7 @@ class MLPModel(Model):
             out_features,
             width=self.layer_widths,
             activation=self.activation,
+            skip=self.skip,
             initialization=self.initialization,
         )
 
@@ -174,6 +179,7 @@ class MLPModel(Model):
             out_features,
             width=self.layer_widths,
             activation=self.activation,
+            skip=self.skip,
             initialization=self.initialization,
             generator=stream(seed, "initialization"),
             dtype=dtype,
@@ -191,17 +197,19 @@ class MLPModel(Model):
     def title(self) -> str:
         """The part of a run's folder that says which network it is."""
         sizes = f"depth={self.depth}-width={self.width}" if self.widths is None else f"widths={_listed(self.widths)}"
-        return f"{sizes}-{self.activation}"
+        return f"{sizes}-{self.activation}" + ("-skip" if self.skip else "")
 
     @property
     def label(self) -> str:
         """The same for people: "depth 3, width 8, relu"."""
-        return f"depth {self.depth}, width {self.width or self.widths}, {self.activation}"
+        return f"depth {self.depth}, width {self.width or self.widths}, {self.activation}" + (
+            ", skip" if self.skip else ""
+        )
 
     @property
     def hparams(self) -> dict[str, str]:
         """What the HPARAMS tab of TensorBoard says of it besides depth and width."""
-        return {"activation": self.activation.value}
+        return {"activation": self.activation.value, **({"skip": "true"} if self.skip else {})}
 
 
 def _listed(widths: list[int]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from dlcourse.recording.results import Result, varied_settings
+from dlcourse.recording.results import Result, setting, varied_settings
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def cells(results: Sequence[Result]) -> list[Cell]:
     Runs whose layers have different widths (`model.widths`) have no place in depth against width and are left out.
     """
     results = [result for result in results if _width(result) is not None]
-    settings, order = _settings(results)
+    names, order = _settings(results)
     gathered: dict[tuple[int, Any, int], list[Result]] = defaultdict(list)
-    for result, setting in zip(results, settings, strict=True):
-        gathered[order.index(setting), _width(result), result.config["model.depth"]].append(result)
+    for result, name in zip(results, names, strict=True):
+        gathered[order.index(name), _width(result), result.config["model.depth"]].append(result)
     return [
         Cell(depth, width, order[index], runs)
         for (index, width, depth), runs in sorted(gathered.items(), key=itemgetter(0))
@@ -154,21 +154,21 @@ def _settings(results: Sequence[Result]) -> tuple[list[str], list[str]]:
     """
     sizes = ("model.depth", "model.width", "model.widths")
     keys = [key for key in varied_settings(results) if key not in (*sizes, "seed")]
-    values = [[(key, result.config.get(key)) for key in keys] for result in results]
+    values = [[(key, setting(result, key)) for key in keys] for result in results]
     names = [
         "-".join(
             value if isinstance(value, str) else f"{key.rpartition('.')[2]}={value}"
-            for key, value in setting
+            for key, value in each
             # A ".source" says where a class of another package comes from, whose name is there already.
             if value is not None and not key.endswith(".source")
         )
-        for setting in values
+        for each in values
     ]
     # If two settings would share a name, each is written out with whole keys.
-    if len(set(names)) < len({repr(setting) for setting in values}):
-        names = ["-".join(f"{key}={value!r}" for key, value in setting) for setting in values]
+    if len(set(names)) < len({repr(each) for each in values}):
+        names = ["-".join(f"{key}={value!r}" for key, value in each) for each in values]
     names = [_fit_for_a_folder(name) for name in names]
-    places = dict(zip(names, places_in_order([[value for _, value in setting] for setting in values]), strict=True))
+    places = dict(zip(names, places_in_order([[value for _, value in each] for each in values]), strict=True))
     return names, sorted(places, key=lambda name: places[name])
 
 

@@ -177,6 +177,14 @@ def write_csv(results: Sequence[Result], path: Path) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
+def setting(result: Result, key: str) -> Any:
+    """A run's value of a setting; None where it has none.
+
+    Runs of the lecture's network say nothing of `model.skip` where it is false.
+    """
+    return result.config.get(key, False if key == "model.skip" and "model.activation" in result.config else None)
+
+
 def varied_settings(results: Sequence[Result]) -> list[str]:
     """The configuration's keys that have more than one value among the runs, in the configuration's order."""
     keys = dict.fromkeys(key for result in results for key in result.config)
