@@ -46,7 +46,7 @@ def test_bad_values_are_refused_by_name(make: Any, message: str) -> None:
 
 
 def test_skip_is_true_or_false() -> None:
-    with pytest.raises(TypeError, match="model.skip must be true or false, got 'yes'"):
+    with pytest.raises(TypeError, match=r"model\.skip must be true or false, got 'yes'"):
         MLPModel(skip="yes")  # type: ignore[arg-type]
 
 
