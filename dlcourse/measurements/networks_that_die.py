@@ -1,6 +1,7 @@
 """How many networks are constant, before and after training."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -95,7 +96,14 @@ class NetworksThatDie(Measurement):
             before += int(constant.sum())
             one_piece += int((single & ~constant).sum())
             if self.num_steps:
-                after += int(constants(self.trained(members, seeds))[0].sum())
+                # A constant network stays constant: units that are off on all of [-2, 2] have no gradient, nor have
+                # the layers before them.
+                after += int(constant.sum())
+                alive = np.flatnonzero(~constant)
+                if len(alive):
+                    of_alive = {name: values[torch.from_numpy(alive)] for name, values in members.parameters.items()}
+                    living = replace(members, parameters=of_alive)
+                    after += int(constants(self.trained(living, [seeds[i] for i in alive.tolist()]))[0].sum())
         row: Row = {
             "num_constant": before,
             "num_one_piece_with_slope": one_piece,
@@ -108,7 +116,7 @@ class NetworksThatDie(Measurement):
         """A network of this shape, of any values."""
         return MLP(1, 1, width=self.width, depth=self.depth, skip=self.skip, dtype=torch.float64)
 
-    def trained(self, members: Stack, seeds: range) -> Stack:
+    def trained(self, members: Stack, seeds: Sequence[int]) -> Stack:
         """The members after training, each on inputs of its own that are uniform on [-2, 2]."""
         inputs = torch.stack(
             [
