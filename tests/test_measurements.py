@@ -262,7 +262,7 @@ class TestNetworksThatDie:
         He's biases are 0. So layer 1 of one unit is on on one side, and every further layer is off with probability
         1/2: five layers are constant with probability 15/16, and neither bound leaves any room.
         """
-        num = 2000
+        num = 500
         for options, probability in (({"depth": 1, "initialization": "torch"}, 1 / 8), ({"depth": 5}, 15 / 16)):
             row = NetworksThatDie(width=1, num_networks=num, **options).measure()  # type: ignore[arg-type]
             assert abs(row["num_constant"] / num - probability) < 4 * math.sqrt(probability * (1 - probability) / num)
