@@ -162,7 +162,7 @@ def most_constant(depth: int, width: int) -> float:
         depth: k.
         width: h.
 
-    Source: Lu, Shin, Su and Karniadakis 2019, where k hidden layers are a network of k + 1 layers.
+    Source: Lu, Shin, Su and Karniadakis 2019, Dying ReLU and initialization, the upper bound; derived anew above.
     """
     return 1 - (1 - 2.0**-width) ** depth
 
