@@ -9,6 +9,7 @@ Run from the root of the repository.
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from matplotlib.figure import Figure
 
 from dlcourse import pieces
@@ -20,6 +21,7 @@ from experiments.shared import OUTPUTS, Colour, Row, fill, finish, measured, rea
 FOLDER = Path(__file__).parent
 NAME = "skip_connections"
 TASK = ZigZag(num_folds=3, centred=True)
+LARGEST_RATE = 0.1
 KINDS = {"skip=False": ("plain", Colour.RED, "o--"), "skip=True": ("with skip connections", Colour.DARK_BLUE, "s-")}
 Field = dict[str, str]
 
@@ -27,8 +29,8 @@ Field = dict[str, str]
 def main() -> None:
     """The table and the figure into this folder, and the numbers into the page."""
     results = measured(NAME)
-    everyone = {result.run: is_constant(result) for result in results}
-    rows = [cell_row(cell, everyone, results) for cell in cells(results)]
+    constant = [result for result in results if is_constant(result)]
+    rows = [cell_row(cell, constant, results) for cell in cells(results)]
     write_csv(FOLDER / "results.csv", rows, digits=4)
     save(draw(read_csv(FOLDER / "results.csv")), FOLDER / "skip_connections.png")
     fill(FOLDER / "README.md", numbers())
@@ -42,20 +44,29 @@ def is_constant(result: Result) -> bool:
     return not line.slopes.any()
 
 
-def cell_row(cell: Cell, everyone: dict[str, bool], results: Sequence[Result]) -> Row:
+def is_off_at_first(result: Result) -> bool:
+    """Whether no unit of a trained network's first layer is on anywhere on the task's domain: at both of its ends."""
+    first = load(OUTPUTS / NAME / result.run).network.hidden.layers[0]
+    return not bool((first(torch.tensor([[TASK.low], [TASK.high]])) > 0).any())
+
+
+def cell_row(cell: Cell, constant: Sequence[Result], results: Sequence[Result]) -> Row:
     """One depth and width with or without skip connections: the tuned comparison, and how many are constant."""
-    sizes = {"model.depth": cell.depth, "model.width": cell.width}
-    alike = [
-        result
-        for result in results
-        if all(result.config[key] == value for key, value in sizes.items())
-        and result.config.get("model.skip", False) == (cell.setting == "skip=True")
-    ]
+
+    def alike(result: Result) -> bool:
+        config = result.config
+        is_skipping = config.get("model.skip", False) == (cell.setting == "skip=True")
+        return is_skipping and (config["model.depth"], config["model.width"]) == (cell.depth, cell.width)
+
+    here = [result for result in constant if alike(result)]
+    runs = {result.run for result in here}
     return {
         **row(cell, "mean_squared_error"),
-        "constant": sum(everyone[result.run] for result in cell.results),
-        "constant at all rates": sum(everyone[result.run] for result in alike),
-        "runs at all rates": len(alike),
+        "constant": sum(result.run in runs for result in cell.results),
+        "constant at all rates": len(here),
+        "runs at all rates": sum(map(alike, results)),
+        "constant at the largest rate": sum(result.config["optimizer.rate"] == LARGEST_RATE for result in here),
+        "first layer off": sum(map(is_off_at_first, here)),
     }
 
 
@@ -90,10 +101,14 @@ def numbers() -> dict[str, str]:
     for each in rows:
         kind = "skip" if each["setting"] == "skip=True" else "plain"
         place = f"{kind}_{each['width']}_{each['depth']}"
-        found[f"solved_{place}"] = share(each)
-        found[f"constant_{place}"] = f"{each['constant at all rates']} of {each['runs at all rates']}"
-    wanted = ("plain_4_12", "skip_4_12", "plain_8_12", "skip_8_12", "plain_8_3", "skip_8_3", "plain_4_5", "skip_4_5")
-    found = {name: text for name, text in found.items() if name == "table" or name.split("_", 1)[1] in wanted}
+        if each["depth"] in ("8", "12"):
+            found[f"solved_{place}"] = share(each)
+        if each["depth"] == "12":
+            found[f"constant_{place}"] = f"{each['constant at all rates']} of {each['runs at all rates']}"
+    deep = [each for each in rows if each["setting"] == "skip=True" and each["depth"] != "1"]
+    num_constant = sum(int(each["constant at all rates"]) for each in deep)
+    for name, column in (("first_off", "first layer off"), ("largest_rate", "constant at the largest rate")):
+        found[name] = f"{sum(int(each[column]) for each in deep)} of {num_constant}"
     for kind, setting in (("plain", "skip=False"), ("skip", "skip=True")):
         for width in ("4", "8"):
             best = max(
