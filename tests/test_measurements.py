@@ -2,15 +2,22 @@
 
 import importlib.util
 import math
+from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import with_values
 
 from dlcourse.measurements import (
     FirstGradient,
+    GradientNorms,
     LayerwiseGradients,
     LayerwiseTime,
     NearTheSolution,
+    NetworksThatDie,
     ParityCircuits,
     ParityNetworks,
     ParityThreshold,
@@ -19,6 +26,8 @@ from dlcourse.measurements import (
     ReachedPieces,
 )
 from dlcourse.measurements.layerwise_gradients import digits
+from dlcourse.measurements.networks_that_die import Target, constants, drawn, least_constant, most_constant
+from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
 from dlcourse.streams import stream
 from dlcourse.tasks.task import lines_between
 
@@ -215,3 +224,116 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
 def test_bad_values_are_refused_by_name(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class TestNetworksThatDie:
+    def test_constant_is_one_piece_of_slope_0(self) -> None:
+        # max(0, x + 3) - 3 = x: one piece, but no constant; max(0, x - 3): off on all of [-2, 2]; max(0, x): two pieces
+        networks = [
+            with_values(MLP(1, 1, width=1, depth=1), [1], [bias], [1], [0]) for bias in (3.0, -3.0, 0.0)
+        ]  # fmt: skip
+        constant, single = constants(stack(networks))
+        assert constant.tolist() == [False, True, False]
+        assert single.tolist() == [True, True, False]
+
+    @pytest.mark.parametrize("initialization", ["he", "torch"])
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_they_are_those_that_look_constant(self, initialization: str, skip: bool) -> None:
+        members = drawn(
+            MLP(1, 1, width=2, depth=6, skip=skip, dtype=torch.float64), Initialization(initialization), range(60)
+        )
+        x = torch.linspace(-2, 2, 401, dtype=torch.float64)[:, None]
+        with torch.no_grad():
+            spreads = [(network(x).max() - network(x).min()).item() for network in unstack(members)]
+        constant, _ = constants(members)
+        assert constant.tolist() == [spread == 0 for spread in spreads]
+        assert (constant.sum() > 20) != skip  # with skip connections only layer 1 can be off
+
+    def test_seeds_have_the_networks_of_the_initialization(self) -> None:
+        members = drawn(MLP(1, 1, width=3, depth=2), Initialization.he, range(4, 7))
+        for seed, network in zip(range(4, 7), unstack(members), strict=True):
+            generator = stream(seed, "initialization")
+            expected = MLP(1, 1, width=3, depth=2, initialization="he", generator=generator)
+            assert all(map(torch.equal, network.parameters(), expected.parameters()))
+
+    def test_probabilities_that_can_be_worked_out(self) -> None:
+        """One unit is off on all of [-2, 2] if b < -2 |w|: with probability 1/8 for w and b uniform in [-1, 1].
+
+        He's biases are 0. So layer 1 of one unit is on on one side, and every further layer is off with probability
+        1/2: five layers are constant with probability 15/16, and neither bound leaves any room.
+        """
+        num = 500
+        for options, probability in (({"depth": 1, "initialization": "torch"}, 1 / 8), ({"depth": 5}, 15 / 16)):
+            row = NetworksThatDie(width=1, num_networks=num, **options).measure()  # type: ignore[arg-type]
+            assert abs(row["num_constant"] / num - probability) < 4 * math.sqrt(probability * (1 - probability) / num)
+        assert least_constant(5, 1) == 15 / 16
+        assert NetworksThatDie(depth=1, width=1, num_networks=50).measure()["num_constant"] == 0
+        assert (most_constant(3, 2), most_constant(1, 1)) == (1 - (3 / 4) ** 3, 1 / 2)
+
+    @given(st.integers(1, 30), st.integers(1, 8))
+    def test_the_lower_bound_is_that_of_independent_sides(self, depth: int, width: int) -> None:
+        """Both sides on, one, none: the probabilities layer by layer, in fractions."""
+        off = Fraction(1, 2**width)
+        both, one, none = 1 - 2 * off, 2 * off, Fraction(0)
+        for _ in range(depth - 1):
+            both, one, none = (
+                both * (1 - off) ** 2,
+                both * 2 * off * (1 - off) + one * (1 - off),
+                both * off**2 + one * off + none,
+            )
+        assert both + one + none == 1
+        assert least_constant(depth, width) == pytest.approx(float(none), rel=1e-12, abs=1e-15)
+        assert least_constant(depth, width) <= most_constant(depth, width) * (1 + 1e-12)
+
+    def test_in_training_constant_networks_stay_constant(self) -> None:
+        measurement = NetworksThatDie(
+            depth=4, width=2, num_networks=30, num_steps=60, rate=0.05, target=Target.absolute, batch_size=16
+        )
+        row = measurement.measure()
+        members = drawn(measurement.network(), Initialization.he, range(30))
+        constant, _ = constants(members)
+        after, _ = constants(measurement.trained(members, range(30)))
+        assert row["num_constant"] == constant.sum() > 0
+        assert after[constant].all()
+        assert row["num_constant_after"] == after.sum() < 30
+
+    def test_targets(self) -> None:
+        x = torch.tensor([-1.0, 0.5, 2.0]).double()
+        assert Target.absolute(x).tolist() == [1, 0.5, 2]
+        assert Target.wave(x).tolist() == pytest.approx([math.sin(5), 0.5 * math.sin(2.5), 2 * math.sin(10)])
+        # 8 pieces of length 1/2 between -2 and 2
+        assert Target.zigzag(torch.tensor([-2.0, -1.5, -1.0, -1.25]).double()).tolist() == [-2, 2, -2, 0]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"depth": 0}, "depth must be at least 1, got 0"),
+            ({"num_networks": 0}, "num_networks must be at least 1, got 0"),
+            ({"target": "sine"}, "target must be one of zigzag, absolute, wave, got 'sine'"),
+            ({"rate": -1.0}, "rate must be between 0 and 1e\\+09, got -1.0"),
+        ],
+    )
+    def test_bad_settings(self, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            NetworksThatDie(**options)
+
+
+class TestGradientNorms:
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_they_are_autograds(self, skip: bool) -> None:
+        measurement = GradientNorms(depth=3, width=4, activation=Activation.tanh, skip=skip, num_networks=3)
+        row = measurement.measure()
+        x = torch.linspace(-2, 2, 1025, dtype=torch.float64)[:, None]
+        target = Target.zigzag(x)
+        norms = []
+        for network in unstack(drawn(measurement.network(), Initialization.torch, range(3))):
+            (network(x) - target).square().mean().backward()
+            norms.append([layer.weight.grad.norm().item() for layer in [*network.hidden.layers, network.output]])
+        for layer in range(4):
+            assert row[f"median_{layer + 1}"] == pytest.approx(sorted(each[layer] for each in norms)[1], rel=1e-12)
+            assert row[f"num_zero_{layer + 1}"] == 0
+
+    def test_constant_networks_have_none_below_their_output(self) -> None:
+        row = GradientNorms(depth=12, width=2, initialization=Initialization.he, num_networks=20).measure()
+        members = drawn(GradientNorms(depth=12, width=2).network(), Initialization.he, range(20))
+        assert row["num_zero_1"] >= constants(members)[0].sum() > 10
