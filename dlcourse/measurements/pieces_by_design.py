@@ -208,7 +208,7 @@ class PiecesByDesign(Measurement):
 
 
 def widths_for(parameters: int, depth: int) -> list[int]:
-    """`depth` widths, equal or the first ones larger by 1, that make the nearest number of parameters (1 input, 1 output)."""
+    """Widths, equal or the first ones larger by 1, that make the nearest number of parameters (1 input, 1 output)."""
     shapes = [
         [width + 1] * num_wider + [width] * (depth - num_wider)
         for width in range(1, parameters)

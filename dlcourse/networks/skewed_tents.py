@@ -90,13 +90,13 @@ class SkewedTents(nn.Module):
         return sum_of_waves(x, **dict(self.named_parameters())).reshape(x.shape)
 
     def network(self, dtype: torch.dtype | None = None) -> MLP:
-        """The same function as an MLP of width 3: see `skewed_tents`."""
+        """The same function as an MLP of width 3, by default of the same dtype: see `skewed_tents`."""
         return skewed_tents(
             self.logits.detach().double().sigmoid().tolist(),
             self.scale.item(),
             slope=self.slope.item(),
             offset=self.offset.item(),
-            dtype=dtype,
+            dtype=dtype or self.scale.dtype,
         )
 
 
@@ -126,7 +126,7 @@ def sum_of_waves(
 
 
 def skewed_tents(
-    peaks: list[float],
+    peaks: Sequence[float],
     scale: float = 0.25,
     *,
     slope: float = 1.0,
