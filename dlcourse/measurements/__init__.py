@@ -10,6 +10,7 @@ from dlcourse.measurements.networks_that_die import NetworksThatDie
 from dlcourse.measurements.parity_circuits import ParityCircuits
 from dlcourse.measurements.parity_networks import ParityNetworks
 from dlcourse.measurements.parity_threshold import ParityThreshold
+from dlcourse.measurements.pieces_by_design import PiecesByDesign
 from dlcourse.measurements.planes_of_images import PlanesOfImages
 from dlcourse.measurements.random_networks import RandomNetworks
 from dlcourse.measurements.reached_pieces import ReachedPieces
@@ -25,6 +26,7 @@ __all__ = [
     "ParityCircuits",
     "ParityNetworks",
     "ParityThreshold",
+    "PiecesByDesign",
     "PlanesOfImages",
     "RandomNetworks",
     "ReachedPieces",
