@@ -44,6 +44,8 @@ def test_random_networks_expect_what_is_published() -> None:
         assert row["upper_bound"] == (1 + widths[0]) ** len(widths)
         row = RandomNetworks(in_features=2, widths=widths, num_draws=2).measure()
         assert row["expected"] == 24**2 / 2  # N^2 / 2 regions of a plane
+    row = RandomNetworks(in_features=2, widths=[1], num_draws=2).measure()
+    assert row["expected"] == row["upper_bound"] == 2  # one unit: no more than two patterns, and no fewer than one
 
 
 def test_draws_are_those_of_their_seeds() -> None:
