@@ -81,6 +81,8 @@ def test_blocks_that_do_not_cut_the_bits_are_left_out() -> None:
 def test_parity_networks_have_the_size_they_should_have() -> None:
     row = ParityNetworks(num_bits=12, construction="zigzag_of_the_sum").measure()
     assert row == {"num_hidden_layers": 1, "num_units": 12, "num_parameters": 12 * 12 + 12 + 12 + 1}
+    row = ParityNetworks(num_bits=12, construction="fewest_units_of_the_sum").measure()
+    assert row == {"num_hidden_layers": 1, "num_units": 11, "num_parameters": 11 * 12 + 11 + 11 + 1}
     row = ParityNetworks(num_bits=4, construction="normal_form").measure()
     # eight ANDs of four inputs, one OR, and the affine output layer
     assert row == {"num_hidden_layers": 2, "num_units": 9, "num_parameters": 8 * 5 + 9 + 2}
