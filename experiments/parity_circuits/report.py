@@ -67,8 +67,8 @@ def numbers() -> dict[str, str]:
     gates = {place: int(row["fewest_gates"]) for place, row in rows.items()}
     doublings = [gates[2 * d, k] / gates[d, k] for d, k in rows if k >= 4 and (2 * d, k) in rows]
     steps = read_csv(FOLDER / "networks.csv")
-    units = {(int(row["num_bits"]), row["network"]): int(row["units"]) for row in steps}
-    parameters = {(int(row["num_bits"]), row["network"]): int(row["parameters"]) for row in steps}
+    units = {(int(row["num_bits"]), row["network"]): int(row["units"]) for row in built}
+    parameters = {(int(row["num_bits"]), row["network"]): int(row["parameters"]) for row in built}
     fewest, tents = NETWORKS["fewest_units_of_the_sum"], NETWORKS["tents_of_the_sum"]
     return {
         "gates": table([_gates(d, rows) for d in (4, 8, 16, 24, 32, 64)]),
@@ -81,7 +81,7 @@ def numbers() -> dict[str, str]:
         "threshold": table(
             [dict(zip(_THRESHOLD, row.values(), strict=True)) for row in read_csv(FOLDER / "threshold.csv")]
         ),
-        "networks": table([_network(row) for row in steps if row["num_bits"] == "12"]),
+        "networks": table([_network(row) for row in built if row["num_bits"] == "12"]),
         "12_bits_fewest": f"{units[12, fewest]}",
         "12_bits_tents": f"{units[12, tents]}",
         "4_bits_fewest": f"{units[4, fewest]} units and {parameters[4, fewest]} parameters",
