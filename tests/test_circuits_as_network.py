@@ -141,8 +141,8 @@ def test_one_unit_less_than_bits_in_exact_arithmetic(num_bits: int) -> None:
 
 
 def test_the_bends_of_the_smallest_one() -> None:
-    # Along the diagonal of seven equal inputs, s = 7 x: the bends 2/3, 2, 3, ..., 6, between the heights 0 and 1
-    # but for the first, and no more pieces than that.
+    # Along the diagonal of seven equal inputs, s = 7 x: bends at 2/3, 2, 3, ..., 6 and nowhere else, between heights 0
+    # and 1 but for the first one.
     network = smallest_parity_of_sum(7, dtype=torch.float64)
     s = torch.tensor([0, 2 / 3, 1, 2, 3, 4, 5, 6, 7], dtype=torch.float64)
     heights = network((s / 7)[:, None].expand(-1, 7))[:, 0]
@@ -155,8 +155,8 @@ def test_the_bends_of_the_smallest_one() -> None:
 
 @pytest.mark.parametrize("num_bits", [2, 3, 4, 5])
 def test_units_that_see_the_sum_fill_one_second_difference_each(num_bits: int) -> None:
-    # The step of the proof, on a grid of bends: a unit's second differences at s = 1, ..., d - 1 are at no more than two
-    # neighbours other than 0, and nowhere below it. Those of the parity alternate.
+    # The step of the proof, on a grid of bends: a unit's second differences at s = 1, ..., d - 1 are other than 0 at no
+    # more than two neighbours, and nowhere below it. Those of the parity alternate.
     s = range(num_bits + 1)
     parity = [k % 2 for k in s]
     assert [parity[k - 1] - 2 * parity[k] + parity[k + 1] for k in s[1:-1]] == [(-1) ** k * 2 for k in s[1:-1]]

@@ -97,7 +97,7 @@ def smallest_parity_of_sum(num_bits: int, *, dtype: torch.dtype | None = None) -
 
     The third unit faces left, so that the first piece has slope 2 without a unit of its own; the slope then changes by
     -3 at s = 2/3, by 2 at 2, by -2 at 3, ..., and y goes through 0, 4/3, 0, 1, 0, 1, ... at s = 0, 2/3, 2, 3, 4, 5,
-    ..., hence through 1 at s = 1. Below 4 bits there is no third unit to turn, and it is `parity_of_sum` with its d units.
+    ..., hence through 1 at s = 1. Below 4 bits there is no third unit to turn, and it is `parity_of_sum`, of d units.
 
     No function of s does with fewer. The second differences of the parity at s = 1, ..., d - 1 are -2, 2, -2, ... Those
     of a unit v max(0, a s + c), which bends at one place t, have the sign of v, and are 0 but where |s - t| < 1: at two

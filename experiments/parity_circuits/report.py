@@ -66,7 +66,7 @@ def numbers() -> dict[str, str]:
     rows = {(int(row["num_bits"]), int(row["depth_allowed"])): row for row in read_csv(FOLDER / "sizes.csv")}
     gates = {place: int(row["fewest_gates"]) for place, row in rows.items()}
     doublings = [gates[2 * d, k] / gates[d, k] for d, k in rows if k >= 4 and (2 * d, k) in rows]
-    steps = read_csv(FOLDER / "networks.csv")
+    depths, built = read_csv(FOLDER / "threshold.csv"), read_csv(FOLDER / "networks.csv")
     units = {(int(row["num_bits"]), row["network"]): int(row["units"]) for row in built}
     parameters = {(int(row["num_bits"]), row["network"]): int(row["parameters"]) for row in built}
     fewest, tents = NETWORKS["fewest_units_of_the_sum"], NETWORKS["tents_of_the_sum"]
@@ -78,9 +78,7 @@ def numbers() -> dict[str, str]:
         "16_bits_depth_4": f"{gates[16, 4]}",
         "fewest_for_4": f"{min(gates[4, k] for d, k in gates if d == 4)}",
         **{f"equal_{k}": rows[16, k]["equal_gates"] for k in (3, 4, 5)},
-        "threshold": table(
-            [dict(zip(_THRESHOLD, row.values(), strict=True)) for row in read_csv(FOLDER / "threshold.csv")]
-        ),
+        "threshold": table([dict(zip(_THRESHOLD, row.values(), strict=True)) for row in depths]),
         "networks": table([_network(row) for row in built if row["num_bits"] == "12"]),
         "12_bits_fewest": f"{units[12, fewest]}",
         "12_bits_tents": f"{units[12, tents]}",
