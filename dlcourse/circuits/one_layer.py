@@ -180,15 +180,15 @@ def _without_affine_faces(
 ) -> Iterator[OnSets]:
     """The choices of on-sets for which no four inputs of a face of two dimensions are in one affine piece."""
     faces = _faces(first.shape[1].bit_length() - 1)
-    alike = functions[:, faces].all(axis=2) | ~functions[:, faces].any(axis=2)
+    alike = np.asarray(functions[:, faces].all(axis=2) | ~functions[:, faces].any(axis=2))
     for chosen in first:
         in_one_piece = chosen[faces].all(axis=1) | ~chosen[faces].any(axis=1)
         if num_units == 1 and not in_one_piece.any():
-            yield chosen[None]
+            yield np.stack([chosen])
         # The last unit's choices all at once; the ones between the first and the last, if there are any, one by one.
         for others in product(range(len(functions)), repeat=max(0, num_units - 2)) if num_units > 1 else ():
-            so_far = np.asarray(in_one_piece & alike[list(others)].all(axis=0))
-            for last in np.flatnonzero(~(so_far & alike).any(axis=1)).tolist():
+            left = alike & in_one_piece & alike[list(others)].all(axis=0)
+            for last in np.flatnonzero(~left.any(axis=1)).tolist():
                 yield np.stack([chosen, *functions[[*others, last]]])
 
 
