@@ -224,12 +224,15 @@ def _has_solution(on: OnSets) -> bool:
     equations, _ = _system(on, (1,) * len(on))
     parity = bits(on.shape[1].bit_length() - 1).sum(axis=1) % 2
     rows = np.append(equations, parity[:, None], axis=1).astype(object)  # integers of any length
+    last_pivot = 1
     for column in range(equations.shape[1]):
         with_it = np.flatnonzero(rows[:, column])
         if len(with_it):
             pivot = rows[with_it[0]]
             others = np.delete(rows, with_it[0], axis=0)
-            rows = others * pivot[column] - np.multiply.outer(others[:, column], pivot)
+            # Every entry is a minor of the matrix, so that the division leaves no rest (Bareiss 1968).
+            rows = (others * pivot[column] - np.multiply.outer(others[:, column], pivot)) // last_pivot
+            last_pivot = pivot[column]
     return not rows[:, -1].any()  # what is left reads 0 = that
 
 
