@@ -201,12 +201,15 @@ def _pictures(folder: Path) -> list[str]:
 
 # two jobs each; runs are small with two steps
 SMALL_MEASUREMENTS = {
+    "deep_to_shallow": ["num_folds=2,3", "widths=[4,4]", "num_seeds=2", "num_steps=2"],
     "first_gradient": ["subset=2,3", "num_bits=4"],
     "layerwise_gradients": ["depth=1,2", "num_seeds=2"],
     "layerwise_time": ["depth=1,2", "num_turns=1"],
     "near_the_solution": ["noise=0.1,null", "num_folds=2", "num_steps=2"],
+    "parity_by_one_layer": ["num_bits=2,3", "num_units=1"],
     "parity_circuits": ["num_bits=4,5"],
     "parity_networks": ["num_bits=2,3"],
+    "parity_starts": ["num_bits=2,3", "num_units=2", "num_starts=2", "num_steps=2"],
     "parity_threshold": ["power_of_ten=1,2"],
     "pieces_by_design": [
         "target=cube,sine",
@@ -221,6 +224,8 @@ SMALL_MEASUREMENTS = {
     "random_networks_planes": ["widths=[3],[2,2]", "num_draws=2"],
     "reached_pieces": ["width=2,3", "num_draws=4", "num_climbers=2", "num_mutations=2"],
     "reached_pieces_planes": ["width=2,3", "depth=1", "num_draws=2", "num_climbers=2", "num_mutations=2"],
+    "shallow_from_scratch": ["source=tents", "initialization=torch,he", "num_seeds=2", "num_steps=2"],
+    "shallow_training": ["source=tents,trained", "noise=0.1", "num_seeds=2", "num_steps=2"],
 }
 
 

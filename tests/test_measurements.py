@@ -5,29 +5,39 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import with_values
 
+from dlcourse import pieces
 from dlcourse.measurements import (
+    DeepToShallow,
     FirstGradient,
     GradientNorms,
     LayerwiseGradients,
     LayerwiseTime,
     NearTheSolution,
     NetworksThatDie,
+    ParityByOneLayer,
     ParityCircuits,
     ParityNetworks,
+    ParityStarts,
     ParityThreshold,
     PlanesOfImages,
     RandomNetworks,
     ReachedPieces,
+    ShallowTraining,
 )
 from dlcourse.measurements.layerwise_gradients import digits
 from dlcourse.measurements.networks_that_die import Target, constants, drawn, least_constant, most_constant
 from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
+from dlcourse.measurements.parity_starts import kind
+from dlcourse.measurements.shallow_training import with_more_units
+from dlcourse.networks import MLP, stack
+from dlcourse.networks.constructions import nested_tents
 from dlcourse.streams import stream
 from dlcourse.tasks.task import lines_between
 
@@ -53,6 +63,8 @@ def test_random_networks_expect_what_is_published() -> None:
         assert row["upper_bound"] == (1 + widths[0]) ** len(widths)
         row = RandomNetworks(in_features=2, widths=widths, num_draws=2).measure()
         assert row["expected"] == 24**2 / 2  # N^2 / 2 regions of a plane
+    row = RandomNetworks(in_features=2, widths=[1], num_draws=2).measure()
+    assert row["expected"] == row["upper_bound"] == 2  # one unit: no more than two patterns, and no fewer than one
 
 
 def test_draws_are_those_of_their_seeds() -> None:
@@ -88,9 +100,106 @@ def test_blocks_that_do_not_cut_the_bits_are_left_out() -> None:
 def test_parity_networks_have_the_size_they_should_have() -> None:
     row = ParityNetworks(num_bits=12, construction="zigzag_of_the_sum").measure()
     assert row == {"num_hidden_layers": 1, "num_units": 12, "num_parameters": 12 * 12 + 12 + 12 + 1}
+    row = ParityNetworks(num_bits=12, construction="fewest_units_of_the_sum").measure()
+    assert row == {"num_hidden_layers": 1, "num_units": 11, "num_parameters": 11 * 12 + 11 + 11 + 1}
     row = ParityNetworks(num_bits=4, construction="normal_form").measure()
     # eight ANDs of four inputs, one OR, and the affine output layer
     assert row == {"num_hidden_layers": 2, "num_units": 9, "num_parameters": 8 * 5 + 9 + 2}
+
+
+def test_tents_made_shallow_have_a_unit_for_each_piece_and_no_error() -> None:
+    row = DeepToShallow(num_folds=4).measure()
+    assert (row["deep_units"], row["fewest_units"], row["most_units"]) == (8, 16, 16)
+    assert row["largest_difference"] == row["median_error"] == row["median_error_shallow"] == 0
+    assert (row["num_solved"], row["num_solved_shallow"], row["num_within_the_bound"]) == (1, 1, 1)
+
+
+def test_trained_networks_made_shallow_have_a_unit_for_each_piece() -> None:
+    measurement = DeepToShallow(widths=[4, 3], num_seeds=3, num_steps=20)
+    row = measurement.measure()
+    counts = pieces.on_lines(stack(measurement.networks()), np.array([[-2.0]]), np.array([[2.0]])).num_pieces[:, 0]
+    assert (row["deep_units"], row["num_networks"]) == (7, 3)
+    assert (row["fewest_units"], row["median_units"], row["most_units"]) == (
+        min(counts),
+        np.median(counts),
+        max(counts),
+    )
+    assert 0 < row["largest_difference"] <= row["largest_bound"]
+    assert row["num_within_the_bound"] == 3
+    # The errors are means of 1,025 squares of float32, of functions that differ by the largest difference at most.
+    assert row["median_error_shallow"] == pytest.approx(row["median_error"], rel=1e-4)
+
+
+def test_units_more_are_nothing_on_the_interval_and_stay_so() -> None:
+    network = with_more_units(pieces.shallow(nested_tents(2), 0, 2), 6, end=2.0)
+    x = torch.linspace(0, 2, 33)[:, None]
+    assert torch.equal(network(x), nested_tents(2)(x))
+    network(x).square().sum().backward()
+    (hidden,) = network.hidden.layers
+    assert not hidden.weight.grad[4:].any()  # type: ignore[union-attr,index]
+    assert not hidden.bias.grad[4:].any()  # type: ignore[union-attr,index]
+    assert not network.output.weight.grad[:, 4:].any()  # type: ignore[index]
+    assert hidden.weight.grad[:4].all()  # type: ignore[union-attr,index]
+
+
+def test_the_shallow_tents_start_where_they_should() -> None:
+    row = ShallowTraining(noise=0.0, num_seeds=2, num_steps=1, rate=1e-12).measure()
+    assert row["num_units"] == 8
+    assert row["error_before"] == row["error_after"] == 0
+    assert row["num_solved_before"] == row["num_solved"] == 2
+    rows = [
+        ShallowTraining(noise=noise, num_seeds=4, num_steps=1, rate=1e-12).measure() for noise in (0.001, 0.01, 0.1)
+    ]
+    before = [row["error_before"] for row in rows]
+    assert before == sorted(before)
+    # To first order the error grows as the noise's square; 30 and 300 leave room for its second order.
+    assert 30 < before[1] / before[0] < 300
+    assert 30 < before[2] / before[1] < 300
+
+
+def test_trained_networks_made_shallow_start_side_by_side() -> None:
+    starts = ShallowTraining(source="trained", num_seeds=2, num_steps=3).starts()
+    deep = DeepToShallow(widths=[16, 16, 16], num_seeds=2, num_steps=3).networks()
+    widths = {start.hidden.out_features for start in starts}
+    assert widths == {max(pieces.on_line(network, -2, 2).num_pieces for network in deep)}
+    for start, network in zip(starts, deep, strict=True):
+        assert pieces.largest_difference(start, network, -2, 2) < 1e-6  # float32, and a network of size 1
+    scratch = ShallowTraining(source="trained", noise=None, initialization="he", num_seeds=2, num_steps=3).starts()
+    assert {start.hidden.out_features for start in scratch} == widths
+
+
+def test_no_single_unit_is_the_parity_of_three_bits() -> None:
+    row = ParityByOneLayer(num_units=1).measure()
+    assert row == {
+        "num_functions": 104,
+        "num_classes": 10,
+        "num_cases": 20,
+        # 10 classes of functions of three bits; but for the ones below, they are alike on some face
+        "num_by_faces": 18,
+        "num_by_equations": 2,  # on where two bits of three are: six faces, each of which it cuts
+        "num_by_certificates": 0,
+        "num_possible": 0,
+    }
+
+
+def test_training_finds_the_parity_of_two_bits_with_two_units_and_never_with_one() -> None:
+    row = ParityStarts(num_bits=2, num_units=2, num_starts=30, num_steps=600).measure()
+    assert row["num_solved"] > 0
+    assert row["num_exact_kinds"] > 0
+    assert row["least_error"] < 1e-6
+    row = ParityStarts(num_bits=2, num_units=1, num_starts=30, num_steps=100).measure()
+    assert row["num_exact_kinds"] == row["num_solved"] == 0
+    assert row["least_error"] > 0.05
+
+
+def test_the_kind_of_a_network_by_hand() -> None:
+    network = MLP(2, 1, width=2, depth=1)
+    network.hidden.layers[0].weight.data = torch.tensor([[1.0, 1.0], [-1.0, 0.0]])  # type: ignore[union-attr]
+    network.hidden.layers[0].bias.data = torch.tensor([-1.0, 0.5])  # type: ignore[union-attr]
+    network.output.weight.data = torch.tensor([[-2.0, 3.0]])
+    inputs = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+    on_for_both, on_for_first_off = (False, False, False, True), (True, True, False, False)
+    assert kind(network, inputs) == ((on_for_both, on_for_first_off), (-1, 1))
 
 
 def test_the_threshold_lies_between_its_bounds() -> None:
@@ -210,6 +319,12 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: ReachedPieces(width=1), "width must be at least 2, got 1"),
         (lambda: ParityCircuits(depth=1), "depth must be at least 2, got 1"),
         (lambda: ParityNetworks(construction="magic"), "construction must be one of normal_form, .*, got 'magic'"),
+        (lambda: DeepToShallow(num_folds=11), "num_folds must be between 1 and 10, got 11"),
+        (lambda: DeepToShallow(widths=[]), r"widths must be at least 1 in each of one or more layers, got \[\]"),
+        (lambda: ShallowTraining(source="magic"), "source must be one of tents, trained, got 'magic'"),
+        (lambda: ShallowTraining(noise=-1.0), "noise must be between 0 and 1e\\+09, got -1"),
+        (lambda: ParityByOneLayer(num_units=3), "num_units must be between 1 and 2, got 3"),
+        (lambda: ParityStarts(rates=[]), "rates must be at least one number, got none"),
         (lambda: ParityThreshold(power_of_ten=0), "power_of_ten must be between 1 and 300, got 0"),
         (lambda: LayerwiseGradients(num_seeds=0), "num_seeds must be at least 1, got 0"),
         (lambda: LayerwiseTime(num_turns=0), "num_turns must be at least 1, got 0"),
