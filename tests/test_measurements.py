@@ -33,10 +33,9 @@ from dlcourse.measurements import (
 )
 from dlcourse.measurements.layerwise_gradients import digits
 from dlcourse.measurements.networks_that_die import Target, constants, drawn, least_constant, most_constant
-from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
 from dlcourse.measurements.parity_starts import kind
 from dlcourse.measurements.shallow_training import with_more_units
-from dlcourse.networks import MLP, stack
+from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
 from dlcourse.networks.constructions import nested_tents
 from dlcourse.streams import stream
 from dlcourse.tasks.task import lines_between

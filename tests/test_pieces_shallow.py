@@ -192,9 +192,11 @@ class Skip(nn.Module):
         return h + torch.relu(self.layer(h))
 
 
-def test_skip_connections() -> None:
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_skip_connections(is_ours: bool) -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(1, 5), nn.ReLU(), Skip(5), Skip(5), nn.Linear(5, 1)).double()
+    blocks = nn.Sequential(nn.Linear(1, 5), nn.ReLU(), Skip(5), Skip(5), nn.Linear(5, 1))
+    network = (MLP(1, 1, width=5, depth=3, skip=True) if is_ours else blocks).double()
     one = shallow(network, -4, 4)
     assert one.hidden.out_features == pieces.on_line(network, -4, 4).num_pieces > 5
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)[:, None]
