@@ -61,6 +61,11 @@ def test_what_is_tuned_is_no_group() -> None:
     assert row[:5] == ["0.01", "4", "0", "0", "0.4899"]
 
 
+def test_the_end_of_a_grid_has_a_star() -> None:
+    runs = [tuned(rate, seed, 0.4 - rate) for rate in (0.01, 0.03, 0.1, 0.3) for seed in range(4)]
+    assert grouped(runs, metrics=["error"], tune=["optimizer.rate"])[1][-1] == "0.3*"
+
+
 def test_groups_as_asked() -> None:
     (row,) = grouped(RESULTS, metrics=["error"], by=["model.depth"])[1:]
     assert row[:2] == ["2", "5"]

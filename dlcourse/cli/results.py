@@ -174,14 +174,17 @@ def grouped(
 
 
 def _groups(found: Sequence[Judged], by: Sequence[str]) -> dict[tuple[object, ...], list[tuple[Result, str]]]:
-    """The runs by which architectures are judged, by some settings, each with what was chosen for its architecture."""
+    """The runs by which architectures are judged, by some settings, each with what was chosen for its architecture.
+
+    A star marks the end of a grid that should be wider.
+    """
     groups: dict[tuple[object, ...], list[tuple[Result, str]]] = defaultdict(list)
     for each in found:
         for run in each.results:
             # A list, as of widths, has no hash, and is shown as the text that it becomes here.
             values = [setting_of(run, name) for name in by]
             group = tuple(str(value) if isinstance(value, list) else value for value in values)
-            groups[group].append((run, each.choice))
+            groups[group].append((run, each.choice + ("*" if each.at_an_end else "")))
     return groups
 
 
