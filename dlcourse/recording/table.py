@@ -78,10 +78,12 @@ def _three(found: Quartiles | None) -> dict[str, float | str]:
 def _what_solves(found: Sequence[Cell]) -> str:
     """What solving means: " (solved: below 0.0013)"; nothing if the task does not say."""
     tasks = [result.task for cell in found for result in cell.results if result.task is not None]
-    if not tasks or tasks[0].solved is None:
-        return ""
-    which = "from" if tasks[0].metric in tasks[0].higher_is_better else "below"
-    return f" (solved: {which} {tasks[0].solved:.2g})"
+    said = [
+        f"{'from' if task.metric in task.higher_is_better else 'below'} {task.solved:.2g}"
+        for task in tasks
+        if task.solved is not None
+    ]
+    return f" (solved: {' or '.join(dict.fromkeys(said))})" if said else ""
 
 
 def _where_pieces_are(found: Sequence[Cell]) -> str:
