@@ -9,7 +9,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlcourse.recording import Quartiles, Result, by_task, compare, quartiles_over_seeds, read_results
+from dlcourse.recording import (
+    TUNED,
+    Judged,
+    Quartiles,
+    Result,
+    by_task,
+    compare,
+    judged,
+    quartiles_over_seeds,
+    read_results,
+    wilson,
+)
 from dlcourse.recording.checking import faults
 from dlcourse.recording.failures import read_failures
 from dlcourse.recording.over_seeds import places_in_order
@@ -25,6 +36,12 @@ def main() -> None:
     )
     parser.add_argument("--all", action="store_true", help="show all metrics")
     parser.add_argument("--by", help="settings to group by, separated by commas; default: all that vary, but the seed")
+    parser.add_argument(
+        "--tune",
+        metavar="SETTINGS",
+        help=f"settings to tune rather than to group by, separated by commas, '' for none; default: {','.join(TUNED)}, "
+        "but none with --by",
+    )
     parser.add_argument("--where", action="append", default=[], metavar="SETTING=VALUE", help="only these runs")
     parser.add_argument("--csv", action="store_true", help="as comma-separated values")
     parser.add_argument("--markdown", action="store_true", help="as a table in Markdown")
@@ -57,13 +74,14 @@ def _answer(arguments: argparse.Namespace) -> int:
         print(failed(arguments.folder, results), flush=True)
         return 0
     _refuse_none(results, arguments.folder)
+    tune = _tune(arguments.tune, results, TUNED if arguments.by is None else ())
     if arguments.compare:
-        compare(arguments.folder, results)
+        compare(arguments.folder, results, tune)
         print(f"written: {arguments.folder / 'results.csv'}, {arguments.folder / 'comparison'}", flush=True)
         return 0
     known = _numbers(results)
     metrics = arguments.metric or (known if arguments.all else _usual(results, known))
-    rows = grouped(results, metrics, arguments.by and arguments.by.split(","), apart=arguments.csv)
+    rows = grouped(results, metrics, arguments.by and arguments.by.split(","), tune=tune, apart=arguments.csv)
     print((_as_csv if arguments.csv else _as_markdown if arguments.markdown else _as_text)(rows), flush=True)
     return 0
 
@@ -104,16 +122,18 @@ def grouped(
     metrics: Sequence[str] | None = None,
     by: Sequence[str] | None = None,
     *,
+    tune: Sequence[str] = (),
     apart: bool = False,
 ) -> list[list[str]]:
-    """One row a group of runs: how many, and for each metric the median with the lower and the upper quartile.
+    """One row a group of runs: how many, how many solve the task, median and quartiles of metrics, what was chosen.
 
     Runs that diverged count as in the table of depth against width: see `quartiles_over_seeds`.
 
     Args:
         results: Finished runs.
         metrics: Names of metrics; by default all that any run has.
-        by: Dotted names of settings; by default all that vary, but the seed.
+        by: Dotted names of settings; by default all that vary, but the seed and what is tuned.
+        tune: Dotted names of the settings that are tuned, if they vary: see `judged`.
         apart: Whether median and quartiles have columns of their own.
 
     Returns:
@@ -126,20 +146,70 @@ def grouped(
         raise ValueError("no finished runs here")
     known = _numbers(results)
     metrics = _among("metric", metrics, known) if metrics else known
-    by = _among("setting", by, _settings(results)) if by else [key for key in varied_settings(results) if key != "seed"]
-    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
-    for result in results:
-        # A list, as of widths, has no hash, and is shown as the text that it becomes here.
-        values = [result.config.get(name) for name in by]
-        groups[tuple(str(value) if isinstance(value, list) else value for value in values)].append(result)
+    tasks = by_task(results)
+    found = [each for of_task in tasks.values() for each in judged(of_task, tune)] or judged(results, ())
+    tuned = {key for each in found for key in each.tuned}
+    varied = [key for key in varied_settings(results) if key != "seed" and key not in tuned]
+    by = _among("setting", by, _settings(results)) if by else varied
     columns = ("", ": lower quartile", ": upper quartile") if apart else (" (quartiles)",)
-    rows = [[*by, "runs", *(f"{name}{column}" for name in metrics for column in columns)]]
+    solved = (["solved", "solved: low", "solved: high"] if apart else ["solved"]) if tasks else []
+    heading = [f"{_with_domain(name, results)}{column}" for name in metrics for column in columns]
+    rows = [[*by, "runs", *solved, *heading, *(["chosen"] if tuned else [])]]
+    groups = _groups(found, by)
     places = dict(zip(groups, places_in_order(list(groups)), strict=True))
     for group, members in sorted(groups.items(), key=lambda item: places[item[0]]):
-        found = [quartiles_over_seeds(members, name) for name in metrics]
-        entries = [entry for each in found for entry in (_apart(each) if apart else [_spread(each)])]
-        rows.append([*map(str, group), str(len(members)), *entries])
+        runs = [run for run, _ in members]
+        choices = list(dict.fromkeys(choice for _, choice in members))
+        spreads = [quartiles_over_seeds(runs, name) for name in metrics]
+        rows.append(
+            [
+                *map(str, group),
+                str(len(runs)),
+                *(_solved(runs, apart=apart) if tasks else []),
+                *(entry for each in spreads for entry in (_apart(each) if apart else [_spread(each)])),
+                *((choices if len(choices) == 1 else ["several"]) if tuned else []),
+            ]
+        )
     return rows
+
+
+def _groups(found: Sequence[Judged], by: Sequence[str]) -> dict[tuple[object, ...], list[tuple[Result, str]]]:
+    """The runs by which architectures are judged, by some settings, each with what was chosen for its architecture."""
+    groups: dict[tuple[object, ...], list[tuple[Result, str]]] = defaultdict(list)
+    for each in found:
+        for run in each.results:
+            # A list, as of widths, has no hash, and is shown as the text that it becomes here.
+            values = [run.config.get(name) for name in by]
+            group = tuple(str(value) if isinstance(value, list) else value for value in values)
+            groups[group].append((run, each.choice))
+    return groups
+
+
+def _with_domain(metric: str, results: Sequence[Result]) -> str:
+    """The metric's name; that of a number of pieces says where they were counted, if that is one place."""
+    domains = {result.task.pieces_domain for result in results if result.task is not None}
+    domain = domains.pop() if len(domains) == 1 else None
+    return f"{metric} on {domain}" if metric in ("num_pieces", "num_regions") and domain else metric
+
+
+def _solved(runs: Sequence[Result], *, apart: bool) -> list[str]:
+    """How many runs solve their task, and the interval of the probability; `-` if a task does not say what that is."""
+    if any(run.task is None or run.task.solved is None for run in runs):
+        return ["", "", ""] if apart else ["-"]
+    num = sum(run.is_solved for run in runs)
+    low, high = wilson(num, len(runs))
+    return [str(num), f"{low:.4g}", f"{high:.4g}"] if apart else [f"{num} ({100 * low:.0f}-{100 * high:.0f}%)"]
+
+
+def _tune(given: str | None, results: Sequence[Result], usual: Sequence[str]) -> list[str]:
+    """The settings that are tuned.
+
+    Raises:
+        ValueError: If one is no setting.
+    """
+    if given is None:
+        return list(usual)
+    return _among("tune", [key for key in given.split(",") if key], _settings(results))
 
 
 def _refuse_none(results: Sequence[Result], folder: Path) -> None:

@@ -32,6 +32,9 @@ def program() -> str:
     return shlex.join(words)
 
 
+TUNED_CURVES = "%5Ecomparison(%3F!.*untuned)"
+"""The runs of TensorBoard that a comparison shows first, as a regular expression in an address."""
+
 _WHERE_FILES_ARE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
 
@@ -70,7 +73,7 @@ def run(config: RunConfig, result: Result) -> None:
     metric = config.task.metric
     said = [f"{in_words(metric)} {result.metrics[metric]:.4g}"]
     if "num_pieces" in result.metrics:
-        said.append(f"{result.metrics['num_pieces']:g} linear pieces")
+        said.append(f"{result.metrics['num_pieces']:g} linear pieces on {config.task.pieces_domain}")
     said.append(f"{result.metrics['num_parameters']:g} parameters")
     if result.diverged_at is not None:
         said.append(f"diverged at step {result.diverged_at}")
@@ -87,7 +90,7 @@ def measurement(folder: Path, result: Result) -> None:
     print(f"in {folder}")
 
 
-def comparison(folder: Path, results: Sequence[Result]) -> None:
+def comparison(folder: Path, results: Sequence[Result], tune: Sequence[str]) -> None:
     """The table of depth against width, one for each task, and where there is more to see."""
     tasks = by_task(results)
     if not tasks:
@@ -97,8 +100,8 @@ def comparison(folder: Path, results: Sequence[Result]) -> None:
             print(f"{name}:")
         facts = of_task[0].task
         assert facts is not None  # only measurements have none
-        print(depth_width_table(of_task, facts.metric), end="\n\n")
-    print(f"in {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(folder, 'comparison')}", flush=True)
+        print(depth_width_table(of_task, facts.metric, tune), end="\n\n")
+    print(f"in {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(folder, TUNED_CURVES)}", flush=True)
 
 
 def large_batches(batch_size: int, num_items: int) -> None:

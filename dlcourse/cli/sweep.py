@@ -18,6 +18,7 @@ from dlcourse.measurements import Measurement
 from dlcourse.recording import Result, compare, read_results, write_csv
 from dlcourse.recording.failures import has_failed
 from dlcourse.recording.files import write_atomically
+from dlcourse.recording.tuned import TUNED
 
 SomeJob = TypeVar("SomeJob", RunConfig, Measurement)
 
@@ -157,6 +158,7 @@ class Sweep:
         accepted = [job for job in jobs if not isinstance(job, RefusedError)]
         if not accepted and not self.has_begun:
             raise next(job for job in jobs if isinstance(job, RefusedError))
+        _check_tuned([job for job in accepted if isinstance(job, RunConfig)])
         finished = finished_results(accepted)
         if any(job.plan for job in accepted):
             self.has_begun = self.only_planned = True
@@ -223,6 +225,18 @@ class Sweep:
             lines = [f"run: {config.run_name}", f"{task.metric}: {value!r}", f"overrides: {json.dumps(overrides)}"]
             write_atomically(folder / "best_trial.yaml", ("\n".join(lines) + "\n").encode())
             say.best_trial(task.metric, value, overrides, config.folder, len(trials))
+
+
+def _check_tuned(configs: Sequence[RunConfig]) -> None:
+    """Refuses to tune what is no setting of any run.
+
+    Raises:
+        RefusedError: Names it.
+    """
+    known = {*TUNED, *(key for config in configs for key in config.fields())} - {"seed"}
+    for key in dict.fromkeys(key for config in configs for key in config.compare.tune):
+        if key not in known:
+            raise RefusedError(f"compare.tune must be names of settings ({', '.join(sorted(known))}), got {key}")
 
 
 def _unless_refused(
@@ -317,8 +331,8 @@ def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
     folder = config.folder.parent
     names = {asked.run_name for asked in configs if asked.folder.parent == folder}
     found = read_results(folder)
-    say.comparison(folder, [result for result in found if result.run in names])
-    compare(folder, found)
+    say.comparison(folder, [result for result in found if result.run in names], config.compare.tune)
+    compare(folder, found, config.compare.tune)
     say.reports(config)
 
 

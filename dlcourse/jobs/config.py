@@ -17,6 +17,7 @@ from dlcourse.checks import check_whole
 from dlcourse.job import NOT_IN_THE_FOLDER, Job, check_name, values_of
 from dlcourse.networks import MLPModel, Model, Precision
 from dlcourse.outside import origin
+from dlcourse.recording.tuned import TUNED
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
 
@@ -35,6 +36,18 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+@dataclass(kw_only=True)
+class Compare:
+    """How the results of a sweep are compared, which has no bearing on the runs and their folders.
+
+    Attributes:
+        tune: The settings that are tuned rather than compared, where they vary: every architecture is judged at those
+            that suit it, chosen on half of the seeds and judged on the other half. `[]` compares them all.
+    """
+
+    tune: list[str] = field(default_factory=lambda: list(TUNED))
 
 
 @dataclass(kw_only=True)
@@ -61,6 +74,7 @@ class RunConfig(Job):
             curves in TensorBoard grow as often.
         plan: Whether to say what the command would do, and do nothing.
         only: `failed` does those jobs of a sweep again that have failed, and no others; null does what is unfinished.
+        compare: How the results of a sweep are compared.
     """
 
     task: Task
@@ -81,9 +95,11 @@ class RunConfig(Job):
     checkpoint_seconds: float = 30.0
     plan: bool = False
     only: str | None = None
+    compare: Compare = field(default_factory=Compare)
 
     def __post_init__(self) -> None:
         self.dtype, self.device = Precision(self.dtype), Device(self.device)
+        self.model = self.model.sized_for(self.task.in_features, self.task.out_features)
         check_whole("num_steps", self.num_steps, 0, MAX_STEPS)
         check_whole("log_every", self.log_every, 1)
         if self.batch_size is not None and self.batch_size < 1:
@@ -135,6 +151,8 @@ class RunConfig(Job):
             fields |= {f"{key}.{inner}": value for inner, value in values_of(getattr(self, key)).items()}
         if type(self.model) is MLPModel:
             del fields["model.name"]
+            if self.model.max_parameters is None:  # a field that came later, and is in no older folder's name
+                del fields["model.max_parameters"]
         others = values_of(self, without=(*choices, *NOT_IN_THE_FOLDER))
         return fields | others
 
@@ -148,6 +166,8 @@ class RunConfig(Job):
                 settings[f"{choice}.source"] = source
             if key == "model.name":
                 settings |= {"model.depth": self.model.depth, "model.width": self.model.width}
+            if key == "model.max_parameters":
+                settings["model.widths"] = self.model.layer_widths
         return settings
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dlcourse import pieces
+from dlcourse.jobs.counts import Rectangle, Segments
 from dlcourse.layerwise import outputs
 from dlcourse.networks import Stack
 from dlcourse.recording import History
@@ -27,7 +27,7 @@ class Curves:
     Args:
         task: What the members learn.
         data: Their data, stacked, as the members compute with it.
-        lines: Starts and ends of the segments on which each member's pieces are counted; None counts none.
+        domain: Where each member's pieces are counted; None counts none.
         histories: The members' curves so far.
         diverged_at: At which step each was found to have diverged, if it was.
 
@@ -40,11 +40,11 @@ class Curves:
         self,
         task: Task,
         data: Data,
-        lines: tuple[Tensor, Tensor] | None,
+        domain: Segments | Rectangle | None,
         histories: Sequence[History],
         diverged_at: Sequence[int | None],
     ) -> None:
-        self._task, self._data, self._lines = task, data, lines
+        self._task, self._data, self._domain = task, data, domain
         self._uncounted: list[Snapshot] = []
         self.histories: list[History] = [defaultdict(list, history) for history in histories]
         self.diverged_at = list(diverged_at)
@@ -73,7 +73,7 @@ class Curves:
         for tag, points in values.items():
             for history, value in zip(self.histories, points, strict=True):
                 history[tag].append((snapshot.step, value))
-        if self._lines is not None:
+        if self._domain is not None and self._domain.is_due(snapshot.step):
             self._uncounted.append(_copied(snapshot))
             if len(self._uncounted) * len(self.histories) >= COUNTED_AT_ONCE:
                 self.count()
@@ -89,24 +89,21 @@ class Curves:
         snapshots, self._uncounted = self._uncounted, []
         diverged = [has_diverged for snapshot in snapshots for has_diverged in snapshot.diverged]
         finite = [row for row, has_diverged in enumerate(diverged) if not has_diverged]
-        if self._lines is None or not finite:
+        if self._domain is None or not finite:
             return
         parameters = _joined([snapshot.members.parameters for snapshot in snapshots])
         buffers = _joined([snapshot.members.buffers for snapshot in snapshots])
-        members = Stack(
+        networks = Stack(
             snapshots[0].members.architecture,
             {name: value[finite] for name, value in parameters.items()},
             {name: value[finite] for name, value in buffers.items()},
         )
-        starts, ends = (points.repeat(len(snapshots), 1, 1)[finite] for points in self._lines)
-        counted = pieces.on_lines(members, starts, ends)
+        counts = self._domain.counts(networks, [row % len(self.histories) for row in finite])
         for index, row in enumerate(finite):
             step = snapshots[row // len(self.histories)].step
             history = self.histories[row % len(self.histories)]
-            for tag, numbers in (
-                ("num_pieces", counted.num_pieces[index]),
-                ("num_regions", counted.num_regions[index]),
-            ):
+            for tag, counted in counts.items():
+                numbers = counted[index]
                 history[f"pieces/{tag}"].append((step, float(numbers.mean())))
                 if len(numbers) > 1:
                     history[f"pieces/{tag}_spread"].append((step, float(numbers.std())))

@@ -59,8 +59,8 @@ def check_memory(config: RunConfig) -> None:
     elif config.batch_size is not None and config.batch_size > _num_parameters(config):
         name, value = "batch_size", config.batch_size
     else:
-        widths = getattr(config.model, "widths", None)
-        name, value = ("model.width", config.model.width) if widths is None else ("model.widths", widths)
+        sizes = {name: getattr(config.model, name, None) for name in ("max_parameters", "widths", "width")}
+        name, value = next((f"model.{name}", value) for name, value in sizes.items() if value or name == "width")
     raise ValueError(f"{name} must be smaller: {size}; got {value}")
 
 

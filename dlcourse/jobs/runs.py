@@ -293,6 +293,7 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                     config=config.to_yaml(program),
                     run=config.digest,
                     hparams=_hparams(config),
+                    pieces_domain=config.task.pieces_domain,
                     started=started,
                     anew=not checkpoints,
                     again=config.force,
@@ -326,14 +327,24 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
 
 
 def _result(config: RunConfig, trained: Trained, started: float) -> Result:
-    """The last point of every curve, and the number of parameters."""
+    """The last point of every curve, when the task was solved, and the number of parameters."""
+    task = config.task
+    facts = TaskFacts(
+        task.metric,
+        tuple(task.higher_is_better),
+        task.in_features,
+        task.out_features,
+        task.num_pieces,
+        task.solved,
+        task.pieces_domain if config.pieces_are_counted else None,
+    )
     metrics = {
         tag.removeprefix("metric/").removeprefix("pieces/"): value
         for tag, value in last_values(trained.history).items()
     }
+    if task.solved is not None:
+        metrics["steps_until_solved"] = facts.steps_until_solved(trained.history[f"metric/{task.metric}"])
     metrics["num_parameters"] = num_parameters(trained.network)
-    task = config.task
-    facts = TaskFacts(task.metric, tuple(task.higher_is_better), task.in_features, task.out_features, task.num_pieces)
     made_with = provenance(started, time.time(), config.torch_device)
     settings, diverged_at = config.settings(), trained.diverged_at
     return Result(config.run_name, settings, metrics, diverged_at, trained.seconds, facts, made_with)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.counts import Rectangle, Segments
 from dlcourse.jobs.curves import Curves
 from dlcourse.networks import stack, unstack
 from dlcourse.recording import History
@@ -105,18 +106,22 @@ def _curves(
 ) -> Curves:
     """The members' curves, empty or as their checkpoints have them."""
     config = configs[0]
-    lines = None
-    if config.pieces_are_counted:
-        segments = [config.task.lines(run.seed, run_data) for run, run_data in zip(configs, all_data, strict=True)]
-        starts, ends = (torch.stack(points) for points in zip(*segments, strict=True))
-        lines = starts, ends
     return Curves(
         config.task,
         data.to(config.dtype.dtype, config.torch_device),
-        lines,
+        _domain(configs, all_data) if config.pieces_are_counted else None,
         [checkpoint.history for checkpoint in checkpoints] or [{} for _ in configs],
         [checkpoint.diverged_at for checkpoint in checkpoints] or [None for _ in configs],
     )
+
+
+def _domain(configs: Sequence[RunConfig], all_data: Sequence[Data]) -> Segments | Rectangle:
+    """Where the members' pieces are counted."""
+    config = configs[0]
+    if config.task.rectangle is not None:
+        return Rectangle(*config.task.rectangle, config.num_steps, config.log_every)
+    segments = [config.task.lines(run.seed, run_data) for run, run_data in zip(configs, all_data, strict=True)]
+    return Segments(*(torch.stack(points) for points in zip(*segments, strict=True)))
 
 
 def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[Checkpoint]) -> Iterator[Snapshot]:

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from torch import nn
@@ -88,6 +89,14 @@ class Model(ABC):
             raise TypeError(f"model {self.name} must build a torch module, got {type(network).__name__}")
         return network.to("cpu", dtype)
 
+    def sized_for(self, in_features: int, out_features: int) -> Self:
+        """The model for a task of these sizes, on which its own may depend; most models are the same for all.
+
+        Raises:
+            ValueError: If there is no such network.
+        """
+        return self
+
     @property
     def layer_widths(self) -> list[int]:
         """The width of each hidden layer, by which the time of a run is estimated."""
@@ -117,6 +126,8 @@ class MLPModel(Model):
         depth: Number of hidden layers, at least 0 (2 if nothing is said).
         width: Units per hidden layer, at least 1 (8 if nothing is said); None where `widths` is given.
         widths: One width per hidden layer, instead of depth and width.
+        max_parameters: The most parameters, instead of width: the largest network of this depth that has no more, whose
+            layers differ by at most one unit, the wider ones first. So networks of any depth have equal sizes.
         activation: relu, leaky_relu, sigmoid or tanh.
         initialization: torch, he, xavier or truncated.
     """
@@ -126,12 +137,24 @@ class MLPModel(Model):
     depth: int | None = None
     width: int | None = None
     widths: list[int] | None = None
+    max_parameters: int | None = None
     activation: Activation = Activation.relu
     initialization: Initialization = Initialization.torch
 
     def __post_init__(self) -> None:
         self.activation = Activation(self.activation)
         self.initialization = Initialization(self.initialization)
+        self._widths: list[int] | None = None  # of a network of a given size, known when the task is
+        if self.max_parameters is not None:
+            check_whole("model.max_parameters", self.max_parameters, 1)
+            self.depth = 2 if self.depth is None else self.depth
+            check_whole("model.depth", self.depth, 0, MAX_DEPTH)
+            if self.width is not None or self.widths is not None:
+                raise ValueError(
+                    "model.max_parameters is given instead of model.width and model.widths, "
+                    f"got max_parameters={self.max_parameters}, width={self.width}, widths={self.widths}"
+                )
+            return
         if self.widths is None:
             # The defaults are filled in here, so that a run that relies on them has the same settings, and the same
             # folder, as one that spells them out.
@@ -179,9 +202,26 @@ class MLPModel(Model):
             dtype=dtype,
         )
 
+    def sized_for(self, in_features: int, out_features: int) -> Self:
+        """The model whose widths are known, where they follow from the number of parameters.
+
+        Raises:
+            ValueError: If not even a network of one unit a layer is so small.
+        """
+        if self.max_parameters is None:
+            return self
+        sized = replace(self)
+        assert self.depth is not None
+        sized._widths = widths_of_size(self.max_parameters, self.depth, in_features, out_features)
+        return sized
+
     @property
     def layer_widths(self) -> list[int]:
         """The width of each hidden layer."""
+        if self.max_parameters is not None:
+            if self._widths is None:
+                raise ValueError(f"model.max_parameters={self.max_parameters} gives no widths before sized_for")
+            return self._widths
         if self.widths is not None:
             return self.widths
         assert self.width is not None and self.depth is not None
@@ -190,18 +230,63 @@ class MLPModel(Model):
     @property
     def title(self) -> str:
         """The part of a run's folder that says which network it is."""
-        sizes = f"depth={self.depth}-width={self.width}" if self.widths is None else f"widths={_listed(self.widths)}"
+        if self.max_parameters is not None:
+            sizes = f"depth={self.depth}-max_parameters={self.max_parameters}"
+        elif self.widths is not None:
+            sizes = f"widths={_listed(self.widths)}"
+        else:
+            sizes = f"depth={self.depth}-width={self.width}"
         return f"{sizes}-{self.activation}"
 
     @property
     def label(self) -> str:
         """The same for people: "depth 3, width 8, relu"."""
-        return f"depth {self.depth}, width {self.width or self.widths}, {self.activation}"
+        return f"depth {self.depth}, width {self.width or self.layer_widths}, {self.activation}"
 
     @property
     def hparams(self) -> dict[str, str]:
         """What the HPARAMS tab of TensorBoard says of it besides depth and width."""
         return {"activation": self.activation.value}
+
+
+def widths_of_size(max_parameters: int, depth: int, in_features: int, out_features: int) -> list[int]:
+    """The hidden layers of the largest network of some depth that has at most so many parameters.
+
+    They differ by at most one unit, the wider ones first: (12, 11, 11) for 320 parameters, 3 layers, one input and one
+    output, which are 311.
+
+    Args:
+        max_parameters: The most parameters, weights and biases.
+        depth: Number of hidden layers.
+        in_features: Size of an input.
+        out_features: Size of an output.
+
+    Raises:
+        ValueError: If not even a network of one unit a layer is so small.
+
+    Cost: some 30 networks are tried.
+    """
+
+    def widths(num_units: int) -> list[int]:
+        return [num_units // depth + (layer < num_units % depth) for layer in range(depth)]
+
+    def size(num_units: int) -> int:
+        sizes = [in_features, *(widths(num_units) if depth else []), out_features]
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+
+    if size(depth) > max_parameters:
+        raise ValueError(
+            f"model.max_parameters must be at least {size(depth)} for {depth} hidden layers, {in_features} inputs and "
+            f"{out_features} outputs, got {max_parameters}"
+        )
+    if depth == 0:
+        return []
+    # Every unit adds parameters, so the largest number of units that fits is found by bisection.
+    fits, too_large = depth, max_parameters + 1
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        fits, too_large = (middle, too_large) if size(middle) <= max_parameters else (fits, middle)
+    return widths(fits)
 
 
 def _listed(widths: list[int]) -> str:

@@ -6,7 +6,7 @@ Made with matplotlib's objects alone, without pyplot and its global state. Impor
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from torch import Tensor
 
 from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR, TARGET_COLOR
-from dlcourse.recording.over_seeds import Cell, in_words
+from dlcourse.recording.cells import Cell
+from dlcourse.recording.over_seeds import in_words
 
 CLASS_MARKERS = "os^DvPX<>"
 
@@ -172,12 +173,12 @@ def depth_against_width(
 ) -> Figure:
     """The answer of a sweep: what depth buys, and what width.
 
-    Left the metric against depth, a line for each width: the median over the seeds, in the band between the quartiles.
-    Middle the same for the number of linear pieces, left out if there are none. Right the metric against the number of
-    parameters, a disc for each architecture with its depth written in it.
+    The metric against depth, a line for each width: the median over the seeds, in the band between the quartiles. The
+    share of seeds that solve the task, if it says what that is, with intervals; the number of linear pieces, if there
+    are any. Last the metric against the number of parameters, a disc for each architecture with its depth in it.
 
     Args:
-        cells: The runs, gathered by depth and width (`over_seeds.cells`), all of one setting.
+        cells: The runs, gathered by depth and width (`recording.cells`), all of one setting.
         metric: The task's headline metric.
         title: What was swept: "zigzag, 3 folds".
         target_pieces: How many linear pieces the target has.
@@ -190,47 +191,95 @@ def depth_against_width(
     if len(settings) != 1:
         raise ValueError(f"cells with the metric {metric!r} must be of one setting, got {settings}")
     has_pieces = any(cell.quartiles("num_pieces") for cell in cells)
-    figure = Figure(figsize=(12 if has_pieces else 8.5, 4.6), layout="constrained")
-    panels = list(figure.subplots(1, 3 if has_pieces else 2))
+    has_solved = all(cell.num_solved is not None for cell in cells)
+    num_panels = 2 + has_pieces + has_solved
+    num_rows = 2 if num_panels == 4 else 1
+    size = (9.5, 8) if num_rows == 2 else (4 + 4.2 * (num_panels - 1), 4.6)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = list(figure.subplots(num_rows, num_panels // num_rows).flat)
     name = in_words(metric)
 
-    _lines_over_depth(panels[0], cells, metric)
-    panels[0].set_title(name)
+    first, *between, last = panels
+    _lines_over_depth(first, cells, metric)
+    first.set_title(name)
+    if has_solved:
+        _shares_over_depth(between[0], cells)
+        between[0].set_title("share of seeds that solve it")
     if has_pieces:
-        _lines_over_depth(panels[1], cells, "num_pieces", target=target_pieces)
-        panels[1].set_title("number of linear pieces")
-    _discs_over_parameters(panels[-1], cells, metric)
-    panels[-1].set_title(f"{name} against size")
+        _lines_over_depth(between[-1], cells, "num_pieces", target=target_pieces)
+        between[-1].set_title(_pieces_in_words(cells))
+    _discs_over_parameters(last, cells, metric)
+    last.set_title(f"{name} against size")
 
-    most = max(len(cell.results) for cell in cells)
-    diverged = sum(cell.num_diverged for cell in cells)
-    said = [f"medians and quartiles over {most} seeds" if most > 1 else "one seed"]
-    if diverged:
-        num = sum(len(cell.results) for cell in cells)
-        said.append(f"{diverged} of {num} runs diverged (counted as the worst; hollow where they are the median)")
-    _title(figure, title or "depth against width", said)
-    handles, labels = panels[0].get_legend_handles_labels()
+    _title(figure, title or "depth against width", _said_of(cells))
+    handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
     return figure
+
+
+def _said_of(cells: Sequence[Cell]) -> list[str]:
+    """What the medians are of."""
+    most = max(len(cell.results) for cell in cells)
+    said = [f"medians and quartiles over {most} seeds" if most > 1 else "one seed"]
+    if tuned := list(dict.fromkeys(key.rpartition(".")[2] for cell in cells if cell.is_tuned for key in cell.tuned)):
+        said.append(f"{' and '.join(tuned)} tuned on half of them")
+    if diverged := sum(cell.num_diverged for cell in cells):
+        num = sum(len(cell.results) for cell in cells)
+        said.append(f"{diverged} of {num} runs diverged (counted as the worst; hollow where they are the median)")
+    return said
+
+
+def _pieces_in_words(cells: Sequence[Cell]) -> str:
+    """What is counted, and where: "linear pieces on [-2, 2]"."""
+    tasks = [result.task for cell in cells for result in cell.results if "num_pieces" in result.metrics]
+    domains = {None if task is None else task.pieces_domain for task in tasks}
+    domain = domains.pop() if len(domains) == 1 else None
+    return f"linear pieces on {domain}" if domain else "number of linear pieces"
+
+
+def _curves(cells: Sequence[Cell]) -> Iterator[tuple[list[Cell], str, tuple[float, float, float, float], str]]:
+    """The cells of each width, or of each size, by depth; its name, colour and marker."""
+    names = list(
+        dict.fromkeys(
+            cell.curve for cell in sorted(cells, key=lambda cell: (cell.max_parameters or 0, cell.width or 0))
+        )
+    )
+    for index, name in enumerate(names):
+        line = [cell for cell in cells if cell.curve == name]
+        said = f"width {line[0].width}" if line[0].max_parameters is None else f"{line[0].max_parameters} parameters"
+        yield line, said, _shade(index, len(names)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
+
+
+def _shares_over_depth(axes: Axes, cells: Sequence[Cell]) -> None:
+    """One line for each width, with the interval of each probability; those of other widths stand a little aside."""
+    _plain(axes)
+    curves = list(_curves(cells))
+    for index, (line, name, color, marker) in enumerate(curves):
+        depths = np.array([cell.depth for cell in line]) + 0.08 * (index - (len(curves) - 1) / 2)
+        shares = [(cell.num_solved or 0) / len(cell.results) for cell in line]
+        lows, highs = zip(*(cell.solved_interval for cell in line), strict=True)
+        axes.vlines(depths, lows, highs, color=color, alpha=0.35, lw=2)
+        axes.plot(depths, shares, marker=marker, ms=6.5, lw=2, color=color, label=name)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xticks(sorted({cell.depth for cell in cells}))
+    axes.set_xlabel("depth (hidden layers)")
 
 
 def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: int | None = None) -> None:
     """One line for each width, with a band between the quartiles; a dashed line at the target's value."""
     _plain(axes)
-    found = [(cell, quartiles) for cell in cells if (quartiles := cell.quartiles(metric))]
     targets = [] if target is None else [float(target)]
-    values = [value for _, q in found for value in (q.lower, q.median, q.upper)]
+    found = [quartiles for cell in cells if (quartiles := cell.quartiles(metric))]
+    values = [value for q in found for value in (q.lower, q.median, q.upper)]
     worst = _scale(axes, values + targets, metric, is_better_higher=cells[0].is_better_higher(metric))
-    widths = sorted({cell.width for cell in cells})
-    for index, width in enumerate(widths):
-        color, marker = _shade(index, len(widths)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
-        line = [(cell.depth, quartiles) for cell, quartiles in found if cell.width == width]
+    for cells_of_line, name, color, marker in _curves(cells):
+        line = [(cell.depth, quartiles) for cell in cells_of_line if (quartiles := cell.quartiles(metric))]
         depths = [depth for depth, _ in line]
         lower, median, upper = (
-            np.array([getattr(quartiles, name) for _, quartiles in line]) for name in ("lower", "median", "upper")
+            np.array([getattr(quartiles, which) for _, quartiles in line]) for which in ("lower", "median", "upper")
         )
         axes.fill_between(depths, _nan_to(worst, lower), _nan_to(worst, upper), color=color, alpha=0.15, lw=0)
-        axes.plot(depths, median, marker=marker, ms=6.5, lw=2, color=color, label=f"width {width}")
+        axes.plot(depths, median, marker=marker, ms=6.5, lw=2, color=color, label=name)
         # The median is NaN where it lies among diverged runs: a hollow marker stands there, beyond the worst value.
         lost = np.array(depths)[np.isnan(median)]
         axes.plot(lost, np.full(len(lost), worst), marker, ms=6.5, mfc="white", mec=color, mew=1.5)

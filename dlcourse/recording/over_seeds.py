@@ -1,15 +1,11 @@
-"""A sweep's results, gathered: what runs that differ only in their seed have in common."""
+"""What runs that differ only in their seed have in common: quartiles, and how probable what some of them did is."""
 
-import hashlib
 import math
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
-from dlcourse.recording.results import Result, varied_settings
+from dlcourse.recording.results import Result
 
 
 @dataclass(frozen=True)
@@ -19,52 +15,6 @@ class Quartiles:
     lower: float
     median: float
     upper: float
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The runs of one depth and width that differ in their seed only.
-
-    Attributes:
-        depth: Number of hidden layers.
-        width: Units per hidden layer.
-        setting: What else varies in the sweep, readable and fit for a folder's name: "tanh-rate=0.01", or "".
-        results: The runs.
-    """
-
-    depth: int
-    width: int
-    setting: str
-    results: list[Result]
-
-    @property
-    def num_diverged(self) -> int:
-        """How many of the runs diverged."""
-        return sum(result.diverged_at is not None for result in self.results)
-
-    def quartiles(self, metric: str) -> Quartiles | None:
-        """The quartiles of one metric over the seeds: see `quartiles_over_seeds`."""
-        return quartiles_over_seeds(self.results, metric)
-
-    def is_better_higher(self, metric: str) -> bool:
-        """Whether more of this metric is better."""
-        return is_better_higher(self.results, metric)
-
-
-def cells(results: Sequence[Result]) -> list[Cell]:
-    """Gathers the runs that differ in their seed only, sorted by setting, width and depth.
-
-    Runs whose layers have different widths (`model.widths`) have no place in depth against width and are left out.
-    """
-    results = [result for result in results if _width(result) is not None]
-    settings, order = _settings(results)
-    gathered: dict[tuple[int, Any, int], list[Result]] = defaultdict(list)
-    for result, setting in zip(results, settings, strict=True):
-        gathered[order.index(setting), _width(result), result.config["model.depth"]].append(result)
-    return [
-        Cell(depth, width, order[index], runs)
-        for (index, width, depth), runs in sorted(gathered.items(), key=itemgetter(0))
-    ]
 
 
 def quartiles(values: Sequence[int | float]) -> Quartiles:
@@ -114,6 +64,23 @@ def quartiles_over_seeds(results: Sequence[Result], metric: str) -> Quartiles | 
     )
 
 
+def wilson(num: int, num_trials: int) -> tuple[float, float]:
+    """The interval of the probability of what came `num` times in so many trials, at 95% confidence.
+
+    ((n + z^2/2) -+ z sqrt(n (N - n) / N + z^2/4)) / (N + z^2) with z = 1.96.
+
+    Raises:
+        ValueError: If there is no trial.
+
+    Source: Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
+    """
+    if num_trials < 1:
+        raise ValueError(f"num_trials must be at least 1, got {num_trials}")
+    z = 1.96
+    centre, half = num + z**2 / 2, z * math.sqrt(num * (num_trials - num) / num_trials + z**2 / 4)
+    return max(0.0, (centre - half) / (num_trials + z**2)), min(1.0, (centre + half) / (num_trials + z**2))
+
+
 def is_better_higher(results: Sequence[Result], metric: str) -> bool:
     """Whether more of a metric is better, as the tasks of these runs say."""
     return any(result.task is not None and metric in result.task.higher_is_better for result in results)
@@ -122,14 +89,6 @@ def is_better_higher(results: Sequence[Result], metric: str) -> bool:
 def in_words(metric: str) -> str:
     """A metric's name as one says it: "mean squared error"."""
     return metric.replace("_", " ")
-
-
-def _width(result: Result) -> int | None:
-    """The units that each hidden layer has; None if they are not the same."""
-    width, widths = result.config.get("model.width"), result.config.get("model.widths")
-    if width is None and widths and len(set(widths)) == 1:
-        width = widths[0]
-    return width if isinstance(width, int) else None
 
 
 def places_in_order(settings: Sequence[Sequence[Any]]) -> list[list[int]]:
@@ -145,36 +104,3 @@ def places_in_order(settings: Sequence[Sequence[Any]]) -> list[list[int]]:
         place = {repr(value): index for index, value in enumerate([*sorted(numbers), *others])}
         columns.append([place[repr(value)] for value in column])
     return [list(places) for places in zip(*columns, strict=True)] if columns else [[] for _ in settings]
-
-
-def _settings(results: Sequence[Result]) -> tuple[list[str], list[str]]:
-    """For each run, what varies besides depth, width and seed, and all of these once, in their order.
-
-    Words are as they are, other values with their key's end.
-    """
-    sizes = ("model.depth", "model.width", "model.widths")
-    keys = [key for key in varied_settings(results) if key not in (*sizes, "seed")]
-    values = [[(key, result.config.get(key)) for key in keys] for result in results]
-    names = [
-        "-".join(
-            value if isinstance(value, str) else f"{key.rpartition('.')[2]}={value}"
-            for key, value in setting
-            # A ".source" says where a class of another package comes from, whose name is there already.
-            if value is not None and not key.endswith(".source")
-        )
-        for setting in values
-    ]
-    # If two settings would share a name, each is written out with whole keys.
-    if len(set(names)) < len({repr(setting) for setting in values}):
-        names = ["-".join(f"{key}={value!r}" for key, value in setting) for setting in values]
-    names = [_fit_for_a_folder(name) for name in names]
-    places = dict(zip(names, places_in_order([[value for _, value in setting] for setting in values]), strict=True))
-    return names, sorted(places, key=lambda name: places[name])
-
-
-def _fit_for_a_folder(name: str) -> str:
-    """The name without characters that paths give a meaning to, and short enough for every file system."""
-    name = re.sub(r"[^\w.,=+\-\[\]]", "_", name)
-    if len(name) > 120:
-        name = f"{name[:110]}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
-    return name

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ class TaskFacts:
         in_features: Size of one input; None for runs of version 0.1, which did not write it down.
         out_features: Size of one output, likewise.
         num_pieces: How many linear pieces the target has; None if it has none.
+        solved: Where the metric counts as solved: at this value and above if more is better, below it if less is. None
+            if the task does not say.
+        pieces_domain: Where a network's linear pieces are counted: "[-2, 2]". None for runs before version 0.4.
     """
 
     metric: str
@@ -31,6 +34,27 @@ class TaskFacts:
     in_features: int | None = None
     out_features: int | None = None
     num_pieces: int | None = None
+    solved: float | None = None
+    pieces_domain: str | None = None
+
+    def is_solved(self, value: float) -> bool:
+        """Whether the task is solved where its metric has this value; NaN never is, and no task that does not say."""
+        if self.solved is None:
+            return False
+        return value >= self.solved if self.metric in self.higher_is_better else value < self.solved
+
+    def steps_until_solved(self, curve: Sequence[tuple[int, float]]) -> int | float:
+        """The first logged step from which on the task stays solved; infinite if it is not solved at the end.
+
+        Args:
+            curve: The metric's (step, value).
+        """
+        since: int | float = math.inf
+        for step, value in reversed(curve):
+            if not self.is_solved(value):
+                break
+            since = step
+        return since
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,13 @@ class Result:
     seconds: int | float
     task: TaskFacts | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether its network solves the task."""
+        if self.task is None or self.diverged_at is not None:
+            return False
+        return self.task.is_solved(self.metrics.get(self.task.metric, math.nan))
 
 
 def write_result(folder: Path, result: Result) -> None:
@@ -103,8 +134,18 @@ def _task_facts(config: dict[str, Any], metrics: dict[str, Any], more: dict[Any,
             "in_features": int() as in_features,
             "out_features": int() as out_features,
             "num_pieces": int() | None as num_pieces,
+            **later,
         }:
-            return TaskFacts(metric, tuple(higher_is_better), in_features, out_features, num_pieces)
+            solved, domain = later.get("solved"), later.get("pieces_domain")
+            return TaskFacts(
+                metric,
+                tuple(higher_is_better),
+                in_features,
+                out_features,
+                num_pieces,
+                float(solved) if isinstance(solved, int | float) else None,
+                domain if isinstance(domain, str) else None,
+            )
     if "task.name" not in config:
         return None
     return TaskFacts("accuracy" if "accuracy" in metrics else "mean_squared_error", ("accuracy",))
@@ -151,30 +192,44 @@ def results_of(folder: Path) -> list[Result]:
     return results
 
 
-def write_csv(results: Sequence[Result], path: Path) -> None:
-    """One row a run: the settings that vary, the metrics, then all the rest.
+def write_csv(results: Sequence[Result], path: Path, *, judged: Collection[str] | None = None) -> None:
+    """One row a run: the settings that vary, the metrics, what follows from them, then all the rest.
 
     What a run does not have is an empty field; NaN and infinity read `nan` and `inf`.
+
+    Args:
+        results: Finished jobs.
+        path: The file.
+        judged: Of runs that train, the names of those by which their architectures are judged.
     """
     settings = list(dict.fromkeys(key for result in results for key in result.config))
     metrics = list(dict.fromkeys(key for result in results for key in result.metrics))
     varied = varied_settings(results)
     constant = [key for key in settings if key not in varied]
+    of_runs = ["pieces_domain", "solved", "judged"] if judged is not None else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", *varied, *metrics, "diverged_at", "seconds", *constant])
+    writer.writerow(["run", *varied, *metrics, *of_runs, "diverged_at", "seconds", *constant])
     for result in results:
         writer.writerow(
             [
                 result.run,
                 *(result.config.get(key) for key in varied),
                 *(result.metrics.get(key) for key in metrics),
+                *([] if judged is None else _of_run(result, judged)),
                 result.diverged_at,
                 result.seconds,
                 *(result.config.get(key) for key in constant),
             ]
         )
     write_atomically(path, text.getvalue().encode())
+
+
+def _of_run(result: Result, judged: Collection[str]) -> list[str | bool | None]:
+    """Where a run's pieces were counted, whether it solves its task, and whether its architecture is judged by it."""
+    task = result.task
+    is_solved = None if task is None or task.solved is None else result.is_solved
+    return [None if task is None else task.pieces_domain, is_solved, result.run in judged]
 
 
 def varied_settings(results: Sequence[Result]) -> list[str]:

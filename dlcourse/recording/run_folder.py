@@ -38,6 +38,7 @@ class RunFolder:
         config: The content of `config.yaml`.
         run: What tells the run from all others, for its checkpoints.
         hparams: Its row in TensorBoard's HPARAMS tab, but for the number of parameters.
+        pieces_domain: Where its pieces are counted, which TensorBoard says.
         started: When training began, in seconds since 1970.
         anew: Whether the run started from its beginning: what is left there of an earlier attempt is not gone on with.
         again: Whether a finished run is done again.
@@ -50,12 +51,13 @@ class RunFolder:
         config: str,
         run: str,
         hparams: Mapping[str, bool | int | float | str],
+        pieces_domain: str,
         started: float,
         anew: bool,
         again: bool,
     ) -> None:
         self._folder, self._config, self._run, self._hparams = folder, config, run, hparams
-        self._started, self._anew = started, anew
+        self._started, self._anew, self._domain = started, anew, pieces_domain
         self._hidden = again and is_finished(folder)
         self._lock: int | None = None
 
@@ -82,7 +84,7 @@ class RunFolder:
                 write_log(self._folder, checkpoint.history)
                 append_events(
                     event_file(self._folder),
-                    scalars=checkpoint.history,
+                    scalars=self._with_domain(checkpoint.history),
                     hparams={**self._hparams, "parameters": size},
                     started=self._started,
                 )
@@ -118,10 +120,10 @@ class RunFolder:
             write_atomically(folder / "model.pt", weights.getvalue())
             append_events(
                 events,
-                scalars=history,
+                scalars=self._with_domain(history),
                 images={picture[0]: (num_steps, picture[1])} if picture else None,
                 hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
-                metrics=last_values(history),
+                metrics=last_values(self._with_domain(history)),
                 started=self._started,
                 is_finished=True,
             )
@@ -139,6 +141,10 @@ class RunFolder:
                 events.rename(new_event_file(folder))
 
             write_beside(self._folder, write_hidden)
+
+    def _with_domain(self, history: History) -> History:
+        """The curves as TensorBoard names them: the number of pieces says where they were counted."""
+        return {tag.replace("pieces/", f"pieces on {self._domain}/"): points for tag, points in history.items()}
 
     def _is_mine(self) -> bool:
         """Whether this process may write into the folder; it locks it, where nobody else has."""

@@ -37,6 +37,11 @@ class Classification(Task):
         """Softmax cross-entropy."""
         return SoftmaxCrossEntropy()
 
+    @property
+    def solved(self) -> float:
+        """An accuracy of 0.95: a convention, for noise and real data have no better one."""
+        return 0.95
+
     @torch.no_grad()
     def metrics(self, network: Callable[[Tensor], Tensor], data: Data) -> dict[str, Float64[Tensor, "members"]]:
         """Accuracy on the test data: the fraction of items whose largest logit is the right class."""
@@ -83,6 +88,11 @@ class Planar(Classification):
     def out_features(self) -> int:
         """One per class."""
         return self.num_classes
+
+    @property
+    def rectangle(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The square around the unit circle, with a margin."""
+        return (-1.5, -1.5), (1.5, 1.5)
 
     @abstractmethod
     def curve(self, classes: Int64[Tensor, "num"], position: Float64[Tensor, "num"]) -> Float64[Tensor, "num 2"]:
@@ -143,6 +153,11 @@ class Moons(Planar):
     name: ClassVar[str] = "moons"
 
     noise: float = 0.1
+
+    @property
+    def rectangle(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Both half circles, with a margin."""
+        return (-1.5, -1.0), (2.5, 1.5)
 
     def __post_init__(self) -> None:
         if self.num_classes != 2:

@@ -77,6 +77,30 @@ class Task(ABC):
         return None
 
     @property
+    def solved(self) -> float | None:
+        """Where the headline metric counts as solved: at this value and above if more is better, below it if less is.
+
+        None if the task does not say; then nobody solves it.
+        """
+        return None
+
+    @property
+    def rectangle(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Lower and upper corner of the part of the plane on which pieces are counted, for a task of two inputs.
+
+        None where they are counted on `lines`.
+        """
+        return None
+
+    @property
+    def pieces_domain(self) -> str:
+        """Where pieces are counted, as one says it: "linear pieces on [-2, 2]"."""
+        if self.rectangle is not None:
+            low, high = self.rectangle
+            return " x ".join(f"[{start:g}, {end:g}]" for start, end in zip(low, high, strict=True))
+        return f"a segment, mean of {NUM_LINES}"
+
+    @property
     def num_items(self) -> int:
         """How many data items a member has, by which the memory of a run is estimated before any is made."""
         return sum(getattr(self, field, 0) for field in ("num_train", "num_test"))
