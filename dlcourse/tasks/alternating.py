@@ -22,8 +22,8 @@ class Alternating(Task):
     """Telgarsky's points i / n, i = 0, ..., n - 1, labelled 0, 1, 0, 1, ...: all n are training and test data.
 
     For training they are carried to [-2, 2], x -> 4 (x - 1/2), as on [0, 1] most units of an ordinary initialisation
-    bend outside; and the labels to -1 and +1, y -> 2 (y - 1/2), for the hinge loss: the answer 1/2, where Telgarsky
-    parts 0 from 1, becomes 0. The lecture's tents, carried likewise, go through all points if n is a power of two:
+    bend outside; and the labels to -1 and +1, y -> 2 (y - 1/2), so that the value 1/2, where Telgarsky parts 0
+    from 1, becomes 0; the loss is the squared error. The lecture's tents, carried likewise, go through all points if n is a power of two:
     `networks.constructions.nested_tents(k, -2, 2)` is 0 or 1 at each of 2^k. How many points a network must get wrong
     follows from its number of pieces: `pieces.bounds.alternating_points_wrong`.
 
@@ -58,8 +58,18 @@ class Alternating(Task):
 
     @property
     def loss(self) -> SquaredError:
-        """The hinge loss."""
+        """Squared error."""
         return SquaredError()
+
+    @property
+    def solved(self) -> float:
+        """An accuracy of 1: every point."""
+        return 1.0
+
+    @property
+    def pieces_domain(self) -> str:
+        """The interval of the points."""
+        return f"[{LOW:g}, {HIGH:g}]"
 
     @property
     def num_pieces(self) -> int:
