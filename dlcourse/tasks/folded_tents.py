@@ -26,7 +26,7 @@ class FoldedTents(Task):
     other: it is radial for the norm |x_1| + |x_2|. Training and test inputs come from separate random streams.
 
     Two hidden layers are enough for f: four units make |x_1| and |x_2|, and 2^num_folds the zig-zag of their sum; more
-    layers take two units each (`networks.constructions.nested_tents`). One hidden layer is enough for one fold, with
+    layers take two units each (`networks.constructions`, `absolute_sum` and `nested_tents`). One hidden layer is enough for one fold, with
     eight units, but from two folds on never, however wide: where a unit bends, the gradient of w . max(0, W x + b) jumps
     all along a line, from one side of the domain to the other; that of f jumps along the edges of the square
     |x_1| + |x_2| = 1, say, and not where the lines through them go on. How near wide layers come is another matter.
@@ -76,8 +76,9 @@ class FoldedTents(Task):
 
     @property
     def solved(self) -> float:
-        """A mean squared error below 4/3000, a thousandth of the zig-zag's variance."""
-        return 0.004 / 3
+        """A mean squared error below a thousandth of the variance: 4/3, as of any zig-zag, but 8/9 with one fold."""
+        # The sum is likeliest to be 2. With one fold that is the peak; with more, ups and downs even out.
+        return 0.001 * (8 / 9 if self.num_folds == 1 else 4 / 3)
 
     @property
     def rectangle(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -102,4 +103,5 @@ class FoldedTents(Task):
     @torch.no_grad()
     def metrics(self, network: Callable[[Tensor], Tensor], data: Data) -> dict[str, Float64[Tensor, "members"]]:
         """Mean squared error on the test data."""
-        return {"mean_squared_error": self.loss(network(data.test_inputs), data.test_targets).double().mean(-1)}
+        outputs = network(data.test_inputs)
+        return {"mean_squared_error": self.loss(outputs, data.test_targets.expand_as(outputs)).double().mean(-1)}
