@@ -285,8 +285,8 @@ def alternating_points_wrong(num_points: int, num_pieces: int) -> int:
 
     No bound in n and t alone is larger: a zig-zag of t pieces through the first t + 1 points is right there, and beyond
     them on every other point. One layer of h >= 3 units makes such a zig-zag, of h + 1 pieces (`constructions.zigzag`);
-    k layers have at most `most_on_line` pieces, (h + 1)^k. Telgarsky's own bound, `alternating_points_error`, allows for
-    functions that jump, and is never above this one.
+    k layers make at most `most_on_line` pieces, (h + 1)^k. Telgarsky's own bound, `alternating_points_error`, allows
+    for functions that jump, and is never above this one.
 
     Args:
         num_points: n.

@@ -22,9 +22,9 @@ class Alternating(Task):
     """Telgarsky's points i / n, i = 0, ..., n - 1, labelled 0, 1, 0, 1, ...: all n are training and test data.
 
     For training they are carried to [-2, 2], x -> 4 (x - 1/2), as on [0, 1] most units of an ordinary initialisation
-    bend outside; and the labels to -1 and +1, y -> 2 (y - 1/2), so that the value 1/2, where Telgarsky parts 0
-    from 1, becomes 0; the loss is the squared error. The lecture's tents, carried likewise, go through all points if n is a power of two:
-    `networks.constructions.nested_tents(k, -2, 2)` is 0 or 1 at each of 2^k. How many points a network must get wrong
+    bend outside; and the labels to -1 and +1, y -> 2 (y - 1/2), so that 1/2, which parts 0 from 1, becomes 0; the loss
+    is the squared error. The lecture's tents, carried likewise, go through all points if n is a power of two: of 2^k
+    points, each is 0 or 1 in `networks.constructions.nested_tents(k, -2, 2)`. How many points a network must get wrong
     follows from its number of pieces: `pieces.bounds.alternating_points_wrong`.
 
     Args:

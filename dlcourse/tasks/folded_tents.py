@@ -26,12 +26,12 @@ class FoldedTents(Task):
     other: it is radial for the norm |x_1| + |x_2|. Training and test inputs come from separate random streams.
 
     Two hidden layers are enough for f: four units make |x_1| and |x_2|, and 2^num_folds the zig-zag of their sum; more
-    layers take two units each (`networks.constructions`, `absolute_sum` and `nested_tents`). One hidden layer is enough for one fold, with
-    eight units, but from two folds on never, however wide: where a unit bends, the gradient of w . max(0, W x + b) jumps
-    all along a line, from one side of the domain to the other; that of f jumps along the edges of the square
-    |x_1| + |x_2| = 1, say, and not where the lines through them go on. How near wide layers come is another matter.
-    That one layer needs very many units is known for many inputs only: exponentially many in d for a radial function
-    of d inputs (Eldan & Shamir), which says nothing for two.
+    layers take two units each (`absolute_sum` and `nested_tents` of `networks.constructions`). One hidden layer is
+    enough for one fold, with eight units, but from two folds on never, however wide: where a unit bends, the gradient
+    of w . max(0, W x + b) jumps all along a line, from one side of the domain to the other; that of f jumps along the
+    edges of the square |x_1| + |x_2| = 1, say, and not where the lines through them go on. How near wide layers come is
+    another matter. That one layer needs very many units is known for many inputs only: exponentially many in d for a
+    radial function of d inputs (Eldan & Shamir), which says nothing for two.
 
     Args:
         num_folds: How many tents are nested, 1 to 20.
