@@ -7,15 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlcourse import circuits, layerwise, losses, networks, pieces, tasks, training
+    from dlcourse import circuits, layerwise, lecture, losses, networks, pieces, tasks, training
     from dlcourse.recording.loading import load, load_results
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
-_ROOMS = ("circuits", "layerwise", "losses", "networks", "pieces", "tasks", "training")
+_ROOMS = ("circuits", "layerwise", "lecture", "losses", "networks", "pieces", "tasks", "training")
 
 __all__ = [
-    "__version__", "circuits", "layerwise", "load", "load_results", "losses", "networks", "pieces", "tasks", "training",
+    "__version__", "circuits", "layerwise", "lecture", "load", "load_results", "losses", "networks", "pieces", "tasks",
+    "training",
 ]  # fmt: skip
 
 

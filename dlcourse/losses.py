@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 
@@ -45,6 +45,30 @@ class SquaredError:
     ) -> Float[Tensor, "*items features"]:
         """dL/dy~ = 2 (y~ - y)."""
         return (outputs - targets) * 2
+
+
+def one_hot(
+    classes: Int64[Tensor, "*items"], num_classes: int, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "*items num_classes"]:
+    """The 'one hot' representation of classes: y_j = 1 for j = y, else 0.
+
+    Args:
+        classes: Counted from 0 (the slides count from 1).
+        num_classes: How many there are.
+        dtype: The number format of the rows.
+
+    Returns:
+        A row for each class, whose dot product with log p is log p_y.
+
+    Raises:
+        ValueError: If a class is not between 0 and num_classes - 1.
+
+    Source: slide "Cross-entropy for Softmax", y_j := delta(y = j). `tasks.one_hot_data` does it to a whole data set.
+    """
+    wrong = classes[(classes < 0) | (classes >= num_classes)]
+    if len(wrong):
+        raise ValueError(f"classes must be between 0 and {num_classes - 1}, got {wrong[0].item()}")
+    return torch.nn.functional.one_hot(classes, num_classes).to(dtype)
 
 
 def cross_entropy(

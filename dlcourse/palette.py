@@ -7,3 +7,6 @@ CLASS_COLORS = (
 
 NETWORK_COLOR, TARGET_COLOR, DATA_COLOR = "#0b5fa5", "#e08214", "#9a9a9a"
 INK, FAINT = "#222222", "#dddddd"
+
+LAYER_FILLS = {"input": "#f2f2f2", "hidden": "#dbe9f6", "output": "#fdebd0", "softmax": "#e3f1e0", "loss": "#f9dedc"}
+"""The parts of a network where it is drawn as a diagram or as boxes."""

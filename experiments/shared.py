@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
-from dlcourse.recording import Result, results_of
+from dlcourse.recording import Result, cells, results_of, row
 
 OUTPUTS = Path("outputs")  # reports are run from the root of the repository
 SOLVED = 0.001  # a network with a smaller mean squared error solves the zig-zag, whose variance is 4/3
@@ -38,6 +38,37 @@ def measured(name: str, *settings: str) -> list[Result]:
         SystemExit: If there are none; it says which command makes them.
     """
     return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[setting] for setting in settings])
+
+
+def tuned_rows(results: Sequence[Result], metric: str, *settings: str) -> list[Row]:
+    """The tuned comparison of a sweep: one row a network that is compared, as `dlcourse.recording.row` has it.
+
+    Args:
+        results: The runs of the sweep.
+        metric: The task's headline metric.
+        settings: What else is compared, by dotted names; each has a column, and none may be left out.
+    """
+    rows = []
+    for cell in cells(results):
+        of_cell = {name.rpartition(".")[2]: cell.results[0].config[name] for name in settings}
+        rows.append({**of_cell, **row(cell, metric)})
+    if len({tuple(each[name.rpartition(".")[2]] for name in settings) for each in rows}) < len(
+        {each["setting"] for each in rows}
+    ):
+        raise ValueError(f"settings must be all that is compared besides the size, got {settings}")
+    return [{key: value for key, value in each.items() if key != "setting"} for each in rows]
+
+
+def share(fields: Mapping[str, Any]) -> str:
+    """How many seeds solve it, by a row of such a table: "4 of 20 (8-42%)"."""
+    low, high = (100 * float(fields[f"solved_{end}"]) for end in ("low", "high"))
+    return f"{fields['solved']} of {fields['seeds']} ({low:.0f}-{high:.0f}%)"
+
+
+def steps_until_solved(fields: Mapping[str, Any], num_steps: object) -> str:
+    """The median of the steps until it is solved, by a row of such a table; "> 10000" if fewer than half solve it."""
+    steps = float(fields["steps_until_solved"])
+    return f"{steps:.0f}" if steps < float("inf") else f"> {num_steps}"
 
 
 def trained(network: Network, name: str, result: Result) -> Network:

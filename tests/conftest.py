@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("--hypothesis-profile") == "fast":
         return
-    rooms = ("circuits", "layerwise", "losses", "pieces", "recording", "tasks", "training")
+    rooms = ("circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "training")
     install_import_hook([f"dlcourse.{room}" for room in rooms], "beartype.beartype")
 
 

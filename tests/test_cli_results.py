@@ -20,7 +20,7 @@ from dlcourse.training import SGD
 
 def result(width: int, seed: int, error: float, **more: Any) -> Result:
     config = {"model.depth": 2, "model.width": width, "seed": seed}
-    task = TaskFacts("error", higher_is_better=("accuracy",))
+    task = TaskFacts("error", higher_is_better=("accuracy",), in_features=1, out_features=1)
     return Result(f"run-{width}-{seed}", config, {"error": error, "accuracy": 1 - error}, more.get("at"), 1.0, task)
 
 
@@ -29,22 +29,49 @@ RESULTS = [result(4, 0, 0.1), result(4, 1, 0.2), result(4, 2, 0.4), result(8, 0,
 
 def test_medians_and_quartiles_by_hand() -> None:
     heading, *rows = grouped(RESULTS, metrics=["error"])
-    assert heading == ["model.width", "runs", "error (quartiles)"]
+    assert heading == ["model.width", "runs", "solved", "error (quartiles)"]
     # 0.1, 0.2, 0.4: the quartiles lie halfway between the neighbours; 0.01, 0.03: a quarter and three quarters between
-    assert rows == [["4", "3", "0.2 (0.15 to 0.3)"], ["8", "2", "0.02 (0.015 to 0.025)"]]
+    assert rows == [["4", "3", "-", "0.2 (0.15 to 0.3)"], ["8", "2", "-", "0.02 (0.015 to 0.025)"]]
+
+
+def tuned(rate: float, seed: int, error: float) -> Result:
+    """A run of one depth and two rates, which solves its task below 0.05."""
+    config = {"task.name": "zigzag", "model.depth": 2, "optimizer.rate": rate, "seed": seed}
+    facts = TaskFacts("error", solved=0.05, pieces_domain="[-2, 2]")
+    return Result(f"{rate}-{seed}", config, {"error": error, "num_pieces": 4}, None, 1.0, facts)
+
+
+# Seeds 0 and 2 choose 0.1, where both solve the task; seeds 1 and 3 choose 0.01, whose median is the least.
+TUNED_RUNS = [
+    *(tuned(0.01, seed, error) for seed, error in enumerate([0.3, 0.1, 0.2, 0.1])),
+    *(tuned(0.1, seed, error) for seed, error in enumerate([0.01, 0.4, 0.02, 0.8])),
+]
+
+
+def test_what_is_tuned_is_no_group() -> None:
+    heading, row = grouped(TUNED_RUNS, metrics=["error", "num_pieces"], tune=["optimizer.rate"])
+    assert heading == ["runs", "solved", "error (quartiles)", "num_pieces on [-2, 2] (quartiles)", "chosen"]
+    # Judged by seeds 1 and 3 at rate 0.1, and by 0 and 2 at 0.01: 0.4, 0.8, 0.3, 0.2.
+    assert row == ["4", "0 (0-49%)", "0.35 (0.275 to 0.5)", "4", "0.1 | 0.01"]
+    heading, *rows = grouped(TUNED_RUNS, metrics=["error"])
+    assert heading[0] == "optimizer.rate"
+    # Wilson's interval of 2 in 4, from scipy.stats.binomtest(2, 4).proportion_ci(method="wilson")
+    assert rows[1] == ["0.1", "4", "2 (15-85%)", "0.21 (0.0175 to 0.5)"]
+    (row,) = grouped(TUNED_RUNS, metrics=["error"], by=["optimizer.rate"], apart=True)[1:2]
+    assert row[:5] == ["0.01", "4", "0", "0", "0.4899"]
 
 
 def test_groups_as_asked() -> None:
     (row,) = grouped(RESULTS, metrics=["error"], by=["model.depth"])[1:]
     assert row[:2] == ["2", "5"]
-    assert row[2].startswith("0.1 ")
+    assert row[3].startswith("0.1 ")
 
 
 def test_diverged_runs_count_as_worst() -> None:
     diverged = [*RESULTS[:2], result(4, 2, 0.0, at=10)]
     (row,) = grouped(diverged, metrics=["error", "accuracy"])[1:]
     # errors 0.1, 0.2, worst: median 0.2, upper quartile unknown; accuracies worst, 0.8, 0.9: lower quartile unknown
-    assert " ".join(row) == "3 0.2 (0.15 to nan) 0.8 (nan to 0.85)"
+    assert " ".join(row) == "3 - 0.2 (0.15 to nan) 0.8 (nan to 0.85)"
 
 
 def test_counts_of_diverged_runs_are_those_of_the_table() -> None:
@@ -56,9 +83,9 @@ def test_counts_of_diverged_runs_are_those_of_the_table() -> None:
         for seed, each in enumerate(metrics)
     ]
     (row,) = grouped(runs, metrics=["num_parameters", "num_pieces"])[1:]
-    assert " ".join(row) == "3 33 6"
+    assert " ".join(row) == "3 - 33 6"
     (row,) = grouped(runs[2:], by=["seed"], metrics=["num_parameters"])[1:]
-    assert " ".join(row) == "2 1 33"
+    assert " ".join(row) == "2 1 - 33"
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +105,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     [
         (["{}/nothing"], "no finished runs here"),
         (["{}", "--metric", "loss"], "metric must be one of error, accuracy, got loss"),
+        (["{}", "--tune", "depth"], "tune must be one of model.depth, model.width, seed, got depth"),
         (["{}", "--by", "depth"], "setting must be one of model.depth, model.width, seed, got depth"),
     ],
 )

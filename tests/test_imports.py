@@ -17,7 +17,7 @@ FLOORS = [
     ["networks"],
     ["layerwise", "tasks", "circuits"],
     ["training", "pieces"],
-    ["recording"],
+    ["recording", "lecture"],
     ["job"],
     ["measurements"],
     ["jobs"],
@@ -102,6 +102,7 @@ def test_circles_are_found() -> None:
             marks=pytest.mark.slow,
         ),
         ("dlcourse.cli.results", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
+        ("dlcourse.cli.figures", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
         ("dlcourse", ("torch", "numpy")),
     ],
 )
@@ -116,9 +117,10 @@ def test_rooms_are_there_after_import_dlcourse() -> None:
     code = (
         "import dlcourse; "
         "print(dlcourse.pieces.bounds.serra_upper(1, [3, 3]), dlcourse.tasks.ZigZag.name, dlcourse.training.Adam.name, "
-        "dlcourse.networks.MLP.__name__, dlcourse.circuits.parity_tree.__name__, dlcourse.layerwise.explain.__name__)"
+        "dlcourse.networks.MLP.__name__, dlcourse.circuits.parity_tree.__name__, dlcourse.layerwise.explain.__name__, "
+        "dlcourse.lecture.pictures.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["16", "zigzag", "adam", "MLP", "parity_tree", "explain"]
+    assert done.stdout.split() == ["16", "zigzag", "adam", "MLP", "parity_tree", "explain", "pictures"]
     with pytest.raises(AttributeError, match="dlcourse has no attribute 'nothing'"):
         dlcourse.nothing  # noqa: B018

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.door import CONFIGS
-from dlcourse.jobs.config import Device, RunConfig
+from dlcourse.jobs.config import Compare, Device, RunConfig
 from dlcourse.networks import MLP, Activation, MLPModel, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
 from dlcourse.training import SGD, Adam
@@ -77,7 +78,8 @@ def test_network_is_a_function_of_the_seed() -> None:
 def test_folder_does_not_depend_on_what_does_not_bear_on_the_result() -> None:
     plain = config()
     for same in (config(outputs="/elsewhere"), config(force=True), config(pictures=False), config(name="x"),
-                 config(device=Device.cpu), config(model=MLPModel(depth=2, width=8))):  # fmt: skip
+                 config(device=Device.cpu), config(compare=Compare(tune=["num_steps"])),
+                 config(model=MLPModel(depth=2, width=8))):  # fmt: skip
         assert same.run_name == plain.run_name
 
 
@@ -89,6 +91,7 @@ def test_folder_depends_on_everything_else() -> None:
         config(model=MLPModel(depth=3)),
         config(model=MLPModel(width=9)),
         config(model=MLPModel(widths=[8, 8])),
+        config(model=MLPModel(max_parameters=97)),
         config(model=MLPModel(activation=Activation.tanh)),
         config(optimizer=Adam(rate=0.1)),
         config(optimizer=SGD(rate=0.001)),
@@ -100,6 +103,17 @@ def test_folder_depends_on_everything_else() -> None:
         config(count_pieces=False),
     ]
     assert len({each.run_name for each in different}) == len(different)
+
+
+def test_a_size_is_a_setting_and_the_widths_follow() -> None:
+    each = config(model=MLPModel(depth=3, max_parameters=320))
+    assert each.model.layer_widths == [12, 11, 11]
+    model = {key: value for key, value in each.settings().items() if key.startswith("model.")}
+    assert (model["model.max_parameters"], model["model.widths"], model["model.width"]) == (320, [12, 11, 11], None)
+    assert each.run_name.startswith("zigzag-depth=3-max_parameters=320-relu-seed=0-")
+    assert replace(each, seed=1).model.layer_widths == [12, 11, 11]
+    with pytest.raises(ValueError, match=r"model.max_parameters must be at least 12 .* got 11"):
+        config(model=MLPModel(depth=5, max_parameters=11))
 
 
 def test_folder_is_readable() -> None:
@@ -132,6 +146,7 @@ def test_command_repeats_the_run() -> None:
     for each in (
         config(model=MLPModel(widths=[3, 4]), optimizer=SGD(rate=0.5, momentum=0.25), batch_size=None, name="there"),
         config(task=Parity(num_bits=6, subset=3), model=MLPModel(depth=1), dtype="float64"),
+        config(model=MLPModel(depth=3, max_parameters=320)),
     ):
         program, *overrides = shlex.split(each.command())
         assert program == "dlcourse"

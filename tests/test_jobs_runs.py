@@ -14,6 +14,7 @@ import torch
 from marks import slow_except
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dlcourse import load, pieces
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs import runs, stack, unfinished
 from dlcourse.jobs.config import RunConfig
@@ -33,6 +34,11 @@ def config(tmp_path: Path) -> Any:
     return make
 
 
+def shown(tag: str) -> str:
+    """What TensorBoard calls a curve of the log."""
+    return tag.replace("pieces/", "pieces on [0, 2]/")
+
+
 def test_a_run_leaves_what_the_design_says(config: Any) -> None:
     each = config(pictures=True, model=MLPModel(depth=1, width=4))
     (result,) = runs.run([each])
@@ -45,15 +51,16 @@ def test_a_run_leaves_what_the_design_says(config: Any) -> None:
     assert result.metrics["num_parameters"] == 4 + 4 + 4 + 1
     assert result.diverged_at is None
     accumulator = EventAccumulator(str(events)).Reload()
-    for tag in ("loss/train", "loss/test", "metric/mean_squared_error", "pieces/num_pieces", "rate"):
+    for tag in ("loss/train", "loss/test", "metric/mean_squared_error", "pieces on [0, 2]/num_pieces", "rate"):
         assert [point.step for point in accumulator.Scalars(tag)] == [0, 20, 40]
     assert accumulator.Images("fit")[0].step == 40
     last = accumulator.Scalars("metric/mean_squared_error")[-1].value
     assert last == pytest.approx(result.metrics["mean_squared_error"], rel=1e-6)  # events are float32
     assert len((folder / "train.log").read_text().splitlines()) == 4
     for tag, points in read_log(folder).items():
-        logged = [(point.step, pytest.approx(point.value, rel=1e-5)) for point in accumulator.Scalars(tag)]
+        logged = [(point.step, pytest.approx(point.value, rel=1e-5)) for point in accumulator.Scalars(shown(tag))]
         assert points == logged
+    assert (result.task.solved, result.task.pieces_domain) == (each.task.solved, "[0, 2]")
 
 
 def test_results_are_those_of_the_saved_network(config: Any) -> None:
@@ -175,9 +182,33 @@ def test_sigmoid_networks_have_no_pieces(config: Any) -> None:
 
 
 def test_pieces_of_many_inputs_are_a_mean_over_lines_with_their_spread(config: Any) -> None:
-    (result,) = runs.run([config(task=Moons(num_train=40, num_test=10), model=MLPModel(depth=1, width=6))])
+    (result,) = runs.run([config(task=Digits(), model=MLPModel(depth=1, width=6))])
     assert 1 <= result.metrics["num_pieces"] <= 7  # a line crosses each of 6 units' kinks at most once
     assert result.metrics["num_pieces_spread"] > 0
+    assert result.task is not None
+    assert result.task.pieces_domain == "a segment, mean of 20"
+
+
+def test_pieces_of_two_inputs_are_those_of_a_rectangle(config: Any) -> None:
+    each = config(task=Moons(num_train=40, num_test=10), model=MLPModel(depth=2, width=6), log_every=5)
+    (result,) = runs.run([each])
+    plane = pieces.on_plane(load(each.folder).network, (-1.5, -1.0), (2.5, 1.5))
+    assert result.metrics["num_pieces"] == plane.num_pieces
+    assert result.metrics["num_regions"] == plane.num_regions
+    assert "num_pieces_spread" not in result.metrics
+    counted = [step for step, value in read_log(each.folder)["pieces/num_pieces"] if not math.isnan(value)]
+    assert counted == [0, 10, 20, 30, 40]
+
+
+def test_when_a_task_was_solved(config: Any) -> None:
+    each = config(task=Parity(num_bits=2), model=MLPModel(depth=1, width=16), optimizer=Adam(rate=0.03), num_steps=400)
+    (result,) = runs.run([each])
+    curve = read_log(each.folder)["metric/accuracy"]
+    unsolved = [step for step, accuracy in curve if accuracy < 1]
+    assert result.is_solved
+    assert result.metrics["steps_until_solved"] == max(unsolved) + each.log_every
+    hopeless = runs.run([config(num_steps=20)])[0]
+    assert (hopeless.is_solved, hopeless.metrics["steps_until_solved"]) == (False, math.inf)
 
 
 def test_zero_steps_record_the_initial_network(config: Any) -> None:

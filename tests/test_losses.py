@@ -10,7 +10,7 @@ from scipy.special import entr, rel_entr
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, cross_entropy
+from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, cross_entropy, one_hot
 
 LOSSES: list[Loss] = [SquaredError(), SoftmaxCrossEntropy(), Hinge()]
 TOLERANCE = 1e-12  # of a tensor's norm, in float64
@@ -66,9 +66,9 @@ class TestAgainstTorch:
     def test_softmax_cross_entropy(self, shape: tuple[int, ...], scale: float) -> None:
         logits = scale * torch.randn(shape).double().view(-1, shape[-1])
         classes = torch.randint(shape[-1], logits.shape[:1])
-        one_hot = F.one_hot(classes, shape[-1]).double()
+        targets = F.one_hot(classes, shape[-1]).double()
         expected = F.cross_entropy(logits, classes, reduction="none")
-        actual = SoftmaxCrossEntropy()(logits.view(shape), one_hot.view(shape))
+        actual = SoftmaxCrossEntropy()(logits.view(shape), targets.view(shape))
         assert actual.shape == shape[:-1]
         assert_equal(actual.flatten(), expected)
 
@@ -86,18 +86,38 @@ class TestAgainstTorch:
         assert_equal(Hinge()(outputs, targets), each.sum(-1))
 
 
+class TestOneHot:
+    def test_hand_worked(self) -> None:
+        assert one_hot(torch.tensor([1, 0]), 2).tolist() == [[0, 1], [1, 0]]
+        assert one_hot(torch.tensor(2), 4).tolist() == [0, 0, 1, 0]
+        assert one_hot(torch.tensor([[0, 1]]), 2, torch.float64).dtype == torch.float64
+        assert one_hot(torch.zeros(0, dtype=torch.long), 3).shape == (0, 3)
+
+    @given(shapes)
+    def test_picks_the_log_probability_of_its_class(self, shape: tuple[int, ...]) -> None:
+        log_p = torch.randn(shape).double().log_softmax(-1)
+        classes = torch.randint(shape[-1], shape[:-1])
+        picked = log_p.gather(-1, classes[..., None])[..., 0]
+        assert cross_entropy(one_hot(classes, shape[-1], torch.float64), log_p).equal(-picked)
+
+    @pytest.mark.parametrize("wrong", [-1, 3])
+    def test_other_classes_are_refused(self, wrong: int) -> None:
+        with pytest.raises(ValueError, match=f"classes must be between 0 and 2, got {wrong}"):
+            one_hot(torch.tensor([0, wrong]), 3)
+
+
 class TestCrossEntropy:
     def test_hand_worked(self) -> None:
         q, p = rows([1 / 2, 1 / 4, 1 / 4]), rows([1 / 4, 1 / 2, 1 / 4])
         # in bits: 1/2 * 2 + 1/4 * 1 + 1/4 * 2 = 7/4 of one from the other; 1/2 * 1 + 1/4 * 2 + 1/4 * 2 = 3/2 of itself
         assert_equal(cross_entropy(q, p.log()), torch.tensor([7 / 4 * math.log(2)], dtype=torch.float64))
         assert_equal(cross_entropy(q, q.log()), torch.tensor([3 / 2 * math.log(2)], dtype=torch.float64))
-        one_hot = rows([0, 1, 0])
+        certain = rows([0, 1, 0])
         assert_equal(
-            cross_entropy(one_hot, p.log()), torch.tensor([math.log(2)], dtype=torch.float64)
+            cross_entropy(certain, p.log()), torch.tensor([math.log(2)], dtype=torch.float64)
         )  # -log P of its class
-        assert cross_entropy(one_hot, one_hot.log()).tolist() == [0]  # 0 log 0 adds nothing
-        assert cross_entropy(q, one_hot.log()).tolist() == [math.inf]  # Q does what P rules out
+        assert cross_entropy(certain, certain.log()).tolist() == [0]  # 0 log 0 adds nothing
+        assert cross_entropy(q, certain.log()).tolist() == [math.inf]  # Q does what P rules out
 
     @given(shapes, scales)
     def test_against_scipy(self, shape: tuple[int, ...], scale: float) -> None:

@@ -139,7 +139,8 @@ def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert archive.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
     commands = archive.read(f"{folder}/entry_points.txt").decode().splitlines()
-    assert {"dlcourse = dlcourse.cli:main", "dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
+    scripts = {"dlcourse = dlcourse.cli:main", "dlcourse-figures = dlcourse.cli.figures:main"}
+    assert scripts | {"dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
 
 
 @pytest.mark.slow

@@ -1,10 +1,12 @@
+import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tensorboard_app import TensorBoard
 
-from dlcourse.recording import Result, write_comparison
+from dlcourse.recording import Result, TaskFacts, compare, write_comparison
 
 
 def run(depth: int, width: int, seed: int, error: float, pieces: int | None = None, **settings: str) -> Result:
@@ -79,6 +81,49 @@ def test_other_settings_have_their_own_runs_and_pictures(tmp_path: Path) -> None
     pictures = {"comparison/depth_against_width-relu", "comparison/depth_against_width-tanh"}
     assert board.image_tags() == {"comparison": pictures}
     assert all((tmp_path / f"{picture}.png").is_file() for picture in pictures)
+
+
+def test_the_curves_are_tuned_and_the_others_lie_beside_them(tmp_path: Path) -> None:
+    # Width 4 has its least error at the large rate, width 8 at the small one.
+    errors = {(4, 0.01): 0.5, (4, 0.1): 0.25, (8, 0.01): 0.125, (8, 0.1): 1.0}
+    results = [
+        run(1, width, seed, error, **{"optimizer.rate": str(rate)})
+        for (width, rate), error in errors.items()
+        for seed in range(2)
+    ]
+    facts = TaskFacts("mean_squared_error", solved=0.2)
+    results = [replace(each, run=f"run {index}", task=facts) for index, each in enumerate(results)]
+    compare(tmp_path, results)
+    board = TensorBoard(tmp_path)
+    assert set(board.scalar_tags()) == {
+        *(f"comparison/width={width}" for width in (4, 8)),
+        *(f"comparison/untuned/width={width}-{rate}" for width, rate in errors),
+    }
+    assert points(board, "comparison/width=4", "comparison/mean_squared_error") == [(1, 0.25)]
+    assert points(board, "comparison/width=8", "comparison/mean_squared_error") == [(1, 0.125)]
+    assert points(board, "comparison/width=8", "comparison/share_of_seeds_that_solve_it") == [(1, 1.0)]
+    assert points(board, "comparison/untuned/width=4-0.01", "comparison/mean_squared_error") == [(1, 0.5)]
+    with (tmp_path / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    counted = {(int(row["model.width"]), float(row["optimizer.rate"])) for row in rows if row["judged"] == "True"}
+    assert counted == {(4, 0.1), (8, 0.01)}
+    assert {row["solved"] for row in rows if row["model.width"] == "8"} == {"True", "False"}
+    compare(tmp_path, results, tune=())
+    names = {f"comparison/width={width}-{rate}" for width, rate in errors}
+    assert set(TensorBoard(tmp_path).scalar_tags()) == names
+
+
+def test_equal_sizes_are_curves_over_the_depth_and_depths_over_the_size(tmp_path: Path) -> None:
+    results = [
+        replace(run(depth, 4, 0, depth / size), config={"model.depth": depth, "model.max_parameters": size, "seed": 0})
+        for depth in (1, 2)
+        for size in (64, 128)
+    ]
+    write_comparison(tmp_path, results, "mean_squared_error")
+    board = TensorBoard(tmp_path)
+    assert points(board, "comparison/max_parameters=64", "comparison/mean_squared_error") == [(1, 1 / 64), (2, 2 / 64)]
+    over_size = points(board, "comparison/depth=2", "comparison over parameters/mean_squared_error")
+    assert over_size == [(64, 2 / 64), (128, 2 / 128)]
 
 
 @pytest.mark.parametrize("results", [[], [Result("a", {"model.depth": 1, "model.width": 4}, {"loss": 1.0}, None, 1.0)]])

@@ -104,7 +104,7 @@ def test_nothing_is_averaged_over_other_settings() -> None:
         for activation in ("tanh", "relu")
         for seed in range(2)
     ]
-    found = cells(runs)
+    found = cells(runs, tune=())
     assert [c.setting for c in found] == ["rate=2.0-tanh", "rate=2.0-relu", "rate=10.0-tanh", "rate=10.0-relu"]
     assert [len(c.results) for c in found] == [2, 2, 2, 2]
 

@@ -27,7 +27,11 @@ NETWORK = torch.nn.Linear(1, 1)
 
 def history(last_step: int) -> History:
     steps = range(0, last_step + 1, 10)
-    return {"loss/train": [(step, 1 / (1 + step)) for step in steps], "rate": [(step, 0.5) for step in steps]}
+    return {
+        "loss/train": [(step, 1 / (1 + step)) for step in steps],
+        "pieces/num_pieces": [(step, 3.0) for step in steps],
+        "rate": [(step, 0.5) for step in steps],
+    }
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -36,7 +40,14 @@ def checkpoint(step: int) -> Checkpoint:
 
 def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder:
     return RunFolder(
-        folder, config="seed: 0\n", run="this", hparams={"depth": 1}, started=time.time(), anew=anew, again=again
+        folder,
+        config="seed: 0\n",
+        run="this",
+        hparams={"depth": 1},
+        pieces_domain="[0, 2]",
+        started=time.time(),
+        anew=anew,
+        again=again,
     )
 
 
@@ -54,6 +65,17 @@ def points(folder: Path) -> list[tuple[int, float, float]]:
 
 def expected(last_step: int) -> list[tuple[int, float]]:
     return [(step, pytest.approx(value)) for step, value in history(last_step)["loss/train"]]
+
+
+def test_the_number_of_pieces_says_where_it_was_counted(tmp_path: Path) -> None:
+    with opened(tmp_path) as run:
+        run.save(checkpoint(10))
+        finish(run)
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [(each.step, each.value) for each in found.Scalars("pieces on [0, 2]/num_pieces")][:2] == [(0, 3), (10, 3)]
+    assert sorted(found.Tags()["scalars"]) == ["loss/train", "pieces on [0, 2]/num_pieces", "rate"]
+    assert "pieces/num_pieces" in read_log(tmp_path)
 
 
 def shown(folder: Path) -> list[tuple[int, float]]:

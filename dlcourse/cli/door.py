@@ -64,10 +64,8 @@ def main(
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _command.has_begun, _command.error, _command.sweep, _command.searches = False, None, Sweep(), False
     try:
-        try:
+        with _refusing():
             Known().choices = Choices(tasks=tasks, models=models, optimizers=optimizers, measurements=measurements)
-        except ValueError as error:
-            raise RefusedError(str(error)) from error
         with _without_check_of_help():
             if "--version" in sys.argv[1:]:  # Hydra would tell its own only
                 say.version()
@@ -218,6 +216,15 @@ def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> 
         return Workers(num_workers, backend, scheduler)
     except ValueError as error:
         raise RefusedError(f"hydra.launcher.{error}") from error
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Makes a value out of range a refusal."""
+    try:
+        yield
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
 
 
 @contextlib.contextmanager

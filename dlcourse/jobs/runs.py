@@ -329,15 +329,9 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
 def _result(config: RunConfig, trained: Trained, started: float) -> Result:
     """The last point of every curve, when the task was solved, and the number of parameters."""
     task = config.task
-    facts = TaskFacts(
-        task.metric,
-        tuple(task.higher_is_better),
-        task.in_features,
-        task.out_features,
-        task.num_pieces,
-        task.solved,
-        task.pieces_domain if config.pieces_are_counted else None,
-    )
+    domain = task.pieces_domain if config.pieces_are_counted else None
+    sizes = task.in_features, task.out_features
+    facts = TaskFacts(task.metric, tuple(task.higher_is_better), *sizes, task.num_pieces, task.solved, domain)
     metrics = {
         tag.removeprefix("metric/").removeprefix("pieces/"): value
         for tag, value in last_values(trained.history).items()

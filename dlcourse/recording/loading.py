@@ -107,7 +107,8 @@ def load_results(folder: str | Path) -> "pandas.DataFrame":
 
     Returns:
         A pandas DataFrame with the runs' names as index; besides settings (`model.depth`) and metrics
-        (`mean_squared_error`) it has `diverged_at` and `seconds`. Runs that are not finished are not in it.
+        (`mean_squared_error`) it has `pieces_domain`, where pieces were counted, `solved`, `diverged_at` and `seconds`.
+        Runs that are not finished are not in it.
 
     Raises:
         ImportError: If pandas is not installed.
@@ -121,7 +122,14 @@ def load_results(folder: str | Path) -> "pandas.DataFrame":
     if not results:
         raise FileNotFoundError(f"folder must hold finished runs (outputs/<name>), got {folder}")
     rows = [
-        {**result.config, **result.metrics, "diverged_at": result.diverged_at, "seconds": result.seconds}
+        {
+            **result.config,
+            **result.metrics,
+            "pieces_domain": result.task.pieces_domain if result.task is not None else None,
+            "solved": result.is_solved,
+            "diverged_at": result.diverged_at,
+            "seconds": result.seconds,
+        }
         for result in results
     ]
     return pandas.DataFrame(rows, index=pandas.Index([result.run for result in results], name="run"))

@@ -37,13 +37,13 @@ class TaskFacts:
     solved: float | None = None
     pieces_domain: str | None = None
 
-    def is_solved(self, value: float) -> bool:
+    def is_solved(self, value: int | float) -> bool:
         """Whether the task is solved where its metric has this value; NaN never is, and no task that does not say."""
         if self.solved is None:
             return False
         return value >= self.solved if self.metric in self.higher_is_better else value < self.solved
 
-    def steps_until_solved(self, curve: Sequence[tuple[int, float]]) -> int | float:
+    def steps_until_solved(self, curve: Sequence[tuple[int, int | float]]) -> int | float:
         """The first logged step from which on the task stays solved; infinite if it is not solved at the end.
 
         Args:
@@ -173,7 +173,7 @@ def by_task(results: Sequence[Result]) -> dict[str, list[Result]]:
     found: dict[str, list[Result]] = {}
     for result in results:
         if result.task is not None:
-            found.setdefault(str(result.config["task.name"]), []).append(result)
+            found.setdefault(str(result.config.get("task.name")), []).append(result)
     return found
 
 

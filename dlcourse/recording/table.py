@@ -165,7 +165,7 @@ def _notes(found: Sequence[Cell]) -> list[str]:
     notes = []
     for key, value in dict.fromkeys(item for cell in found for item in cell.at_an_end.items()):
         num = sum((key, value) in cell.at_an_end.items() for cell in found)
-        notes.append(f"* {key}={value:g}, chosen {num} times, is the end of its grid: widen it")
+        notes.append(f"* {key}={value:g} is the end of its grid, and chosen for {num} of {len(found)}: widen it")
     for cell in found:
         num = len(cell.results)
         if cell.num_diverged:

@@ -122,7 +122,7 @@ class _Grid:
             from_the_middle = sum(
                 abs(place - (num - 1) / 2) for place, num in zip(self.places[index], num_values, strict=True)
             )
-            return -sum(run.is_solved for run in runs), _badness(runs), from_the_middle
+            return -float(sum(run.is_solved for run in runs)), _badness(runs), from_the_middle
 
         return min(range(len(self.settings)), key=goodness)
 

@@ -20,4 +20,5 @@ from dlcourse.tasks.smooth import Function as Function
 from dlcourse.tasks.smooth import Smooth as Smooth
 from dlcourse.tasks.task import Data as Data
 from dlcourse.tasks.task import Task as Task
+from dlcourse.tasks.task import one_hot_data as one_hot_data
 from dlcourse.tasks.zigzag import ZigZag as ZigZag

@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from dlcourse.checks import check_number, check_whole
-from dlcourse.losses import SoftmaxCrossEntropy
+from dlcourse.losses import SoftmaxCrossEntropy, one_hot
 from dlcourse.streams import stream
-from dlcourse.tasks.task import Data, Task, one_hot_accuracy
+from dlcourse.tasks.task import Data, Task, one_hot_accuracy, one_hot_data
 
 MAX_NOISE = 1000.0
 MAX_TURNS = 1000.0
@@ -114,7 +113,7 @@ class Planar(Classification):
         """Random inputs of these classes, and their targets."""
         position = torch.rand(len(classes), generator=generator, dtype=torch.float64)
         noise = self.noise * torch.randn(len(classes), 2, generator=generator, dtype=torch.float64)
-        return self.curve(classes, position) + noise, one_hot(classes, self.num_classes).double()
+        return self.curve(classes, position) + noise, one_hot(classes, self.num_classes, torch.float64)
 
 
 @dataclass(kw_only=True)
@@ -257,12 +256,13 @@ class RealData(Classification):
             inputs, classes, test_size=self.test_fraction, stratify=classes, random_state=self.split_seed
         )
         scaler = StandardScaler(with_std=self.to_unit_variance).fit(train_inputs)
-        return Data(
+        with_classes = Data(
             torch.from_numpy(scaler.transform(train_inputs)),
-            one_hot(torch.from_numpy(train_classes), self.out_features).double(),
+            torch.from_numpy(train_classes)[:, None].double(),
             torch.from_numpy(scaler.transform(test_inputs)),
-            one_hot(torch.from_numpy(test_classes), self.out_features).double(),
-        ).to(dtype)
+            torch.from_numpy(test_classes)[:, None].double(),
+        )
+        return one_hot_data(with_classes, self.out_features).to(dtype)
 
 
 class Digits(RealData):

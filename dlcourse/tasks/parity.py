@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from dlcourse.checks import check_choice, check_whole
-from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
+from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, one_hot
 from dlcourse.streams import stream
 from dlcourse.tasks.task import Data, Task, one_hot_accuracy
 
@@ -164,7 +164,7 @@ class Parity(Task):
             case PosedAs.regression:
                 targets = parity[:, None]
             case PosedAs.classification:
-                targets = torch.nn.functional.one_hot(parity, 2)
+                targets = one_hot(parity, 2)
             case PosedAs.hinge:
                 targets = 2 * parity[:, None] - 1
         return inputs.double(), targets.double()

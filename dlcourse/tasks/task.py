@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from dlcourse.losses import Loss
+from dlcourse.losses import Loss, one_hot
 from dlcourse.streams import stream
 
 NUM_LINES = 20
@@ -178,6 +178,32 @@ def lines_between(
         raise ValueError(f"a line needs two different points, but all {len(points)} are the same")
     ends = points[torch.multinomial(differs.double(), 1, generator=generator)[:, 0]]
     return starts, ends
+
+
+def one_hot_data(data: Data, num_classes: int) -> Data:
+    """The slide's D = {(x, y)}, y a class, as D = {(x, y)} with each y in the 'one hot' representation.
+
+    Args:
+        data: Inputs, and as targets one number an item, its class, counted from 0 (the slides count from 1).
+        num_classes: How many classes there are.
+
+    Returns:
+        The same inputs; targets `[*members, num, num_classes]`, 1 at the class and 0 elsewhere, of the inputs' dtype.
+
+    Raises:
+        ValueError: If there is more than one target an item, or one is not a whole number of a class.
+
+    Source: slide "Cross-entropy for Softmax", "the dataset has to be transformed in the 'one hot' representation".
+    """
+    rows = []
+    for targets in (data.train_targets, data.test_targets):
+        if targets.shape[-1] != 1:
+            raise ValueError(f"targets must be one class an item, got {targets.shape[-1]} numbers an item")
+        wrong = targets[targets != targets.round()]
+        if len(wrong):
+            raise ValueError(f"targets must be whole numbers, got {wrong[0].item()}")
+        rows.append(one_hot(targets[..., 0].long(), num_classes, data.train_inputs.dtype))
+    return Data(data.train_inputs, rows[0], data.test_inputs, rows[1])
 
 
 def one_hot_accuracy(

@@ -9,31 +9,61 @@ Run from the root of the repository.
 import shutil
 from pathlib import Path
 
-from dlcourse.recording import Cell, cells
-from experiments.shared import OUTPUTS, SOLVED, Row, measured, write_csv
+from experiments.shared import (
+    OUTPUTS,
+    fill,
+    measured,
+    read_csv,
+    share,
+    steps_until_solved,
+    table,
+    tuned_rows,
+    write_csv,
+)
 
 FOLDER = Path(__file__).parent
 NAME = "depth_vs_width_zigzag"
+NUM_STEPS = 10000
 
 
 def main() -> None:
-    """The table, and the figure that the sweep has drawn already, into this folder."""
-    write_csv(FOLDER / "results.csv", [row(cell) for cell in cells(measured(NAME))], line_end="\r\n")
+    """The table, the figure that the sweep has drawn already, and the page's numbers, into this folder."""
+    write_csv(FOLDER / "results.csv", tuned_rows(measured(NAME), "mean_squared_error"), digits=4)
     shutil.copy(OUTPUTS / NAME / "comparison" / "depth_against_width.png", FOLDER)
+    fill(FOLDER / "README.md", numbers())
 
 
-def row(cell: Cell) -> Row:
-    """One architecture, over its seeds."""
-    error = cell.quartiles("mean_squared_error")
+def numbers() -> dict[str, str]:
+    """What the page says, from the table beside it."""
+    rows = read_csv(FOLDER / "results.csv")
+    solved = {(int(row["depth"]), int(row["width"])): int(row["solved"]) for row in rows}
+    shallow = max((row for row in rows if row["depth"] == "1"), key=lambda row: int(row["solved"]))
+    best = max(rows, key=lambda row: int(row["solved"]))
+    few = min(
+        (row for row in rows if int(row["solved"]) > int(row["seeds"]) / 2), key=lambda row: int(row["parameters"])
+    )
     return {
-        "depth": cell.depth,
-        "width": cell.width,
-        "parameters": cell.results[0].metrics["num_parameters"],
-        "error": f"{error.median:.2g}",
-        "lower quartile": f"{error.lower:.2g}",
-        "upper quartile": f"{error.upper:.2g}",
-        "pieces": f"{cell.quartiles('num_pieces').median:g}",
-        "solved": sum(result.metrics["mean_squared_error"] < SOLVED for result in cell.results),
+        "table": table(
+            [
+                {
+                    "depth": row["depth"],
+                    "width": row["width"],
+                    "parameters": row["parameters"],
+                    "error (quartiles)": f"{float(row['mean_squared_error']):.2g} "
+                    f"({float(row['mean_squared_error_lower']):.2g} to {float(row['mean_squared_error_upper']):.2g})",
+                    "solved (about 90%)": share(row),
+                    "steps": steps_until_solved(row, NUM_STEPS),
+                    "pieces": f"{float(row['pieces']):g}",
+                    "rate": row["chosen"].replace(" | ", ", "),
+                }
+                for row in rows
+            ]
+        ),
+        "shallow": share(shallow),
+        "best": f"{best['depth']} layers of {best['width']}: {share(best)}",
+        "smallest": f"{few['depth']} layers of {few['width']} ({few['parameters']} parameters)",
+        "deeper": ", ".join(f"{solved[depth, 8]}" for depth in (1, 2, 3, 4, 5)),
+        "wider": ", ".join(f"{solved[depth, 16]}" for depth in (1, 2, 3, 4, 5)),
     }
 
 
