@@ -46,6 +46,20 @@ def check_number(name: str, value: object, lowest: float, highest: float) -> Non
         raise ValueError(f"{name} must be between {lowest:g} and {highest:g}, got {value}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Refuses what is neither true nor false.
+
+    Args:
+        name: The field.
+        value: What it was set to.
+
+    Raises:
+        TypeError: If the value is anything else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, got {value!r}")
+
+
 def check_choice(name: str, value: object, choices: type[Choice]) -> Choice:
     """The choice of this name.
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import matplotlib
 import pytest
 import torch
+from checking import check_calls_in
 from hypothesis import register_random, settings
 from imported import Imported
-from jaxtyping import install_import_hook
 
 matplotlib.use("Agg")  # figures need no screen
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-profile") == "fast":
         return
     rooms = ("circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "training")
-    install_import_hook([f"dlcourse.{room}" for room in rooms], "beartype.beartype")
+    check_calls_in([f"dlcourse.{room}" for room in rooms])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

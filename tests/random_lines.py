@@ -22,7 +22,8 @@ FLAGS = [
 KEYS = [
     "task", "model", "optimizer", "experiment", "schema", "seed", "num_steps", "batch_size", "log_every", "dtype",
     "device", "name", "outputs", "force", "plan", "only", "pictures", "count_pieces", "checkpoint_seconds",
-    "model.depth", "model.width", "model.widths", "model.activation", "model.initialization", "model.dept",
+    "model.depth", "model.width", "model.widths", "model.activation", "model.initialization", "model.skip",
+    "model.dept",
     "optimizer.rate", "optimizer.schedule", "optimizer.momentum", "optimizer.lr", "optimizer.beta1", "task.num_folds",
     "task.num_train", "task.noise", "task.fresh", "task.num_bits", "task.posed_as", "task.nothing", "num_draws",
     "hydra", "hydra/launcher", "hydra/sweeper", "hydra/job_logging", "hydra.launcher", "hydra.launcher.num_workers",

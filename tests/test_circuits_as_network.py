@@ -1,5 +1,6 @@
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from marks import slow_except
 from random_circuits import Plan, plans, value
 from torch import Tensor, nn
 
+from dlcourse import pieces
 from dlcourse.circuits import (
     and_,
     best_blocks,
@@ -20,6 +22,7 @@ from dlcourse.circuits import (
     parity_dnf,
     parity_of_sum,
     parity_tree,
+    smallest_parity_of_sum,
     to_mlp,
     to_threshold_network,
     without_xor,
@@ -65,10 +68,11 @@ def test_the_slides_circuit_is_a_network_of_depth_4() -> None:
 
 
 @pytest.mark.parametrize("num_bits", slow_except(range(1, 11), *range(1, 8)))
-def test_parity_in_six_ways(num_bits: int) -> None:
+def test_parity_in_seven_ways(num_bits: int) -> None:
     data = Parity(num_bits=num_bits).data(seed=0, dtype=torch.float64)
     networks: list[nn.Module] = [
         parity_of_sum(num_bits),
+        smallest_parity_of_sum(num_bits),
         parity_by_tents(num_bits),
         to_mlp(parity_tree(num_bits), num_bits),
         to_mlp(parity_dnf(num_bits), num_bits),
@@ -83,7 +87,7 @@ def test_parity_in_six_ways(num_bits: int) -> None:
 def test_forty_bits() -> None:
     bits = torch.randint(2, (1000, 40), generator=torch.Generator().manual_seed(0))
     expected = (bits.sum(-1, keepdim=True) % 2).float()
-    for network in (parity_of_sum(40), parity_by_tents(40), to_mlp(parity_tree(40), 40)):
+    for network in (parity_of_sum(40), smallest_parity_of_sum(40), parity_by_tents(40), to_mlp(parity_tree(40), 40)):
         assert torch.equal(network(bits.float()), expected)
 
 
@@ -95,6 +99,8 @@ def test_sizes(num_bits: int, layers: int) -> None:
         # 16 * 16 + 16 + 16 + 1;  2 * 16 + 2, then three times 2 * 2 + 2, then 2 + 1
         assert num_parameters(parity_of_sum(16)) == 289
         assert num_parameters(parity_by_tents(16)) == 34 + 3 * 6 + 3
+    if num_bits == 4:  # as small as the tents: 3 * 4 + 3 + 3 + 1 and 2 * 4 + 2 + 2 * 2 + 2 + 3
+        assert num_parameters(smallest_parity_of_sum(4)) == num_parameters(parity_by_tents(4)) == 19
 
 
 def test_the_first_tents_are_the_lectures() -> None:
@@ -118,8 +124,54 @@ def test_unused_inputs_constants_and_types() -> None:
         to_mlp(x[0] | x[2], 2)
 
 
+@pytest.mark.parametrize("num_bits", range(4, 13))
+def test_one_unit_less_than_bits_in_exact_arithmetic(num_bits: int) -> None:
+    network = smallest_parity_of_sum(num_bits)
+    (unit,), output = network.hidden.layers, network.output
+    assert isinstance(unit, nn.Linear)
+    assert unit.out_features == num_bits - 1
+    # The stored numbers as Python's integers, on every input; a sum of floats could hide a mistake by a rounding.
+    weight, bias = ([[int(w) for w in row] for row in unit.weight.tolist()], [int(b) for b in unit.bias.tolist()])
+    change, shift = [int(v) for v in output.weight[0].tolist()], int(output.bias.item())
+    assert [parameter.tolist() for parameter in network.parameters()] == [weight, bias, [change], [shift]]
+    for bits in product([0, 1], repeat=num_bits):
+        ons = [sum(w for w, x in zip(row, bits, strict=True) if x) + b for row, b in zip(weight, bias, strict=True)]
+        assert shift + sum(v * max(0, z) for v, z in zip(change, ons, strict=True)) == sum(bits) % 2
+    assert torch.equal(network(all_bits(num_bits))[:, 0], all_bits(num_bits).sum(1) % 2)
+
+
+def test_the_bends_of_the_smallest_one() -> None:
+    # Along the diagonal of seven equal inputs, s = 7 x: bends at 2/3, 2, 3, ..., 6 and nowhere else, between heights 0
+    # and 1 but for the first one.
+    network = smallest_parity_of_sum(7, dtype=torch.float64)
+    s = torch.tensor([0, 2 / 3, 1, 2, 3, 4, 5, 6, 7], dtype=torch.float64)
+    heights = network((s / 7)[:, None].expand(-1, 7))[:, 0]
+    eps = torch.finfo(torch.float64).eps
+    assert heights.tolist() == pytest.approx([0, 4 / 3, 1, 0, 1, 0, 1, 0, 1], rel=0, abs=100 * eps)
+    line = pieces.on_line(network, [0.0] * 7, [1.0] * 7)
+    assert 7 * line.breakpoints == pytest.approx([2 / 3, 2, 3, 4, 5, 6], rel=4 * eps)
+    assert np.diff(line.slopes[:, 0]) / 7 == pytest.approx([-3, 2, -2, 2, -2, 2], rel=4 * eps)
+
+
+@pytest.mark.parametrize("num_bits", [2, 3, 4, 5])
+def test_units_that_see_the_sum_fill_one_second_difference_each(num_bits: int) -> None:
+    # The step of the proof, on a grid of bends: a unit's second differences at s = 1, ..., d - 1 are other than 0 at no
+    # more than two neighbours, and nowhere below it. Those of the parity alternate.
+    s = range(num_bits + 1)
+    parity = [k % 2 for k in s]
+    assert [parity[k - 1] - 2 * parity[k] + parity[k + 1] for k in s[1:-1]] == [(-1) ** k * 2 for k in s[1:-1]]
+    for twelfths in range(-12, 12 * (num_bits + 1)):
+        for side in (1, -1):
+            unit = [max(0, side * (12 * k - twelfths)) for k in s]
+            seconds = {k: unit[k - 1] - 2 * unit[k] + unit[k + 1] for k in s[1:-1]}
+            filled = [k for k, second in seconds.items() if second]
+            assert min(seconds.values(), default=0) >= 0
+            assert filled in [[], *([k] for k in s[1:-1]), *([k, k + 1] for k in s[1:-2])]
+
+
 @given(st.integers(1, 30), st.integers(0, 30))
 def test_the_number_of_ones_alone_decides(num_bits: int, ones: int) -> None:
     bits = (torch.arange(num_bits) < ones).float()
     expected = min(num_bits, ones) % 2
-    assert parity_of_sum(num_bits)(bits).item() == parity_by_tents(num_bits)(bits).item() == expected
+    for network in (parity_of_sum(num_bits), smallest_parity_of_sum(num_bits), parity_by_tents(num_bits)):
+        assert network(bits).item() == expected

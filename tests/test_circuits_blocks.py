@@ -1,5 +1,6 @@
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -122,22 +123,26 @@ def test_unequal_blocks_need_fewer_gates() -> None:
 
 
 @st.composite
-def blocks(draw: st.DrawFn, first: int, num_bits: int, merged: bool) -> Block:
-    """Any block of the inputs first .. first + num_bits - 1."""
-    parts: list[int | Block] = []
+def block_plans(draw: st.DrawFn, first: int, num_bits: int, merged: bool) -> tuple[list[Any], bool]:
+    """Parts and kind of any block of the inputs first .. first + num_bits - 1."""
+    parts: list[Any] = []
     end = first + num_bits
     while first < end:
         size = draw(st.integers(1, min(4, end - first, num_bits - 1)))
-        parts.append(first if size == 1 else draw(blocks(first, size, draw(st.booleans()))))
+        parts.append(first if size == 1 else draw(block_plans(first, size, draw(st.booleans()))))
         first += size
-    return Block(tuple(parts), merged)
+    return parts, merged
+
+
+def built(parts: list[Any], merged: bool) -> Block:
+    return Block(tuple(part if isinstance(part, int) else built(*part) for part in parts), merged)
 
 
 @pytest.mark.slow
 @given(st.data())
 def test_any_blocks_are_parity(data: st.DataObject) -> None:
     num_bits = data.draw(st.integers(2, 8))
-    block = data.draw(blocks(1, num_bits, False))
+    block = built(*data.draw(block_plans(1, num_bits, False)))
     circuit = block_parity(block)
     assert equivalent(circuit, xor(*inputs(num_bits)))
     assert num_gates(circuit) == num_block_gates(block)

@@ -64,7 +64,7 @@ def test_a_run(dlcourse: Command, tmp_path: Path) -> None:
     line = ("task=zigzag", "model.depth=3", "model.width=8", "seed=0", "optimizer=adam", "num_steps=50")
     code, out, err = dlcourse(*line)
     assert (code, err) == (0, "")
-    assert re.search(r"mean squared error 0\.\d+, \d+ linear pieces, 169 parameters", out)
+    assert re.search(r"mean squared error 0\.\d+, \d+ linear pieces on \[0, 2\], 169 parameters", out)
     (folder,) = tmp_path.glob("outputs/zigzag/*")
     assert folder.name.startswith("zigzag-depth=3-width=8-relu-seed=0-")
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
@@ -81,8 +81,14 @@ def test_a_run(dlcourse: Command, tmp_path: Path) -> None:
 MISTAKES = [
     (["task=smooth", "task.function=cosine"], ["task.function", "cosine", "sine"]),
     (["modle.depth=3"], ["modle", "allowed here: task, model, optimizer, num_steps"]),
-    (["model.dept=3"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
-    (["-m", "model.dept=3,4"], ["'dept'", "allowed here: depth, width, widths, activation, initialization"]),
+    (
+        ["model.dept=3"],
+        ["'dept'", "allowed here: depth, width, widths, max_parameters, activation, initialization, skip"],
+    ),
+    (
+        ["-m", "model.dept=3,4"],
+        ["'dept'", "allowed here: depth, width, widths, max_parameters, activation, initialization, skip"],
+    ),
     (["task=zigzog"], ["zigzog", "Available options in 'task'", "parity", "zigzag"]),
     (["optimizer=adem"], ["adem", "momentum"]),
     (["experiment=none"], ["Available options in 'experiment'", "digits"]),
@@ -160,9 +166,11 @@ def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
     finished = sorted(folder.glob("*/metrics.json"))
     assert len(finished) == 18
     assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
-    # the table: a row a depth, with the parameters of both widths
-    rows = [line.split() for line in out.splitlines() if re.match(r" +[123] ", line)]
-    assert [(row[0], row[3], row[6]) for row in rows] == [("1", "13", "25"), ("2", "33", "97"), ("3", "53", "169")]
+    # the table: a row a depth and width, with their parameters
+    rows = [line.split()[:3] for line in out.splitlines() if re.match(r" +[123] ", line)]
+    assert rows == [
+        ["1", "4", "13"], ["2", "4", "33"], ["3", "4", "53"], ["1", "8", "25"], ["2", "8", "97"], ["3", "8", "169"]
+    ]  # fmt: skip
     # results.csv: one row a run
     with (folder / "results.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -173,8 +181,8 @@ def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
     for width in (4, 8):
         (events,) = (folder / "comparison" / f"width={width}").glob("events*")
         accumulator = EventAccumulator(str(events)).Reload()
-        for metric in ("mean_squared_error", "num_pieces"):
-            points = accumulator.Scalars(f"comparison/{metric}")
+        for metric, tag in {"mean_squared_error": "mean_squared_error", "num_pieces": "num_pieces on [0, 2]"}.items():
+            points = accumulator.Scalars(f"comparison/{tag}")
             assert [point.step for point in points] == [1, 2, 3]
             for point in points:
                 values = [
@@ -201,18 +209,35 @@ def _pictures(folder: Path) -> list[str]:
 
 # two jobs each; runs are small with two steps
 SMALL_MEASUREMENTS = {
+    "deep_to_shallow": ["num_folds=2,3", "widths=[4,4]", "num_seeds=2", "num_steps=2"],
     "first_gradient": ["subset=2,3", "num_bits=4"],
     "layerwise_gradients": ["depth=1,2", "num_seeds=2"],
     "layerwise_time": ["depth=1,2", "num_turns=1"],
+    "gradient_norms": ["depth=1,2", "num_networks=2"],
+    "networks_that_die": ["depth=1,2", "num_networks=3"],
+    "networks_that_die_training": ["initialization=he,torch", "num_networks=2", "num_steps=2"],
+    "networks_that_die_zigzag": ["depth=1,2", "num_networks=2", "num_steps=2"],
     "near_the_solution": ["noise=0.1,null", "num_folds=2", "num_steps=2"],
+    "parity_by_one_layer": ["num_bits=2,3", "num_units=1"],
     "parity_circuits": ["num_bits=4,5"],
     "parity_networks": ["num_bits=2,3"],
+    "parity_starts": ["num_bits=2,3", "num_units=2", "num_starts=2", "num_steps=2"],
     "parity_threshold": ["power_of_ten=1,2"],
+    "pieces_by_design": [
+        "target=cube,sine",
+        "depth=1",
+        "rates=[0.01]",
+        "num_seeds=2",
+        "num_steps=2",
+        "num_steps_of_first_stage=1",
+    ],
     "planes_of_images": ["seed=0,1", "steps=[0,2]", "num_lines=2", "num_triangles=2", "num_planes=1"],
     "random_networks": ["widths=[3],[2,2]", "num_draws=2"],
     "random_networks_planes": ["widths=[3],[2,2]", "num_draws=2"],
     "reached_pieces": ["width=2,3", "num_draws=4", "num_climbers=2", "num_mutations=2"],
     "reached_pieces_planes": ["width=2,3", "depth=1", "num_draws=2", "num_climbers=2", "num_mutations=2"],
+    "shallow_from_scratch": ["source=tents", "initialization=torch,he", "num_seeds=2", "num_steps=2"],
+    "shallow_training": ["source=tents,trained", "noise=0.1", "num_seeds=2", "num_steps=2"],
 }
 
 

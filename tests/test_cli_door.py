@@ -57,7 +57,7 @@ def test_a_run_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # main sets it: to be undone after the test
     monkeypatch.setattr(sys, "argv", ["dlcourse", "model.depth=1", "model.width=4", "num_steps=2", "pictures=false"])
     dlcourse.cli.main()
-    assert "linear pieces, 13 parameters" in capsys.readouterr().out
+    assert "linear pieces on [0, 2], 13 parameters" in capsys.readouterr().out
     assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 1
 
 

@@ -1,13 +1,12 @@
 """CONTRIBUTING says what a new task, network, optimizer, measurement and activation take: here they are added."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from imported import Imported
 
 from dlcourse.cli.door import CONFIGS
 
@@ -125,33 +124,37 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(copy: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=copy, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "PYTHONPATH": str(copy)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def run(copy: Path) -> Iterator[Callable[..., str]]:
+    """Runs a script, or `-m dlcourse`, in the copy and with its package; gives what it said."""
+    with Imported(copy) as imported:
+
+        def command(*arguments: str) -> str:
+            done = imported.run(arguments, copy)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        yield command
 
 
 @pytest.mark.slow
-def test_one_of_each_is_added_and_used(copy: Path) -> None:
+def test_one_of_each_is_added_and_used(copy: Path, run: Callable[..., str]) -> None:
     short = ("num_steps=20", "log_every=10", "pictures=false")
     chosen = ("task=absolute", "model=mlp,maxout", "optimizer=sign_descent")
-    run(copy, "-m", "dlcourse", "-m", *chosen, *short)
-    run(copy, "-m", "dlcourse", "task=absolute", "model.activation=hard_tanh", *short)
+    run("-m", "dlcourse", "-m", *chosen, *short)
+    run("-m", "dlcourse", "task=absolute", "model.activation=hard_tanh", *short)
     contents = [json.loads(path.read_text()) for path in copy.glob("outputs/absolute/*/metrics.json")]
     found = {(c["config"].get("model.name"), c["config"].get("model.activation")) for c in contents}
     assert found == {(None, "relu"), ("maxout", None), (None, "hard_tanh")}
     assert all(content["task"]["num_pieces"] == 2 for content in contents)
     # They are of dlcourse now: no origin is needed to tell them apart.
     assert not any(key.endswith(".source") for content in contents for key in content["config"])
-    assert "num_heads" in run(copy, "-m", "dlcourse", "experiment=heads", "num_coins=3")
-    assert "heads" in run(copy, "-m", "dlcourse", "--help")
+    assert "num_heads" in run("-m", "dlcourse", "experiment=heads", "num_coins=3")
+    assert "heads" in run("-m", "dlcourse", "--help")
 
 
 @pytest.mark.slow
-def test_a_new_activation_is_explained_and_agrees_with_autograd(copy: Path) -> None:
+def test_a_new_activation_is_explained_and_agrees_with_autograd(copy: Path, run: Callable[..., str]) -> None:
     code = """
 import torch
 from dlcourse.layerwise import explain
@@ -165,4 +168,5 @@ assert all(torch.allclose(explanation.gradients[n], p.grad, rtol=1e-12) for n, p
 assert r"\\mathrm{hardtanh}" in explanation.latex()
 print("agrees")
 """
-    assert run(copy, "-c", code).strip() == "agrees"
+    (copy / "agrees.py").write_text(code)
+    assert run("agrees.py").strip() == "agrees"

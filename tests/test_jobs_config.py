@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.door import CONFIGS
 from dlcourse.jobs.config import Compare, Device, RunConfig
+from dlcourse.jobs.estimate import num_bytes
 from dlcourse.networks import MLP, Activation, MLPModel, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
 from dlcourse.training import SGD, Adam
@@ -43,6 +44,11 @@ def config(**values: Any) -> RunConfig:
 def test_bad_values_are_refused_by_name(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_skip_is_true_or_false() -> None:
+    with pytest.raises(TypeError, match=r"model\.skip must be true or false, got 'yes'"):
+        MLPModel(skip="yes")  # type: ignore[arg-type]
 
 
 def test_cuda_without_a_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +99,7 @@ def test_folder_depends_on_everything_else() -> None:
         config(model=MLPModel(widths=[8, 8])),
         config(model=MLPModel(max_parameters=97)),
         config(model=MLPModel(activation=Activation.tanh)),
+        config(model=MLPModel(skip=True)),
         config(optimizer=Adam(rate=0.1)),
         config(optimizer=SGD(rate=0.001)),
         config(num_steps=1),
@@ -120,6 +127,23 @@ def test_folder_is_readable() -> None:
     name = config(model=MLPModel(depth=3, width=8), seed=4).run_name
     assert name.startswith("zigzag-depth=3-width=8-relu-seed=4-")
     assert config(model=MLPModel(widths=[4, 6])).run_name.startswith("zigzag-widths=4,6-relu-seed=0-")
+    skipping = config(model=MLPModel(depth=3, width=8, skip=True))
+    assert skipping.run_name.startswith("zigzag-depth=3-width=8-relu-skip-seed=0-")
+    assert skipping.label == "zigzag: depth 3, width 8, relu, skip, seed 0"
+
+
+def test_folders_are_those_that_version_0_3_gave() -> None:
+    assert RunConfig(task=ZigZag(), optimizer=Adam()).run_name == "zigzag-depth=2-width=8-relu-seed=0-0aaf5b2aae"
+    model = MLPModel(widths=[4, 4], activation=Activation.tanh, skip=False)
+    each = RunConfig(task=Moons(), model=model, optimizer=Adam(rate=0.01), seed=3)
+    assert each.run_name == "moons-widths=4,4-tanh-seed=3-9981f9b695"
+    assert "skip" not in each.to_yaml() and "skip" not in each.command()
+
+
+def test_skip_connections_take_memory_for_what_goes_past_the_units() -> None:
+    plain, skipping = (config(model=MLPModel(depth=3, width=8, skip=skip)) for skip in (False, True))
+    # Two more float32 numbers for each of 64 items and 1 + 3 * 8 + 1 units.
+    assert num_bytes(skipping) - num_bytes(plain) == 2 * 4 * 64 * 26
 
 
 @given(
@@ -146,6 +170,7 @@ def test_command_repeats_the_run() -> None:
     for each in (
         config(model=MLPModel(widths=[3, 4]), optimizer=SGD(rate=0.5, momentum=0.25), batch_size=None, name="there"),
         config(task=Parity(num_bits=6, subset=3), model=MLPModel(depth=1), dtype="float64"),
+        config(model=MLPModel(depth=4, skip=True)),
         config(model=MLPModel(depth=3, max_parameters=320)),
     ):
         program, *overrides = shlex.split(each.command())

@@ -18,8 +18,8 @@ from dlcourse import load, pieces
 from dlcourse.job import FolderTakenError
 from dlcourse.jobs import runs, stack, unfinished
 from dlcourse.jobs.config import RunConfig
-from dlcourse.networks import Activation, Initialization, MLPModel
-from dlcourse.recording import Result, checkpoints, read_log, read_result, run_folder
+from dlcourse.networks import MLP, Activation, Initialization, MLPModel
+from dlcourse.recording import Result, cells, checkpoints, read_log, read_result, run_folder
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam
 
@@ -209,6 +209,23 @@ def test_when_a_task_was_solved(config: Any) -> None:
     assert result.metrics["steps_until_solved"] == max(unsolved) + each.log_every
     hopeless = runs.run([config(num_steps=20)])[0]
     assert (hopeless.is_solved, hopeless.metrics["steps_until_solved"]) == (False, math.inf)
+
+
+def test_skip_connections_are_trained_counted_and_loaded(config: Any) -> None:
+    each, plain = (config(model=MLPModel(depth=3, width=6, skip=skip), dtype="float64") for skip in (True, False))
+    result, without = runs.run([each, plain])
+    network = load(each.folder).network
+    assert isinstance(network, MLP) and network.hidden.skips == [False, True, True]
+    x = torch.linspace(0, 2, 1025, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        error = (network(x) - (1 - (4 * x % 2 - 1).abs())).square().mean().item()
+    assert result.metrics["mean_squared_error"] == pytest.approx(error)
+    assert result.metrics["mean_squared_error"] != without.metrics["mean_squared_error"]
+    assert load(plain.folder).network.hidden.skips == [False] * 3
+    classifier = config(task=Moons(num_train=40, num_test=10), model=MLPModel(depth=1, width=2, skip=True))
+    runs.run([classifier])
+    assert load(classifier.folder).network.body.skips == [True]
+    assert {cell.setting for cell in cells([result, without])} == {"skip=True", "skip=False"}
 
 
 def test_zero_steps_record_the_initial_network(config: Any) -> None:

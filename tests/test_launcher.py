@@ -1,11 +1,12 @@
 """The launcher `stack`: its fast composition gives what Hydra's own gives, for every kind of override."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,36 +64,50 @@ def hydra() -> Iterator[Any]:
         yield GlobalHydra.instance().hydra
 
 
-def outcome(loader: Any, master: DictConfig, overrides: list[str]) -> Any:
+@pytest.fixture(scope="module")
+def hydras_own(hydra: Any) -> Callable[..., tuple[DictConfig, list[DictConfig | HydraException]]]:
+    """A sweep's configuration, and what Hydra composes from it for every job or raises; once for each command line."""
+
+    def composed(*base: str) -> tuple[DictConfig, list[DictConfig | HydraException]]:
+        master = hydra.config_loader.load_configuration("config", list(base), run_mode=RunMode.MULTIRUN)
+        return master, [config_or_error(hydra.config_loader, master, overrides) for overrides in SWEEPS]
+
+    return functools.cache(composed)
+
+
+def config_or_error(loader: Any, master: DictConfig, overrides: list[str]) -> DictConfig | HydraException:
     try:
-        config = loader.load_sweep_config(master, list(overrides))
+        return loader.load_sweep_config(master, list(overrides))
     except HydraException as error:
-        return type(error), str(error), str(error.__cause__)
-    flags = [OmegaConf.is_struct(config), OmegaConf.is_readonly(config.hydra), OmegaConf.get_type(config.task)]
-    return OmegaConf.to_container(config, enum_to_str=True), flags
+        return error
+
+
+def outcome(found: DictConfig | HydraException) -> Any:
+    if isinstance(found, HydraException):
+        return type(found), str(found), str(found.__cause__)
+    flags = [OmegaConf.is_struct(found), OmegaConf.is_readonly(found.hydra), OmegaConf.get_type(found.task)]
+    return OmegaConf.to_container(found, enum_to_str=True), flags
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("base", [[], ["experiment=depth_vs_width_zigzag", "hydra.job.num=1"]], ids=str)
-def test_composition_is_hydras_own(hydra: Any, base: list[str]) -> None:
-    master = hydra.config_loader.load_configuration("config", base, run_mode=RunMode.MULTIRUN)
+def test_composition_is_hydras_own(hydra: Any, hydras_own: Callable[..., Any], base: list[str]) -> None:
+    master, configs = hydras_own(*base)
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())
-    expected = [outcome(hydra.config_loader, master, overrides) for overrides in SWEEPS]
+    expected = [outcome(config) for config in configs]
     for _ in range(2):  # the second time it has what the first one kept
         for overrides, each in zip(SWEEPS, expected, strict=True):
-            assert outcome(fast, master, overrides) == each, overrides
+            assert outcome(config_or_error(fast, master, overrides)) == each, overrides
     assert {type(each[0]) for each in expected} == {dict, type}  # configurations and errors
 
 
 @pytest.mark.slow
-def test_composition_of_the_application_is_hydras_own_without_hydra(hydra: Any) -> None:
-    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+def test_composition_of_the_application_is_hydras_own_without_hydra(hydra: Any, hydras_own: Callable[..., Any]) -> None:
+    master, configs = hydras_own()
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())
-    for overrides in [*SWEEPS, *SWEEPS]:
-        try:
-            expected = hydra.config_loader.load_sweep_config(master, list(overrides))
-        except HydraException as error:
-            with pytest.raises(type(error)):
+    for overrides, expected in [*zip(SWEEPS, configs, strict=True)] * 2:
+        if isinstance(expected, HydraException):
+            with pytest.raises(type(expected)):
                 fast.load_application_config(master, overrides, 0)
             continue
         found = fast.load_application_config(master, overrides, 0)

@@ -116,6 +116,34 @@ class TestHandWorked:
             for gradient, number in zip(gradients.values(), itertools.chain(*expected), strict=True):
                 assert gradient.item() == pytest.approx(factor * number, rel=1e-14)
 
+    def test_skip_connections(self) -> None:
+        """Two layers of 2 units on 2 inputs, h[i] = h[i-1] + max(0, W h[i-1] + b); units 2 and 1 are off."""
+        module = with_values(
+            MLP(2, 1, width=2, depth=2, skip=True),
+            [[1, 1], [0, -1]], [0, 0], [[-1, 0], [2, 1]], [1, 0], [1, 2], [3],
+        )  # fmt: skip
+        x, y = torch.tensor([1.0, 2.0]).double(), torch.tensor([24.0]).double()
+        # h[1] = (1, 2) + max(0, (3, -2)) = (4, 2);  h[2] = (4, 2) + max(0, (-3, 10)) = (4, 12);  y~ = 4 + 24 + 3 = 31
+        first, second, output = layers(module)
+        assert first.output(x).tolist() == [4, 2]
+        assert second.output(first.output(x)).tolist() == [4, 12]
+        assert output.output(second.output(first.output(x))).tolist() == [31]
+        # I + diag(g') W: the unit that is off passes its input on all the same.
+        assert first.by_input(x).tolist() == [[2, 1], [0, 1]]
+        assert second.by_input(first.output(x)).tolist() == [[1, 0], [2, 2]]
+        assert first.by_parameters(x).tolist() == [[1, 2, 0, 0, 1, 0], [0] * 6]
+        # dy~/dh[1] = (1, 2) (I + diag(g') W) = (5, 4), so dy~/dtheta[1] = 5 times the first row
+        assert [each.tolist() for each in jacobians(module, x)] == [
+            [[5, 10, 0, 0, 5, 0]],
+            [[0, 0, 8, 4, 0, 2]],
+            [[4, 12, 1]],
+        ]
+        # dL/dy~ = 2 (31 - 24) = 14 times all of these
+        gradients = swept([module], x.view(1, 1, 2), y.view(1, 1, 1), SquaredError())
+        assert [gradient[0].tolist() for gradient in gradients.values()] == [
+            [[70, 140], [0, 0]], [70, 0], [[0, 0], [112, 56]], [0, 28], [[56, 168]], [14],
+        ]  # fmt: skip
+
     def test_softmax_layer(self) -> None:
         """dL/dw_r = (p_r - y_r) h and dL/db_r = p_r - y_r, as shared by all bodies."""
         classifier = with_values(
@@ -266,6 +294,68 @@ class TestGradients:
             )
             slopes = (gradient * direction).flatten(1).sum(1)
             torch.testing.assert_close((higher - lower) / (2 * step), slopes, rtol=1e-7, atol=1e-7)
+
+
+# Inputs and widths: all layers add their input, some do, one of a single unit does, none does.
+SKIPPED = [(3, [3, 3, 3]), (2, [5, 5, 4, 4, 1, 1]), (1, [1, 17, 17]), (1, [1]), (2, [3])]
+
+
+class TestSkipConnections:
+    @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.parametrize("activation", list(Activation))
+    def test_gradients_are_autograds(self, activation: Activation, loss: Loss) -> None:
+        for in_features, widths in SKIPPED:
+            modules: list[nn.Module] = [
+                MLP(in_features, 2, width=widths, activation=activation, skip=True).double() for _ in range(3)
+            ]
+            assert_gradients(modules, torch.randn(3, 9, in_features).double(), targets_for(loss, 3, 9, 2), loss, "mean")
+
+    @pytest.mark.parametrize("activation", list(Activation))
+    def test_jacobians_are_autograds(self, activation: Activation) -> None:
+        for in_features, widths in SKIPPED:
+            for kind in (MLP, SoftmaxClassifier):
+                module = kind(in_features, 2, width=widths, activation=activation, skip=True).double()
+                TestJacobians.assert_jacobians(module, torch.randn(in_features).double())
+
+    def test_many_units_at_the_kink(self) -> None:
+        modules: list[nn.Module] = [MLP(3, 2, width=3, depth=4, skip=True).double() for _ in range(4)]
+        put_on_kinks_(modules)
+        inputs = torch.randint(-2, 3, (4, 9, 3)).double()
+        assert_gradients(modules, inputs, targets_for(SquaredError(), 4, 9, 2), SquaredError())
+
+    def test_outputs_are_the_modules(self) -> None:
+        for activation in Activation:
+            for in_features, widths in SKIPPED:
+                modules = [MLP(in_features, 2, width=widths, activation=activation, skip=True) for _ in range(3)]
+                inputs = torch.randn(300, in_features).double()
+                modules = [module.double() for module in modules]
+                expected = torch.stack([module(inputs) for module in modules])
+                torch.testing.assert_close(outputs(stack(modules), inputs), expected, rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize("activation", list(Activation))
+    def test_same_bits_alone_and_in_company(self, activation: Activation) -> None:
+        for in_features, widths in SKIPPED:
+            modules = [MLP(in_features, 2, width=widths, activation=activation, skip=True) for _ in range(5)]
+            inputs, targets = torch.randn(5, 7, in_features), torch.randn(5, 7, 2)
+            own, company = outputs(stack(modules), inputs), swept(modules, inputs, targets, SquaredError(), "mean")
+            for i in (0, 4):
+                assert torch.equal(outputs(stack([modules[i]]), inputs[i]), own[i : i + 1])
+                gradient = LayerwiseGradient(in_company(stack([modules[i]])), 7, loss=SquaredError())
+                gradient.gradient_(inputs[[i, i]], targets[[i, i]])
+                for name, gradients in company.items():
+                    assert torch.equal(gradient.gradients.views[name][0], gradients[i])
+
+    def test_where_no_sizes_agree_nothing_changes(self) -> None:
+        inputs, targets = torch.randn(1, 5, 1), torch.randn(1, 5, 1)
+        plain, skipping = (
+            MLP(1, 1, width=[3, 4], skip=skip, generator=torch.Generator().manual_seed(0)) for skip in (False, True)
+        )
+        for one, other in zip(
+            swept([plain], inputs, targets, SquaredError()).values(),
+            swept([skipping], inputs, targets, SquaredError()).values(),
+            strict=True,
+        ):
+            assert torch.equal(one, other)
 
 
 class TestKinks:
@@ -522,12 +612,18 @@ class TestLayers:
         assert layer_names(MLP(2, 1, width=[3, 4], activation="tanh")) == (
             ["hidden.layers.0", "hidden.layers.1", "output"],
             Activation.tanh,
+            [False, False, False],
         )
-        assert layer_names(MLP(2, 1, width=3, depth=0)) == (["output"], Activation.relu)
+        assert layer_names(MLP(2, 1, width=3, depth=0)) == (["output"], Activation.relu, [False])
         assert layer_names(SoftmaxClassifier(2, 3, width=3, depth=1, activation="sigmoid")) == (
             ["body.layers.0", "softmax"],
             Activation.sigmoid,
+            [False, False],
         )
+
+    def test_input_is_added_where_sizes_agree(self) -> None:
+        assert layer_names(MLP(2, 4, width=[2, 3, 3, 4], skip=True))[2] == [True, False, True, False, False]
+        assert layer_names(SoftmaxClassifier(1, 3, width=[3, 3], skip=True))[2] == [False, True, False]
 
     @pytest.mark.parametrize("name", ["mlp", "classifier"])
     def test_one_after_another_they_are_the_network(self, name: str) -> None:

@@ -73,6 +73,34 @@ Loss
     }
 
 
+def test_skip_connections_show_the_identity() -> None:
+    network = with_values(MLP(2, 1, width=2, depth=1, skip=True), [[1, 1], [0, -1]], [0, 0], [1, 2], [3])
+    explanation = explain(network, torch.tensor([1.0, 2.0]).double(), torch.tensor([8.0]).double())
+    # (1, 2) + max(0, (3, -2)) = (4, 2);  I + diag(1, 0) W = (2, 1; 0, 1);  y~ = 4 + 4 + 3
+    layer = """\
+  h[1] = x + relu(W[1] x + b[1]) = (4, 2)
+  g'[1] = relu'(W[1] x + b[1]) = (1, 0)
+  dh[1]/dx = I + diag(g'[1]) W[1] =
+      [  2  1  ]
+      [  0  1  ]
+  dh[1]/dtheta[1] = diag(g'[1]) (I (x) x^T, I) =
+      [  1  2 |  0  0 |  1  0  ]
+      [  0  0 |  0  0 |  0  0  ]
+
+Output layer"""
+    assert layer in str(explanation)
+    assert explanation.gradients["hidden.layers.0.weight"].tolist() == [[6, 12], [0, 0]]  # 2 (11 - 8) times (1, 2)
+    assert (
+        r"\mathbf{h}^{[1]} &= \mathbf{x} + \mathrm{relu}(\mathbf{W}^{[1]} \mathbf{x} + \mathbf{b}^{[1]}) = "
+        r"\left[\begin{array}{r}4 \\ 2\end{array}\right]"
+    ) in explanation.latex()
+    assert (
+        r"\frac{\partial \mathbf{h}^{[1]}}{\partial \mathbf{x}} &= "
+        r"\mathbf{I} + \mathrm{diag}(g'^{[1]}) \mathbf{W}^{[1]} = "
+        r"\left[\begin{array}{rr}2 & 1 \\ 0 & 1\end{array}\right]"
+    ) in explanation.latex()
+
+
 def test_latex_of_a_product() -> None:
     product = (
         r"\frac{\partial \tilde{\mathbf{y}}}{\partial \boldsymbol{\vartheta}^{[1]}} &= "
@@ -87,16 +115,17 @@ networks = {
     "loss": st.sampled_from([SquaredError(), Hinge(), SoftmaxCrossEntropy()]),
     "activation": st.sampled_from(Activation),
     "widths": st.lists(st.integers(1, 4), max_size=2),
+    "skip": st.booleans(),
     "n_in": st.integers(1, 3),
     "n_out": st.integers(2, 3),
 }
 
 
 def any_network(
-    loss: Loss, activation: Activation, widths: list[int], n_in: int, n_out: int
+    loss: Loss, activation: Activation, widths: list[int], skip: bool, n_in: int, n_out: int
 ) -> tuple[MLP | SoftmaxClassifier, Tensor, Tensor]:
     kind = SoftmaxClassifier if loss == SoftmaxCrossEntropy() else MLP
-    network = kind(n_in, n_out, width=widths, activation=activation).double()
+    network = kind(n_in, n_out, width=widths, activation=activation, skip=skip).double()
     match loss:
         case SquaredError():
             y = torch.randn(n_out)
@@ -176,7 +205,8 @@ def test_every_derivative_is_autograds(**choices: object) -> None:
         affine = values[f"{names[i]}.weight"] @ h + values[f"{names[i]}.bias"]
         if names[i] == last:
             return affine if last == "output" else affine.log_softmax(0)
-        return FUNCTIONS[body.activation](affine)
+        units = FUNCTIONS[body.activation](affine)
+        return h + units if choices["skip"] and len(h) == len(units) else units
 
     def up_to(i: int, values: dict[str, Tensor]) -> Tensor:
         h = x

@@ -96,3 +96,8 @@ def test_mistakes() -> None:
         draw_gradient(THREE, 5)
     with pytest.raises(TypeError, match="got Sequential"):
         draw_layers(nn.Sequential(nn.Linear(2, 1)))
+
+
+def test_a_layer_that_adds_its_input_says_so() -> None:
+    formulas = said(draw_layers(MLP(2, 1, width=[2, 3], skip=True)))
+    assert formulas[2] == "h1:=x+g(W1x+b1)" and formulas[4] == "h2:=g(W2h1+b2)"

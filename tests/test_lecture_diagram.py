@@ -84,3 +84,13 @@ def test_mistakes() -> None:
         draw_network(MLP(2, 1, width=[3, 17]))
     with pytest.raises(TypeError, match="got Sequential"):
         draw_network(nn.Sequential(nn.Linear(2, 1)))
+
+
+def test_thick_edges_where_a_layer_adds_its_input() -> None:
+    axes = draw_network(MLP(2, 1, width=[2, 3, 3], skip=True), Figure().add_subplot())
+    thick = [each for each in axes.collections if isinstance(each, LineCollection) and each.get_linewidths()[0] > 2]
+    centres = units(axes)
+    joined = [[(tuple(start), tuple(end)) for start, end in each.get_segments()] for each in thick]
+    assert joined == [
+        [(tuple(a), tuple(b)) for a, b in zip(centres[layer], centres[layer + 1], strict=True)] for layer in (0, 2)
+    ]

@@ -2,23 +2,41 @@
 
 import importlib.util
 import math
+from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import with_values
 
+from dlcourse import pieces
 from dlcourse.measurements import (
+    DeepToShallow,
     FirstGradient,
+    GradientNorms,
     LayerwiseGradients,
     LayerwiseTime,
     NearTheSolution,
+    NetworksThatDie,
+    ParityByOneLayer,
     ParityCircuits,
     ParityNetworks,
+    ParityStarts,
     ParityThreshold,
     PlanesOfImages,
     RandomNetworks,
     ReachedPieces,
+    ShallowTraining,
 )
 from dlcourse.measurements.layerwise_gradients import digits
+from dlcourse.measurements.networks_that_die import Target, constants, drawn, least_constant, most_constant
+from dlcourse.measurements.parity_starts import kind
+from dlcourse.measurements.shallow_training import with_more_units
+from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
+from dlcourse.networks.constructions import nested_tents
 from dlcourse.streams import stream
 from dlcourse.tasks.task import lines_between
 
@@ -44,6 +62,8 @@ def test_random_networks_expect_what_is_published() -> None:
         assert row["upper_bound"] == (1 + widths[0]) ** len(widths)
         row = RandomNetworks(in_features=2, widths=widths, num_draws=2).measure()
         assert row["expected"] == 24**2 / 2  # N^2 / 2 regions of a plane
+    row = RandomNetworks(in_features=2, widths=[1], num_draws=2).measure()
+    assert row["expected"] == row["upper_bound"] == 2  # one unit: no more than two patterns, and no fewer than one
 
 
 def test_draws_are_those_of_their_seeds() -> None:
@@ -79,9 +99,106 @@ def test_blocks_that_do_not_cut_the_bits_are_left_out() -> None:
 def test_parity_networks_have_the_size_they_should_have() -> None:
     row = ParityNetworks(num_bits=12, construction="zigzag_of_the_sum").measure()
     assert row == {"num_hidden_layers": 1, "num_units": 12, "num_parameters": 12 * 12 + 12 + 12 + 1}
+    row = ParityNetworks(num_bits=12, construction="fewest_units_of_the_sum").measure()
+    assert row == {"num_hidden_layers": 1, "num_units": 11, "num_parameters": 11 * 12 + 11 + 11 + 1}
     row = ParityNetworks(num_bits=4, construction="normal_form").measure()
     # eight ANDs of four inputs, one OR, and the affine output layer
     assert row == {"num_hidden_layers": 2, "num_units": 9, "num_parameters": 8 * 5 + 9 + 2}
+
+
+def test_tents_made_shallow_have_a_unit_for_each_piece_and_no_error() -> None:
+    row = DeepToShallow(num_folds=4).measure()
+    assert (row["deep_units"], row["fewest_units"], row["most_units"]) == (8, 16, 16)
+    assert row["largest_difference"] == row["median_error"] == row["median_error_shallow"] == 0
+    assert (row["num_solved"], row["num_solved_shallow"], row["num_within_the_bound"]) == (1, 1, 1)
+
+
+def test_trained_networks_made_shallow_have_a_unit_for_each_piece() -> None:
+    measurement = DeepToShallow(widths=[4, 3], num_seeds=3, num_steps=20)
+    row = measurement.measure()
+    counts = pieces.on_lines(stack(measurement.networks()), np.array([[-2.0]]), np.array([[2.0]])).num_pieces[:, 0]
+    assert (row["deep_units"], row["num_networks"]) == (7, 3)
+    assert (row["fewest_units"], row["median_units"], row["most_units"]) == (
+        min(counts),
+        np.median(counts),
+        max(counts),
+    )
+    assert 0 < row["largest_difference"] <= row["largest_bound"]
+    assert row["num_within_the_bound"] == 3
+    # The errors are means of 1,025 squares of float32, of functions that differ by the largest difference at most.
+    assert row["median_error_shallow"] == pytest.approx(row["median_error"], rel=1e-4)
+
+
+def test_units_more_are_nothing_on_the_interval_and_stay_so() -> None:
+    network = with_more_units(pieces.shallow(nested_tents(2), 0, 2), 6, end=2.0)
+    x = torch.linspace(0, 2, 33)[:, None]
+    assert torch.equal(network(x), nested_tents(2)(x))
+    network(x).square().sum().backward()
+    (hidden,) = network.hidden.layers
+    assert not hidden.weight.grad[4:].any()  # type: ignore[union-attr,index]
+    assert not hidden.bias.grad[4:].any()  # type: ignore[union-attr,index]
+    assert not network.output.weight.grad[:, 4:].any()  # type: ignore[index]
+    assert hidden.weight.grad[:4].all()  # type: ignore[union-attr,index]
+
+
+def test_the_shallow_tents_start_where_they_should() -> None:
+    row = ShallowTraining(noise=0.0, num_seeds=2, num_steps=1, rate=1e-12).measure()
+    assert row["num_units"] == 8
+    assert row["error_before"] == row["error_after"] == 0
+    assert row["num_solved_before"] == row["num_solved"] == 2
+    rows = [
+        ShallowTraining(noise=noise, num_seeds=4, num_steps=1, rate=1e-12).measure() for noise in (0.001, 0.01, 0.1)
+    ]
+    before = [row["error_before"] for row in rows]
+    assert before == sorted(before)
+    # To first order the error grows as the noise's square; 30 and 300 leave room for its second order.
+    assert 30 < before[1] / before[0] < 300
+    assert 30 < before[2] / before[1] < 300
+
+
+def test_trained_networks_made_shallow_start_side_by_side() -> None:
+    starts = ShallowTraining(source="trained", num_seeds=2, num_steps=3).starts()
+    deep = DeepToShallow(widths=[16, 16, 16], num_seeds=2, num_steps=3).networks()
+    widths = {start.hidden.out_features for start in starts}
+    assert widths == {max(pieces.on_line(network, -2, 2).num_pieces for network in deep)}
+    for start, network in zip(starts, deep, strict=True):
+        assert pieces.largest_difference(start, network, -2, 2) < 1e-6  # float32, and a network of size 1
+    scratch = ShallowTraining(source="trained", noise=None, initialization="he", num_seeds=2, num_steps=3).starts()
+    assert {start.hidden.out_features for start in scratch} == widths
+
+
+def test_no_single_unit_is_the_parity_of_three_bits() -> None:
+    row = ParityByOneLayer(num_units=1).measure()
+    assert row == {
+        "num_functions": 104,
+        "num_classes": 10,
+        "num_cases": 20,
+        # 10 classes of functions of three bits; but for the ones below, they are alike on some face
+        "num_by_faces": 18,
+        "num_by_equations": 2,  # on where two bits of three are: six faces, each of which it cuts
+        "num_by_certificates": 0,
+        "num_possible": 0,
+    }
+
+
+def test_training_finds_the_parity_of_two_bits_with_two_units_and_never_with_one() -> None:
+    row = ParityStarts(num_bits=2, num_units=2, num_starts=30, num_steps=600).measure()
+    assert row["num_solved"] > 0
+    assert row["num_exact_kinds"] > 0
+    assert row["least_error"] < 1e-6
+    row = ParityStarts(num_bits=2, num_units=1, num_starts=30, num_steps=100).measure()
+    assert row["num_exact_kinds"] == row["num_solved"] == 0
+    assert row["least_error"] > 0.05
+
+
+def test_the_kind_of_a_network_by_hand() -> None:
+    network = MLP(2, 1, width=2, depth=1)
+    network.hidden.layers[0].weight.data = torch.tensor([[1.0, 1.0], [-1.0, 0.0]])  # type: ignore[union-attr]
+    network.hidden.layers[0].bias.data = torch.tensor([-1.0, 0.5])  # type: ignore[union-attr]
+    network.output.weight.data = torch.tensor([[-2.0, 3.0]])
+    inputs = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+    on_for_both, on_for_first_off = (False, False, False, True), (True, True, False, False)
+    assert kind(network, inputs) == ((on_for_both, on_for_first_off), (-1, 1))
 
 
 def test_the_threshold_lies_between_its_bounds() -> None:
@@ -201,6 +318,12 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: ReachedPieces(width=1), "width must be at least 2, got 1"),
         (lambda: ParityCircuits(depth=1), "depth must be at least 2, got 1"),
         (lambda: ParityNetworks(construction="magic"), "construction must be one of normal_form, .*, got 'magic'"),
+        (lambda: DeepToShallow(num_folds=11), "num_folds must be between 1 and 10, got 11"),
+        (lambda: DeepToShallow(widths=[]), r"widths must be at least 1 in each of one or more layers, got \[\]"),
+        (lambda: ShallowTraining(source="magic"), "source must be one of tents, trained, got 'magic'"),
+        (lambda: ShallowTraining(noise=-1.0), "noise must be between 0 and 1e\\+09, got -1"),
+        (lambda: ParityByOneLayer(num_units=3), "num_units must be between 1 and 2, got 3"),
+        (lambda: ParityStarts(rates=[]), "rates must be at least one number, got none"),
         (lambda: ParityThreshold(power_of_ten=0), "power_of_ten must be between 1 and 300, got 0"),
         (lambda: LayerwiseGradients(num_seeds=0), "num_seeds must be at least 1, got 0"),
         (lambda: LayerwiseTime(num_turns=0), "num_turns must be at least 1, got 0"),
@@ -215,3 +338,116 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
 def test_bad_values_are_refused_by_name(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class TestNetworksThatDie:
+    def test_constant_is_one_piece_of_slope_0(self) -> None:
+        # max(0, x + 3) - 3 = x: one piece, but no constant; max(0, x - 3): off on all of [-2, 2]; max(0, x): two pieces
+        networks = [
+            with_values(MLP(1, 1, width=1, depth=1), [1], [bias], [1], [0]) for bias in (3.0, -3.0, 0.0)
+        ]  # fmt: skip
+        constant, single = constants(stack(networks))
+        assert constant.tolist() == [False, True, False]
+        assert single.tolist() == [True, True, False]
+
+    @pytest.mark.parametrize("initialization", ["he", "torch"])
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_they_are_those_that_look_constant(self, initialization: str, skip: bool) -> None:
+        members = drawn(
+            MLP(1, 1, width=2, depth=6, skip=skip, dtype=torch.float64), Initialization(initialization), range(60)
+        )
+        x = torch.linspace(-2, 2, 401, dtype=torch.float64)[:, None]
+        with torch.no_grad():
+            spreads = [(network(x).max() - network(x).min()).item() for network in unstack(members)]
+        constant, _ = constants(members)
+        assert constant.tolist() == [spread == 0 for spread in spreads]
+        assert (constant.sum() > 20) != skip  # with skip connections only layer 1 can be off
+
+    def test_seeds_have_the_networks_of_the_initialization(self) -> None:
+        members = drawn(MLP(1, 1, width=3, depth=2), Initialization.he, range(4, 7))
+        for seed, network in zip(range(4, 7), unstack(members), strict=True):
+            generator = stream(seed, "initialization")
+            expected = MLP(1, 1, width=3, depth=2, initialization="he", generator=generator)
+            assert all(map(torch.equal, network.parameters(), expected.parameters()))
+
+    def test_probabilities_that_can_be_worked_out(self) -> None:
+        """One unit is off on all of [-2, 2] if b < -2 |w|: with probability 1/8 for w and b uniform in [-1, 1].
+
+        He's biases are 0. So layer 1 of one unit is on on one side, and every further layer is off with probability
+        1/2: five layers are constant with probability 15/16, and neither bound leaves any room.
+        """
+        num = 500
+        for options, probability in (({"depth": 1, "initialization": "torch"}, 1 / 8), ({"depth": 5}, 15 / 16)):
+            row = NetworksThatDie(width=1, num_networks=num, **options).measure()  # type: ignore[arg-type]
+            assert abs(row["num_constant"] / num - probability) < 4 * math.sqrt(probability * (1 - probability) / num)
+        assert least_constant(5, 1) == 15 / 16
+        assert NetworksThatDie(depth=1, width=1, num_networks=50).measure()["num_constant"] == 0
+        assert (most_constant(3, 2), most_constant(1, 1)) == (1 - (3 / 4) ** 3, 1 / 2)
+
+    @given(st.integers(1, 30), st.integers(1, 8))
+    def test_the_lower_bound_is_that_of_independent_sides(self, depth: int, width: int) -> None:
+        """Both sides on, one, none: the probabilities layer by layer, in fractions."""
+        off = Fraction(1, 2**width)
+        both, one, none = 1 - 2 * off, 2 * off, Fraction(0)
+        for _ in range(depth - 1):
+            both, one, none = (
+                both * (1 - off) ** 2,
+                both * 2 * off * (1 - off) + one * (1 - off),
+                both * off**2 + one * off + none,
+            )
+        assert both + one + none == 1
+        assert least_constant(depth, width) == pytest.approx(float(none), rel=1e-12, abs=1e-15)
+        assert least_constant(depth, width) <= most_constant(depth, width) * (1 + 1e-12)
+
+    def test_in_training_constant_networks_stay_constant(self) -> None:
+        measurement = NetworksThatDie(
+            depth=4, width=2, num_networks=30, num_steps=60, rate=0.05, target=Target.absolute, batch_size=16
+        )
+        row = measurement.measure()
+        members = drawn(measurement.network(), Initialization.he, range(30))
+        constant, _ = constants(members)
+        after, _ = constants(measurement.trained(members, range(30)))
+        assert row["num_constant"] == constant.sum() > 0
+        assert after[constant].all()
+        assert row["num_constant_after"] == after.sum() < 30
+
+    def test_targets(self) -> None:
+        x = torch.tensor([-1.0, 0.5, 2.0]).double()
+        assert Target.absolute(x).tolist() == [1, 0.5, 2]
+        assert Target.wave(x).tolist() == pytest.approx([math.sin(5), 0.5 * math.sin(2.5), 2 * math.sin(10)])
+        # 8 pieces of length 1/2 between -2 and 2
+        assert Target.zigzag(torch.tensor([-2.0, -1.5, -1.0, -1.25]).double()).tolist() == [-2, 2, -2, 0]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"depth": 0}, "depth must be at least 1, got 0"),
+            ({"num_networks": 0}, "num_networks must be at least 1, got 0"),
+            ({"target": "sine"}, "target must be one of zigzag, absolute, wave, got 'sine'"),
+            ({"rate": -1.0}, "rate must be between 0 and 1e\\+09, got -1.0"),
+        ],
+    )
+    def test_bad_settings(self, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            NetworksThatDie(**options)
+
+
+class TestGradientNorms:
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_they_are_autograds(self, skip: bool) -> None:
+        measurement = GradientNorms(depth=3, width=4, activation=Activation.tanh, skip=skip, num_networks=3)
+        row = measurement.measure()
+        x = torch.linspace(-2, 2, 1025, dtype=torch.float64)[:, None]
+        target = Target.zigzag(x)
+        norms = []
+        for network in unstack(drawn(measurement.network(), Initialization.torch, range(3))):
+            (network(x) - target).square().mean().backward()
+            norms.append([layer.weight.grad.norm().item() for layer in [*network.hidden.layers, network.output]])
+        for layer in range(4):
+            assert row[f"median_{layer + 1}"] == pytest.approx(sorted(each[layer] for each in norms)[1], rel=1e-12)
+            assert row[f"num_zero_{layer + 1}"] == 0
+
+    def test_constant_networks_have_none_below_their_output(self) -> None:
+        row = GradientNorms(depth=12, width=2, initialization=Initialization.he, num_networks=20).measure()
+        members = drawn(GradientNorms(depth=12, width=2).network(), Initialization.he, range(20))
+        assert row["num_zero_1"] >= constants(members)[0].sum() > 10

@@ -334,6 +334,10 @@ def test_what_float32_cannot_hold_is_refused() -> None:
         (lambda: nest(), "nest needs at least one network, got none"),
         (lambda: nest(arrangement(2, 3), arrangement(2, 3)), "a network of 2 inputs cannot follow one of 1 outputs"),
         (lambda: nest(MLP(1, 1, width=2, depth=1, activation="tanh")), "activation must be relu, got tanh"),
+        (
+            lambda: nest(MLP(2, 1, width=2, depth=1, skip=True)),
+            "skip must be False in networks that others are made of",
+        ),
         (lambda: tent(1, 1), "low must be less than high, and both finite, got 1 and 1"),
         (lambda: tent(0, math.inf), "got 0 and inf"),
         (lambda: nested_tents(0), "num_tents must be at least 1, got 0"),

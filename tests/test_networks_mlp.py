@@ -12,7 +12,7 @@ from networks import with_values
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from dlcourse.networks import MLP, HiddenLayers, num_parameters
+from dlcourse.networks import MLP, HiddenLayers, num_parameters, stack
 
 ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 
@@ -74,6 +74,20 @@ class TestHandWorked:
         y = network(torch.tensor([[1.0], [-1.0], [0.0]]).double())
         torch.testing.assert_close(y, torch.tensor([[7.0], [-9.0], [-1.0]]).double(), rtol=1e-15, atol=0)
 
+    def test_skip_connections_where_sizes_agree(self) -> None:
+        network = with_values(
+            MLP(2, 1, width=[2, 3, 3], skip=True),
+            [[1, 1], [0, -1]], [0, 0],
+            [[1, 0], [0, 1], [1, 1]], [0, -3, -5],
+            [[-1, 0, 0], [0, 2, 0], [1, 0, 1]], [0, 1, -10],
+            [1, 1, 1], [0],
+        )  # fmt: skip
+        # x = (1, 2): h[1] = (1, 2) + max(0, (3, -2)) = (4, 2);  h[2] = max(0, (4, 2 - 3, 6 - 5)) = (4, 0, 1);
+        #             h[3] = (4, 0, 1) + max(0, (-4, 1, 4 + 1 - 10)) = (4, 1, 1)
+        assert network.hidden.skips == [True, False, True]
+        assert network(torch.tensor([1.0, 2.0]).double()).tolist() == [6]
+        assert "skip=True" in repr(network)
+
     def test_hidden_layers_alone(self) -> None:
         x = torch.randn(4, 3)
         nothing = HiddenLayers(3, width=5, depth=0)
@@ -99,6 +113,19 @@ def test_same_seed_same_bits_as_sequential(activation: str, widths: list[int]) -
 
     given = MLP(3, 2, width=widths, activation=activation, generator=torch.Generator().manual_seed(5))
     assert all(map(torch.equal, given.parameters(), expected.parameters()))
+
+
+def test_skip_connections_take_no_random_numbers_and_where_no_sizes_agree_they_change_nothing() -> None:
+    x = torch.randn(5, 2)
+    for widths in ([2, 2], [3, 4]):
+        plain, skipping = (
+            MLP(2, 1, width=widths, skip=skip, generator=torch.Generator().manual_seed(0)) for skip in (False, True)
+        )
+        assert all(map(torch.equal, plain.parameters(), skipping.parameters()))
+        assert torch.equal(plain(x), skipping(x)) == (widths == [3, 4])
+        assert (repr(plain) == repr(skipping)) == (widths == [3, 4])
+    with pytest.raises(ValueError, match="one architecture"):
+        stack([MLP(2, 1, width=2, depth=1), MLP(2, 1, width=2, depth=1, skip=True)])
 
 
 def test_one_width_for_all_layers() -> None:
@@ -174,6 +201,10 @@ class TestErrors:
             MLP(*sizes, **options)
         assert str(error.value) == message
 
+    def test_skip_is_true_or_false(self) -> None:
+        with pytest.raises(TypeError, match="skip must be true or false, got 1"):
+            MLP(1, 1, width=2, depth=1, skip=1)  # type: ignore[arg-type]
+
     def test_options_have_names(self) -> None:
         with pytest.raises(TypeError):
             MLP(1, 1, 3, 2)  # type: ignore[misc]
@@ -182,6 +213,18 @@ class TestErrors:
 @pytest.fixture(params=ACTIVATIONS)
 def network(request: pytest.FixtureRequest) -> MLP:
     return MLP(2, 3, width=[4, 5], activation=request.param)
+
+
+@pytest.mark.slow
+def test_skip_connections_compile_export_and_are_traced() -> None:
+    network, x = MLP(4, 3, width=4, depth=2, skip=True), torch.randn(6, 4)
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), network(x))
+    program = torch.export.export(network, (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    torch.testing.assert_close(program.module()(x[:5]), network(x[:5]))
+    assert torch.equal(torch.fx.symbolic_trace(network)(x), network(x))
+    assert torch.equal(copy.deepcopy(network)(x), network(x))
+    assert torch.equal(pickle.loads(pickle.dumps(network))(x), network(x))
 
 
 class TestInForeignCode:

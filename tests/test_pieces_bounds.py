@@ -74,6 +74,51 @@ def test_by_hand() -> None:
     assert slide_deep_lower(2, 3, 2) == Fraction(81, 4)
 
 
+@pytest.mark.parametrize(
+    ("in_features", "widths", "regions"),
+    [
+        (784, [96], 2**96),  # fewer units than inputs: all patterns
+        (20, [8, 8], 65_536),  # where 16^20 / 20! is 496,906
+        (2, [1], 2),
+        (8, [8], 256),  # as many units as inputs: 8^8 / 8! is 416
+        (8, [5, 4], 512),  # one more: 9^8 / 8! is 1067
+        (5, [3, 3], Fraction(324, 5)),  # 7776 / 120, but 6 units have 64 patterns
+        (1, [1], 1),
+        (3, [2, 2], Fraction(32, 3)),
+        (10, [4, 8], Fraction(12**10, 3_628_800)),
+    ],
+)
+def test_regions_at_random_are_no_more_than_patterns(in_features: int, widths: list[int], regions: Fraction) -> None:
+    number = hanin_rolnick(in_features, widths)
+    assert type(number) is Fraction
+    assert number == min(regions, 2 ** sum(widths))
+
+
+def test_regions_at_random_where_floats_overflow() -> None:
+    # By Stirling's formula ln d! lies between d ln d - d + ln(2 pi d) / 2 and that plus 1 / (12 d).
+    number = hanin_rolnick(784, [1000] * 3)
+    logarithm = math.log(number.numerator) - math.log(number.denominator)
+    stirling = 784 * math.log(784) - 784 + math.log(2 * math.pi * 784) / 2
+    rounding = 1e-11  # of logarithms of at most 7,000, each off by a few eps
+    assert -1 / (12 * 784) - rounding <= logarithm - (784 * math.log(3000) - stirling) <= rounding
+
+
+@given(st.integers(1, 30), Widths)
+def test_regions_at_random_between_bounds(d: int, widths: list[int]) -> None:
+    # No network has more than 2^N, and fewer units than inputs make all of them. More units make more regions.
+    number = hanin_rolnick(d, widths)
+    assert 1 <= number <= all_patterns(widths)
+    if sum(widths) <= d:
+        assert zaslavsky(d, sum(widths)) == all_patterns(widths)
+    assert number <= hanin_rolnick(d, [*widths, 1])
+
+
+def test_upper_bound_of_a_thousand_layers() -> None:
+    # One unit in the first layer: in one of its two regions all that follows is one point, in the other a line, which
+    # every further layer of one unit cuts once at most.
+    assert serra_upper(1, [1] * 2000) == 2001
+
+
 @given(st.integers(2, 12), st.integers(2, 40))
 def test_a_hyperplane_more_cuts_what_it_meets(d: int, width: int) -> None:
     # The new hyperplane has d - 1 dimensions. Those before cut it into parts, each of which cuts a region in two.
@@ -327,4 +372,22 @@ def test_counted_exactly_the_bound_is_never_below_the_papers(n: int, width: int,
 )
 def test_bad_values_are_refused(compute: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
+        compute()
+
+
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (lambda: hanin_rolnick(2, [3.5]), r"width must be a whole number in layer 1, got 3\.5"),  # type: ignore[list-item]
+        (lambda: serra_upper(2.0, [3]), r"in_features must be a whole number at least 1, got 2\.0"),  # type: ignore[arg-type]
+        (lambda: slide_deep_upper(2.5), r"depth must be a whole number at least 1, got 2\.5"),  # type: ignore[arg-type]
+        # 2 to the power of NumPy's 70 is 0, without a word.
+        (lambda: all_patterns([5, np.int64(70)]), r"width must be a whole number in layer 2, got np\.int64\(70\)"),  # type: ignore[list-item]
+        (lambda: alternating_points_error(8.0, 2, 2), "num_points must be a whole number"),  # type: ignore[arg-type]
+        (lambda: alternating_points_wrong(8, 2.0), "num_pieces must be a whole number"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_whole_number_is_refused(compute: Callable[[], object], message: str) -> None:
+    # Where the tests check types in signatures, that may come first.
+    with pytest.raises(TypeError, match=f"{message}|Type-check error"):
         compute()

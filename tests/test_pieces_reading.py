@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from networks import run
+from networks import run, with_values
 from torch import nn
 
+from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.pieces.reading import read
 from dlcourse.pieces.tracing import trace
@@ -22,6 +23,8 @@ reusing = nn.Sequential(shared, relu, shared, relu, nn.Identity(), nn.Dropout().
         (MLP(3, 2, width=4, depth=2), [True, True, False]),
         (MLP(3, 2, width=4, depth=0), [False]),
         (SoftmaxClassifier(3, 2, width=[4, 5]), [True, True, False]),
+        (SoftmaxClassifier(3, 2, width=[3, 3, 4, 4, 5], activation="leaky_relu", skip=True), [True] * 5 + [False]),
+        (nn.Sequential(nn.Linear(3, 4), MLP(4, 2, width=4, depth=2, skip=True)), [False, True, True, False]),
         (nn.Linear(3, 2, bias=False), [False]),
         (nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)), [False, True, False]),
         (nested, [True, True, False]),
@@ -62,6 +65,52 @@ def test_a_stack_has_the_layers_of_its_members(make) -> None:
         assert stacked.slope.tolist() == [layer.slope[0].tolist() for layer in single]
         assert stacked.weight.tolist() == [layer.weight[0].tolist() for layer in single]
         assert stacked.bias.tolist() == [layer.bias[0].tolist() for layer in single]
+
+
+def test_skip_connections_by_hand() -> None:
+    """h[1] = x + max(0, -2 x) = |x|, h[2] = h[1] + max(0, 1 - 2 h[1]) = max(|x|, 1 - |x|): kinks at 0 and +-1/2."""
+    network, plain = (
+        with_values(MLP(1, 1, width=1, depth=2, skip=skip), [-2], [0], [-2], [1], [1], [0]) for skip in (True, False)
+    )
+    counted = pieces.on_line(network, -2, 2)
+    assert (-2 + 4 * counted.breakpoints).tolist() == [-0.5, 0, 0.5]
+    assert (counted.num_pieces, pieces.on_line(network, origin=0, direction=1).num_pieces) == (4, 4)
+    # Without them max(0, 1 - 2 max(0, -2 x)), which has kinks at -1/4 and 0.
+    assert (-2 + 4 * pieces.on_line(plain, -2, 2).breakpoints).tolist() == [-0.25, 0]
+    both = stack([network, with_values(MLP(1, 1, width=1, depth=2, skip=True), [-2], [0], [0], [1], [1], [0])])
+    assert [line.num_pieces for line in pieces.on_line(both, -2, 2)] == [4, 2]
+
+
+class Residual(nn.Module):
+    """Hidden layers of one width as one writes them in torch, read by fx."""
+
+    def __init__(self, network: MLP) -> None:
+        super().__init__()
+        self.layers, self.output = network.hidden.layers, network.output
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            h = torch.relu(layer(h)) + (h if layer.in_features == layer.out_features else 0)
+        return self.output(h)
+
+
+@pytest.mark.parametrize("widths", [[2, 2, 2], [4, 4], [2, 5, 5]])
+def test_skip_connections_on_planes_and_in_boxes(widths: list[int]) -> None:
+    """|x| + |y| by hand, and random networks beside the same as one writes them in torch."""
+    network = with_values(MLP(2, 1, width=2, depth=1, skip=True), [[-2, 0], [0, -2]], [0, 0], [1, 1], [0])
+    assert pieces.on_plane(network, -1, 2).num_pieces == 4
+    for seed in range(5):
+        network = MLP(2, 1, width=widths, skip=True, generator=torch.Generator().manual_seed(seed)).double()
+        written, plain = Residual(network), MLP(2, 1, width=widths)
+        plain.double().load_state_dict(network.state_dict())
+        plane, box = pieces.on_plane(network, -3, 3), pieces.in_box(network, [-3, -3], [3, 3])
+        expected = pieces.on_plane(written, -3, 3)
+        assert (plane.num_pieces, plane.num_regions) == (expected.num_pieces, expected.num_regions)
+        assert (box.num_pieces, box.num_regions) == (expected.num_pieces, expected.num_regions)
+        points = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 6 - 3
+        outputs, _ = run(read(network), points.numpy())
+        np.testing.assert_allclose(outputs, network(points).detach().numpy(), rtol=0, atol=1e-13)
+        assert not torch.allclose(network(points), plain(points))
 
 
 def test_subclasses_are_followed_into_their_forward() -> None:

@@ -44,6 +44,17 @@ class Residual(nn.Module):
         return x + self.g(x)
 
 
+class Wrapped(nn.Module):
+    """A module of no known class, which fx has to look into."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)
+
+
 def of(function: Callable[[Tensor], Tensor]) -> nn.Module:
     return Call(lambda x, _: function(x))
 
@@ -334,6 +345,12 @@ def exact(network: nn.Module, x: Lines) -> Lines:
         return x
     if isinstance(network, Residual):
         return x + exact(network.g, x)
+    if isinstance(network, MLP):
+        bend = nn.ReLU() if network.hidden.activation == "relu" else nn.LeakyReLU(0.01)
+        for layer in network.hidden.layers:
+            units = exact(bend, exact(layer, x))
+            x = x + units if network.hidden.skips[0] and len(x) == len(units) else units
+        return exact(network.output, x)
     each = {
         nn.ReLU: lambda line: line.positive(),
         nn.LeakyReLU: lambda line: line.positive() + (line * -1).positive() * -network.negative_slope,
@@ -441,6 +458,25 @@ def test_vectors_against_fractions(names: list[str], seed: int, integers: bool) 
     counted = pieces.on_line(network, start, end)
     assert counted.num_pieces == exact_num_pieces(network, start, end)
     assert counted.num_pieces <= counted.num_regions
+
+
+@settings(deadline=None)
+@given(
+    widths=st.lists(st.integers(3, 4), min_size=1, max_size=4),
+    leaky=st.booleans(),
+    seed=st.integers(0, 2**32),
+    integers=st.booleans(),
+)
+def test_skip_connections_against_fractions(widths: list[int], leaky: bool, seed: int, integers: bool) -> None:
+    """Read from the MLP itself; and read by fx, as other modules around one are."""
+    generator = torch.Generator().manual_seed(seed)
+    network = MLP(3, 2, width=[3, *widths], activation="leaky_relu" if leaky else "relu", skip=True)
+    randomize(network, generator, integers)
+    start, end = torch.randint(-4, 5, (2, 3), generator=generator).double().numpy()
+    end += start == end
+    direct, by_fx = (pieces.on_line(each, start, end) for each in (network, Wrapped(network)))
+    assert direct.num_pieces == by_fx.num_pieces == exact_num_pieces(network, start, end)
+    assert direct.num_regions == by_fx.num_regions
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What the README says, done as it says."""
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -42,6 +43,26 @@ def test_the_way_back_runs_as_printed(
     assert re.fullmatch(r"2 0\.\d+", first)
     assert int(second) >= 1
     assert table[0] == "model.depth"
+
+
+def test_the_first_table_is_that_of_the_experiment() -> None:
+    with (CONFIGS.parent / "experiments/depth_vs_width_zigzag/results.csv").open() as file:
+        rows = {(row["depth"], row["width"]): row for row in csv.DictReader(file)}
+    lines = re.findall(
+        r"^ +(\d) +(\d+) +(\d+) +(\S+) \(.*?\) +(\d+) of (\d+) .* ([\d.]+) +([\d.]+(?: \| [\d.]+)?)$", README, re.M
+    )
+    assert {line[:2] for line in lines} == set(rows)
+    for depth, width, parameters, error, solved, seeds, pieces, rate in lines:
+        row = rows[depth, width]
+        assert [parameters, solved, seeds, rate] == [row[key] for key in ("parameters", "solved", "seeds", "chosen")]
+        # The table rounds to four decimals, or to two digits below 0.001.
+        assert float(error) == pytest.approx(float(row["mean_squared_error"]), rel=0.05)
+        assert float(pieces) == float(row["pieces"])
+    of_seeds = {key: f"{row['solved']} of {row['seeds']}" for key, row in rows.items()}
+    said = " ".join(README.split())
+    assert f"finds the zig-zag of 8 with {of_seeds['1', '16']} seeds" in said
+    assert (of_seeds["3", "8"], of_seeds["3", "16"]) == ("8 of 10", "10 of 10")
+    assert "three layers of 8 with 8, three of 16 with all ten" in said
 
 
 def test_files_it_links_to_exist() -> None:

@@ -23,8 +23,9 @@ import torch
 from dlcourse.cli.door import CONFIGS
 from dlcourse.recording.events import read_events
 
+# With fewer steps it would not be worth starting workers (`WORTH_WORKERS` in dlcourse/jobs/runs.py).
 SWEEP = [
-    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=30000", "log_every=500",
+    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=24000", "log_every=400",
     "checkpoint_seconds=0", "pictures=false", "count_pieces=false",
 ]  # fmt: skip
 
@@ -104,21 +105,23 @@ def kill(process: "subprocess.Popen[str]", whom: str, how: signal.Signals) -> No
             pass
 
 
-def kill_and_resume(folder: Path, num_kills: int, expected: dict[str, Any], *options: str) -> Counter[str]:
+def kill_and_resume(
+    folder: Path, num_kills: int, expected: dict[str, Any], seconds: float, *options: str
+) -> Counter[str]:
     """Kills the sweep at random moments, lets it finish, and starts it anew until there were so many kills.
 
-    Checks after every sweep that it has come to what is expected, and after every kill that no process is left.
+    The moments lie within the seconds that it takes. Checks after every sweep that it has come to what is expected, and
+    after every kill that no process is left.
 
     Returns:
         How many of the kills met the sweep at what.
     """
     moments = random.Random(0)
     met: Counter[str] = Counter()
-    slowest = 12.0
     for number in range(num_kills):
         whom, how = KILLS[number % len(KILLS)]
         with start(folder, *options) as process:
-            deadline = time.monotonic() + moments.uniform(0, slowest)
+            deadline = time.monotonic() + moments.uniform(0, seconds)
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.005)
             is_over = process.poll() is not None
@@ -155,14 +158,16 @@ def kill_and_resume(folder: Path, num_kills: int, expected: dict[str, Any], *opt
     return met
 
 
-def undisturbed(folder: Path) -> dict[str, Any]:
-    """What the sweep comes to in one process that nobody kills."""
+def undisturbed(folder: Path) -> tuple[dict[str, Any], float]:
+    """What the sweep comes to in one process that nobody kills, and the seconds that it takes."""
+    begin = time.monotonic()
     with start(folder, "hydra.launcher.num_workers=1") as process:
         _, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
+    seconds = time.monotonic() - begin
     found = results(folder)
     assert len(found) == 6
-    return found
+    return found, seconds
 
 
 @pytest.mark.slow
@@ -170,13 +175,13 @@ def test_a_sweep_that_is_killed_comes_out_the_same(tmp_path: Path) -> None:
     alone, killed = tmp_path / "undisturbed", tmp_path / "killed"
     alone.mkdir()
     killed.mkdir()
-    met = kill_and_resume(killed, 3, undisturbed(alone), "hydra.launcher.num_workers=2")
+    met = kill_and_resume(killed, 3, *undisturbed(alone), "hydra.launcher.num_workers=2")
     assert met["after its end"] < 3
 
 
 @pytest.mark.slow
 def test_two_processes_on_one_sweep_do_not_damage_each_other(tmp_path: Path) -> None:
-    line = ("num_steps=3000", "checkpoint_seconds=0", "hydra.launcher.num_workers=1")
+    line = ("num_steps=1000", "log_every=100", "hydra.launcher.num_workers=1")
     alone, together = tmp_path / "alone", tmp_path / "together"
     alone.mkdir()
     together.mkdir()
@@ -218,6 +223,6 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(tmp_path: Path) -> None
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        expected = undisturbed(Path(one))
-        met = kill_and_resume(Path(other), int(sys.argv[1]), expected, "hydra.launcher.num_workers=2")
+        expected, seconds = undisturbed(Path(one))
+        met = kill_and_resume(Path(other), int(sys.argv[1]), expected, seconds, "hydra.launcher.num_workers=2")
         print(f"{sys.argv[1]} kills: {dict(met)}; {len(expected)} runs, same results, nothing left over")

@@ -21,9 +21,9 @@ TASKS = [Choices().load("task", name)() for name in Choices().names("task")]
 NUM_STEPS = 1000
 
 
-def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: list[int]) -> Stack:
+def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: list[int], *, skip: bool = False) -> Stack:
     """The members with these seeds after training side by side."""
-    model = MLPModel(depth=2, width=7, activation=activation)
+    model = MLPModel(depth=2, width=7, activation=activation, skip=skip)
     configs = [RunConfig(task=task, model=model, optimizer=optimizer, seed=seed) for seed in seeds]
     data = [task.data(seed) for seed in seeds]
     inputs, targets = (torch.stack([getattr(each, f"train_{name}") for each in data]) for name in ("inputs", "targets"))
@@ -48,6 +48,15 @@ def test_a_member_trains_alone_as_in_company(task: Task, activation: Activation,
     alone = trained(task, optimizer, activation, [1])
     assert all(value.isfinite().all() for value in alone.parameters.values())
     assert bits(alone, 0) == bits(together, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", [Activation.relu, Activation.sigmoid])
+def test_with_skip_connections_too(activation: Activation) -> None:
+    task = Choices().load("task", "zigzag")()
+    together = trained(task, OPTIMIZERS["adam"], activation, [0, 1, 2], skip=True)
+    assert bits(trained(task, OPTIMIZERS["adam"], activation, [1], skip=True), 0) == bits(together, 1)
+    assert bits(trained(task, OPTIMIZERS["adam"], activation, [1]), 0) != bits(together, 1)
 
 
 if __name__ == "__main__":

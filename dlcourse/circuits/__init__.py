@@ -3,6 +3,7 @@
 from dlcourse.circuits.as_network import Threshold as Threshold
 from dlcourse.circuits.as_network import parity_by_tents as parity_by_tents
 from dlcourse.circuits.as_network import parity_of_sum as parity_of_sum
+from dlcourse.circuits.as_network import smallest_parity_of_sum as smallest_parity_of_sum
 from dlcourse.circuits.as_network import to_mlp as to_mlp
 from dlcourse.circuits.as_network import to_threshold_network as to_threshold_network
 from dlcourse.circuits.blocks import Block as Block

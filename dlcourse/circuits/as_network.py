@@ -1,4 +1,4 @@
-"""Circuits as networks: threshold units, ReLU units, and two networks that owe nothing to gates."""
+"""Circuits as networks: threshold units, ReLU units, and three networks that owe nothing to gates."""
 
 from dataclasses import dataclass
 
@@ -72,7 +72,8 @@ def parity_of_sum(num_bits: int, *, dtype: torch.dtype | None = None) -> MLP:
     """The parity of d bits by one hidden layer of d units: the zig-zag of their sum s.
 
     y = max(0, s) - 2 max(0, s - 1) + 2 max(0, s - 2) - ... rises and falls by 1 in turn, so y = s mod 2 on integers.
-    The shallow circuit has 2^(d-1) + 1 gates: units that add are stronger than gates.
+    The shallow circuit has 2^(d-1) + 1 gates: units that add are stronger than gates. From 4 bits on one unit less is
+    enough: `smallest_parity_of_sum`.
 
     Args:
         num_bits: Number d of bits.
@@ -86,6 +87,41 @@ def parity_of_sum(num_bits: int, *, dtype: torch.dtype | None = None) -> MLP:
     signs[0] = 1
     _set_(network.hidden.layers[0], _Layer(torch.ones(num_bits, num_bits, dtype=torch.float64), -folds))
     _set_(network.output, _Layer(signs[None].double(), torch.zeros(1, dtype=torch.float64)))
+    return network
+
+
+def smallest_parity_of_sum(num_bits: int, *, dtype: torch.dtype | None = None) -> MLP:
+    """The parity of d bits by the fewest units of one hidden layer that sees only their sum s: d - 1, for d >= 4.
+
+        y = 6 - max(0, 3 s - 2) + 2 max(0, s - 2) - 2 max(0, 3 - s) + 2 max(0, s - 4) - 2 max(0, s - 5) + ...
+
+    The third unit faces left, so that the first piece has slope 2 without a unit of its own; the slope then changes by
+    -3 at s = 2/3, by 2 at 2, by -2 at 3, ..., and y goes through 0, 4/3, 0, 1, 0, 1, ... at s = 0, 2/3, 2, 3, 4, 5,
+    ..., hence through 1 at s = 1. Below 4 bits there is no third unit to turn, and it is `parity_of_sum`, of d units.
+
+    No function of s does with fewer. The second differences of the parity at s = 1, ..., d - 1 are -2, 2, -2, ... Those
+    of a unit v max(0, a s + c), which bends at one place t, have the sign of v, and are 0 but where |s - t| < 1: at two
+    neighbours at most, of which only one has that sign to fill. So each of the d - 1 places needs a unit of its own.
+    (Units that weigh the bits differently are not covered by this: see experiments/parity_by_one_layer.)
+
+    Args:
+        num_bits: Number d of bits.
+        dtype: torch's default if None; exact on bits while it has all integers up to 2 d^2.
+
+    Source: slides "Parity Circuits" and "Depth and piecewise linear functions" (the zig-zag).
+    """
+    if num_bits < 4:
+        return parity_of_sum(num_bits, dtype=dtype)
+    num_units = num_bits - 1
+    network = MLP(num_bits, 1, width=num_units, depth=1, dtype=dtype)
+    facing = torch.ones(num_units, dtype=torch.float64)
+    facing[0], facing[2] = 3, -1
+    bends = torch.arange(1, num_bits, dtype=torch.float64)
+    bends[0] = 2 / 3
+    changes = torch.where(bends % 2 == 0, 2.0, -2.0).double()
+    changes[0] = -1
+    _set_(network.hidden.layers[0], _Layer(facing[:, None].expand(-1, num_bits), -(facing * bends).round()))
+    _set_(network.output, _Layer(changes[None], torch.tensor([6.0], dtype=torch.float64)))
     return network
 
 

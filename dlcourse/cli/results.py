@@ -24,7 +24,7 @@ from dlcourse.recording import (
 from dlcourse.recording.checking import faults
 from dlcourse.recording.failures import read_failures
 from dlcourse.recording.over_seeds import places_in_order
-from dlcourse.recording.results import varied_settings
+from dlcourse.recording.results import setting_of, varied_settings
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def where(results: Sequence[Result], conditions: Sequence[str]) -> list[Result]:
         if not equals:
             raise ValueError(f"where must be SETTING=VALUE, got {condition}")
         _among("setting", [key], _settings(results))
-        chosen = [result for result in chosen if _is_value(result.config.get(key), value)]
+        chosen = [result for result in chosen if _is_value(setting_of(result, key), value)]
     return chosen
 
 
@@ -179,7 +179,7 @@ def _groups(found: Sequence[Judged], by: Sequence[str]) -> dict[tuple[object, ..
     for each in found:
         for run in each.results:
             # A list, as of widths, has no hash, and is shown as the text that it becomes here.
-            values = [run.config.get(name) for name in by]
+            values = [setting_of(run, name) for name in by]
             group = tuple(str(value) if isinstance(value, list) else value for value in values)
             groups[group].append((run, each.choice))
     return groups
@@ -244,14 +244,14 @@ def _settings(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.config))
 
 
-def _is_value(setting: object, text: str) -> bool:
+def _is_value(value: object, text: str) -> bool:
     """Whether a setting has the value that the text says."""
-    if isinstance(setting, int | float) and not isinstance(setting, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return float(text) == setting
+            return float(text) == value
         except ValueError:
             return False
-    return text.lower() == str(setting).lower() or (setting is None and text == "null")
+    return text.lower() == str(value).lower() or (value is None and text == "null")
 
 
 def _spread(found: Quartiles | None) -> str:

@@ -142,7 +142,7 @@ class RunConfig(Job):
     def fields(self) -> dict[str, Any]:
         """The values of all fields that the result depends on, by dotted keys; what is chosen as `task.name` and so on.
 
-        The lecture's own network goes without its name.
+        The lecture's own network goes without its name, and without `skip` unless that is set.
         """
         choices = {"task": self.task.name, "model": self.model.name, "optimizer": self.optimizer.name}
         fields: dict[str, Any] = {}
@@ -153,6 +153,8 @@ class RunConfig(Job):
             del fields["model.name"]
             if self.model.max_parameters is None:  # a field that came later, and is in no older folder's name
                 del fields["model.max_parameters"]
+        if isinstance(self.model, MLPModel) and self.model.skip is type(self.model).skip:  # likewise
+            del fields["model.skip"]
         others = values_of(self, without=(*choices, *NOT_IN_THE_FOLDER))
         return fields | others
 

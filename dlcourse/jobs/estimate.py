@@ -30,7 +30,7 @@ def num_bytes(config: RunConfig) -> int:
     """Roughly the memory of one member: its data twice (float64, and the run's format), eight times its parameters.
 
     The parameters are there with their gradient, two moments, the copies for a checkpoint and for counting; what the
-    units say to a batch comes on top.
+    units say to a batch comes on top, with skip connections what goes past them, too.
     """
     return _bytes_of_data(config) + _bytes_of_network(config)
 
@@ -82,7 +82,9 @@ def _bytes_of_data(config: RunConfig) -> int:
 
 def _bytes_of_network(config: RunConfig) -> int:
     """What the network takes in training."""
-    values = 8 * _num_parameters(config) + 3 * (config.batch_size or config.task.num_items) * sum(_sizes(config))
+    numbers_a_unit = 5 if getattr(config.model, "skip", False) else 3
+    items = config.batch_size or config.task.num_items
+    values = 8 * _num_parameters(config) + numbers_a_unit * items * sum(_sizes(config))
     return values * config.dtype.dtype.itemsize
 
 

@@ -87,9 +87,10 @@ def explain(
     """Differentiates the loss of one data item layer by layer, upwards as on the slides, and keeps all that is met.
 
     For every layer i: its function, its two derivatives dh[i]/dh[i-1] and dh[i]/dtheta[i], and the products
-    dh[i]/dtheta[j] = dh[i]/dh[i-1] dh[i-1]/dtheta[j]. At the top dL/dtheta[j]: for an `MLP` 2 (y~ - y) dy~/dtheta[j],
-    or with the hinge loss -y dy~/dtheta[j] without the outputs for which y y~ is at least 1; for a `SoftmaxClassifier`
-    -y . d log p/dtheta[j], and beside it the form that the slides do not come to, p - y.
+    dh[i]/dtheta[j] = dh[i]/dh[i-1] dh[i-1]/dtheta[j]. A layer that adds its input to its output has the identity I in
+    dh[i]/dh[i-1]. At the top dL/dtheta[j]: for an `MLP` 2 (y~ - y) dy~/dtheta[j], or with the hinge loss -y
+    dy~/dtheta[j] without the outputs for which y y~ is at least 1; for a `SoftmaxClassifier` -y . d log p/dtheta[j],
+    and beside it the form that the slides do not come to, p - y.
 
     Args:
         network: An MLP or a SoftmaxClassifier on hidden layers; a small one, since all matrices are written out.
@@ -176,9 +177,10 @@ def _layer(function: Layer | LogSoftmax, index: str, below: str, h: Tensor) -> t
         case Layer(activation=Activation() as activation):
             symbol = f"h[{index}]"
             by_input, by_parameters = f"diag(g'[{index}]) {by_input}", f"diag(g'[{index}]) {by_parameters}"
+            by_input, added = (f"I + {by_input}", f"{below} + ") if function.skip else (by_input, "")
             equations = [
-                Equation(f"{symbol} = {activation}({logits})", output),
-                Equation(f"g'[{index}] = {activation}'({logits})", activation.derivative(output)),
+                Equation(f"{symbol} = {added}{activation}({logits})", output),
+                Equation(f"g'[{index}] = {activation}'({logits})", function.slope(h)),
             ]
     return symbol, [
         Equation(f"W[{index}]", affine.weight),

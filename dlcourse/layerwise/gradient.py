@@ -18,7 +18,8 @@ class LayerwiseGradient:
 
     Upwards, every layer keeps its output h[i]. Downwards, delta[i] = dL/d(W h[i-1] + b) gives the derivatives with
     respect to the layer's parameters, dL/dW = delta h[i-1]^T and dL/db = delta summed over the batch, and, through the
-    layer's input, the next delta[i-1] = (W^T delta[i]) g'.
+    layer's input, the next delta[i-1] = (W^T delta[i]) g'. Where a layer adds its input to its output, dL/dh[i] goes
+    down beside that: delta[i-1] = (W^T delta[i] + dL/dh[i]) g'.
 
     All memory is laid out once, with every layer's units filled up to a multiple of 16 by units that stay zero. That is
     faster (on a CPU a batched product of 8 x 8 matrices takes twice the time of one of 16 x 16), and it makes a
@@ -41,16 +42,16 @@ class LayerwiseGradient:
         ValueError: If the reduction has no such name.
 
     Source: slide "Computing gradient (layerwise)". Cost: 6 flops per weight, item and member; memory: two numbers per
-    unit, item and member and two per parameter (filled-up sizes).
+    unit, item and member (four in layers that add their input) and two per parameter (filled-up sizes).
     """
 
     def __init__(self, members: Stack, batch_size: int, *, loss: Loss | None = None, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
-        names, self._activation = layer_names(members.architecture)
+        names, self._activation, self._skips = layer_names(members.architecture)
         # A function like sigmoid makes 1/2 of 0: then the units that fill a layer up must be set to 0 again after it.
         self._keeps_zero = self._activation.keeps_zero
-        self.parameters = Flat.of(members.parameters, _filled_shapes(members, names))
+        self.parameters = Flat.of(members.parameters, _filled_shapes(members, names, self._skips[0]))
         if loss is not None:
             self.gradients = self.parameters.zeros_like()
         self._loss, self._scale = loss, 1 / batch_size if reduction == "mean" else 1.0
@@ -62,6 +63,11 @@ class LayerwiseGradient:
         self._weights_transposed = [weight.transpose(1, 2) for weight in weights]
         self._biases = [bias.unsqueeze(1) for bias in biases]
         self._outputs, self._flat_outputs = zip(*(zeros(shape, weights[0]) for shape in shapes), strict=True)
+        # What goes on upwards, h[i]; where a layer adds its input that is not g(W h[i-1] + b), from which g' is told.
+        self._sums = [
+            torch.zeros_like(output) if skip else output
+            for skip, output in zip(self._skips, self._outputs, strict=True)
+        ]
         self._inputs = weights[0].new_zeros(len(weights[0]), batch_size, weights[0].shape[2])
         sizes = [members.parameters[f"{name}.bias"].shape[1] for name in names]
         self._given_inputs = self._inputs[..., : members.parameters[f"{names[0]}.weight"].shape[2]]
@@ -72,6 +78,9 @@ class LayerwiseGradient:
             self._bias_gradients = [self.gradients.filled[f"{name}.bias"] for name in names]
             self._deltas, self._flat_deltas = zip(*(zeros(shape, weights[0]) for shape in shapes), strict=True)
             self._deltas_transposed = [delta.transpose(1, 2) for delta in self._deltas]
+            self._by_sums = [
+                torch.zeros_like(delta) if skip else None for skip, delta in zip(self._skips, self._deltas, strict=True)
+            ]
             self._only_column = self._weight_gradients[0][..., 0]
             self._derivative = self._deltas[-1][..., : sizes[-1]]
 
@@ -95,7 +104,9 @@ class LayerwiseGradient:
                 self._activation.apply_(self._flat_outputs[i])
                 if not self._keeps_zero:
                     self._fillings[i].zero_()
-            h = output
+            if self._skips[i]:
+                torch.add(output, h, out=self._sums[i])
+            h = self._sums[i]
         return self._result
 
     def gradient_(
@@ -108,7 +119,7 @@ class LayerwiseGradient:
         derivative = self._loss.derivative(self.forward(inputs), targets)
         torch.mul(derivative, self._scale, out=self._derivative)
         for i in range(len(self._weights) - 1, -1, -1):
-            h = self._outputs[i - 1] if i > 0 else self._inputs
+            h = self._sums[i - 1] if i > 0 else self._inputs
             weight, delta = self._weights[i], self._deltas[i]
             if weight.shape[2] == 1:
                 torch.sum(delta * h, 1, out=self._only_column)
@@ -120,6 +131,11 @@ class LayerwiseGradient:
                     torch.mul(delta, weight, out=self._deltas[i - 1])
                 else:
                     torch.bmm(delta, weight, out=self._deltas[i - 1])
+                # In the slides' words: with a skip connection dh[i]/dh[i-1] = I + diag(g') W, and this is dL/dh[i] I.
+                if (by_sum := self._by_sums[i]) is not None:
+                    self._deltas[i - 1].add_(by_sum)
+                if (by_sum := self._by_sums[i - 1]) is not None:
+                    by_sum.copy_(self._deltas[i - 1])
                 self._activation.multiply_derivative_(self._flat_deltas[i - 1], self._flat_outputs[i - 1])
 
 
@@ -189,12 +205,15 @@ def in_company(members: Stack) -> Stack:
 UNITS = 16
 
 
-def _filled_shapes(members: Stack, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """The parameters' shapes with units filled up, but for one input (an elementwise product) and one output."""
+def _filled_shapes(members: Stack, names: list[str], adds_inputs: bool) -> dict[str, tuple[int, ...]]:
+    """The parameters' shapes with units filled up, but for one input (an elementwise product) and one output.
+
+    One input that is added to the first layer's output has to have that one's size, filling included.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     for name in names:
         num_members, n_out, n_in = members.parameters[f"{name}.weight"].shape
-        n_in = n_in if n_in == 1 and name == names[0] else -(-n_in // UNITS) * UNITS
+        n_in = n_in if n_in == 1 and name == names[0] and not adds_inputs else -(-n_in // UNITS) * UNITS
         n_out = n_out if n_out == 1 and name == names[-1] else -(-n_out // UNITS) * UNITS
         shapes[f"{name}.weight"] = (num_members, n_out, n_in)
         shapes[f"{name}.bias"] = (num_members, n_out)

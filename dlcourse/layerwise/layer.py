@@ -11,31 +11,32 @@ from torch import Tensor, nn
 from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier
 
 
-def layer_names(network: nn.Module) -> tuple[list[str], Activation]:
-    """The affine layers of an `MLP` or of a `SoftmaxClassifier` on hidden layers, first to last, and their activation.
+def layer_names(network: nn.Module) -> tuple[list[str], Activation, list[bool]]:
+    """The layers of an `MLP` or of a `SoftmaxClassifier` on hidden layers, first to last, and what follows them.
 
     Returns:
-        The layers' names in the `state_dict` (`name + ".weight"`, `name + ".bias"`), and the function g between them.
+        The affine layers' names in the `state_dict` (`name + ".weight"`, `name + ".bias"`), the function g between
+        them, and for each layer whether its input is added to its output.
 
     Raises:
         TypeError: If the network is neither, or a layer is no plain `nn.Linear`.
     """
     names: list[str] = []
+    body: HiddenLayers
     # Only these very classes: a subclass may compute something else.
     match network:
         case MLP() if type(network) is MLP:
-            names = [*(f"hidden.layers.{i}" for i in range(len(network.hidden.layers))), "output"]
-            activation = network.hidden.activation
+            body = network.hidden
+            names = [*(f"hidden.layers.{i}" for i in range(len(body.layers))), "output"]
         case SoftmaxClassifier(body=HiddenLayers() as body) if type(network) is SoftmaxClassifier:
             if type(body) is HiddenLayers:
                 names = [*(f"body.layers.{i}" for i in range(len(body.layers))), "softmax"]
-                activation = body.activation
     if not names or any(type(network.get_submodule(name)) is not nn.Linear for name in names):
         raise TypeError(
             "layers can be told apart only in an MLP or a SoftmaxClassifier on hidden layers of nn.Linear, "
             f"got {type(network).__name__}"
         )
-    return names, activation
+    return names, body.activation, [*body.skips, False]
 
 
 def is_layered(network: nn.Module) -> bool:
@@ -51,34 +52,43 @@ def is_layered(network: nn.Module) -> bool:
 class Layer:
     """h[i] = g(W h[i-1] + b), with theta[i] = (W row by row, then b) and g the identity for the last layer.
 
+    With a skip connection h[i] = h[i-1] + g(W h[i-1] + b): then the derivative by the input gains the identity.
+
     Attributes:
         weight: W, `[n_out, n_in]`.
         bias: b, `[n_out]`.
         activation: g, or None for the identity.
+        skip: Whether h[i-1] is added.
     """
 
     weight: Float[Tensor, "n_out n_in"]
     bias: Float[Tensor, " n_out"]
     activation: Activation | None
+    skip: bool = False
 
     def output(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, " n_out"]:
         """h[i] from h[i-1]."""
-        affine = self.weight @ h + self.bias
-        return affine if self.activation is None else self.activation(affine)
+        return h + self._units(h) if self.skip else self._units(h)
 
     def by_input(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, "n_out n_in"]:
-        """dh[i]/dh[i-1] = diag(g') W."""
-        return self._slope(h)[:, None] * self.weight
+        """dh[i]/dh[i-1] = diag(g') W, with a skip connection I + diag(g') W."""
+        by_input = self.slope(h)[:, None] * self.weight
+        return torch.eye(len(h), dtype=h.dtype, device=h.device) + by_input if self.skip else by_input
 
     def by_parameters(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, "n_out num_parameters"]:
         """dh[i]/dtheta[i] = diag(g') (I (x) h[i-1]^T, I)."""
         identity = torch.eye(len(self.bias), dtype=h.dtype, device=h.device)
-        return self._slope(h)[:, None] * torch.cat([torch.kron(identity, h[None, :]), identity], dim=1)
+        return self.slope(h)[:, None] * torch.cat([torch.kron(identity, h[None, :]), identity], dim=1)
 
-    def _slope(self, h: Tensor) -> Tensor:
-        """g'(W h + b), one number a unit."""
-        output = self.output(h)
-        return torch.ones_like(output) if self.activation is None else self.activation.derivative(output)
+    def slope(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, " n_out"]:
+        """g'(W h[i-1] + b), one number a unit."""
+        units = self._units(h)
+        return torch.ones_like(units) if self.activation is None else self.activation.derivative(units)
+
+    def _units(self, h: Tensor) -> Tensor:
+        """g(W h + b)."""
+        affine = self.weight @ h + self.bias
+        return affine if self.activation is None else self.activation(affine)
 
 
 def layers(network: nn.Module) -> list[Layer]:
@@ -87,11 +97,11 @@ def layers(network: nn.Module) -> list[Layer]:
     Raises:
         TypeError: If the network is neither an MLP nor a SoftmaxClassifier on hidden layers.
     """
-    names, activation = layer_names(network)
+    names, activation, skips = layer_names(network)
     values = {name: value.detach() for name, value in network.state_dict().items()}
     return [
-        Layer(values[f"{name}.weight"], values[f"{name}.bias"], None if name == names[-1] else activation)
-        for name in names
+        Layer(values[f"{name}.weight"], values[f"{name}.bias"], None if name == names[-1] else activation, skip)
+        for name, skip in zip(names, skips, strict=True)
     ]
 
 

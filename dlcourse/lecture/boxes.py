@@ -163,7 +163,8 @@ def _stack(network: nn.Module) -> Stack:
     boxes, below = [], r"\mathbf{x}"
     for number in range(1, len(affine)):
         symbol, index = rf"\mathbf{{h}}^{{[{number}]}}", str(number)
-        definition = rf"{symbol} :\!\!= g(\mathbf{{W}}^{{[{index}]}} {below} + \mathbf{{b}}^{{[{index}]}})"
+        added = f"{below} + " if affine[number - 1].skip else ""
+        definition = rf"{symbol} :\!\!= {added}g(\mathbf{{W}}^{{[{index}]}} {below} + \mathbf{{b}}^{{[{index}]}})"
         boxes.append(Box("hidden", index, symbol, symbol, below, definition))
         below = symbol
     if isinstance(network, SoftmaxClassifier):

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlcourse.layerwise import layers
 from dlcourse.networks import SoftmaxClassifier
-from dlcourse.palette import DATA_COLOR, INK, LAYER_FILLS
+from dlcourse.palette import DATA_COLOR, INK, LAYER_FILLS, NETWORK_COLOR
 
 MOST_UNITS = 16
 """More units in a layer are not drawn: nobody could tell their edges apart."""
@@ -24,7 +24,7 @@ def draw_network(network: nn.Module, axes: Axes | None = None) -> Axes:
     """Draws every unit of a network as a circle and every weight as an edge; layers are named as on the slides.
 
     An `MLP` ends in its output y~; of a `SoftmaxClassifier`, the logits go through the softmax, which gives a
-    probability for each class.
+    probability for each class. Where a layer adds its input to its output, thick edges show which unit goes where.
 
     Args:
         network: An `MLP` or a `SoftmaxClassifier` on hidden layers.
@@ -56,6 +56,10 @@ def draw_network(network: nn.Module, axes: Axes | None = None) -> Axes:
     for number, (left, right) in enumerate(pairwise(places)):
         edges = [(start, end) for start in left for end in right]
         axes.add_collection(LineCollection(edges, colors=DATA_COLOR, linewidths=0.9, zorder=1))
+        if affine[number].skip:
+            axes.add_collection(
+                LineCollection(list(zip(left, right, strict=True)), colors=NETWORK_COLOR, linewidths=2.4)
+            )
         middle = COLUMN_DISTANCE * (number + 0.5)
         axes.text(middle, top, _parameters(number + 1, sizes, classifies), ha="center", va="bottom", fontsize=11)
     names = ["inputs", *["units"] * (len(sizes) - 2), "logits" if classifies else "outputs"]

@@ -1,5 +1,6 @@
 """Does training that starts near the exact solution come back to it?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,24 +60,11 @@ class NearTheSolution(Measurement):
     def measure(self) -> Row:
         """Medians of the error before and after and of the pieces; how many seeds solve it before, after, exactly."""
         task = ZigZag(num_folds=self.num_folds, centred=True)
-        assert _errors(task, stack([_construction(self.num_folds)])) == 0
-        seeds = range(self.num_seeds)
-        networks = [self.start(seed) for seed in seeds]
-        data = [task.data(seed) for seed in seeds]
-        *_, last = train(
-            stack(networks),
-            Batches(
-                seeds,
-                torch.stack([member_data.train_inputs for member_data in data]),
-                torch.stack([member_data.train_targets for member_data in data]),
-                self.batch_size,
-            ),
-            loss=task.loss,
-            optimizer=Adam(rate=self.rate, schedule=Schedule.cosine),
-            num_steps=self.num_steps,
-        )
-        before, after = _errors(task, stack(networks)), _errors(task, last.members)
-        counts = pieces.on_lines(last.members, *task.lines(0)).num_pieces[:, 0]
+        assert errors(task, stack([centred_tents(self.num_folds)])) == 0
+        networks = [self.start(seed) for seed in range(self.num_seeds)]
+        last = trained(task, networks, self.rate, self.num_steps, self.batch_size)
+        before, after = errors(task, stack(networks)), errors(task, last)
+        counts = pieces.on_lines(last, *task.lines(0)).num_pieces[:, 0]
         solved = after < self.solved
         return {
             "error_before": float(np.median(before)),
@@ -92,15 +80,12 @@ class NearTheSolution(Measurement):
         generator = stream(seed, "start")
         if self.noise is None:
             return MLP(1, 1, width=2, depth=self.num_folds, generator=generator)
-        network = _construction(self.num_folds)
-        with torch.no_grad():
-            for parameter in network.parameters():
-                size = parameter.square().mean().sqrt()
-                parameter.add_(self.noise * size * torch.randn(parameter.shape, generator=generator))
+        network = centred_tents(self.num_folds)
+        disturb_(network, self.noise, generator)
         return network
 
 
-def _construction(num_folds: int) -> MLP:
+def centred_tents(num_folds: int) -> MLP:
     """The lecture's tents as the network that is `ZigZag(num_folds, centred=True)` without any error."""
     network = nested_tents(num_folds, -2.0, 2.0)
     # The tents have values in [0, 1], the centred zig-zag in [-2, 2]: 4 (y - 1/2) = 4 y - 2.
@@ -110,7 +95,34 @@ def _construction(num_folds: int) -> MLP:
     return network
 
 
-def _errors(task: ZigZag, networks: Stack) -> NDArray[np.float64]:
+def disturb_(network: MLP, noise: float, generator: torch.Generator) -> None:
+    """Adds normal noise to every parameter, relative to the root mean square of its layer's weights or biases."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            size = parameter.square().mean().sqrt()
+            parameter.add_(noise * size * torch.randn(parameter.shape, generator=generator))
+
+
+def trained(task: ZigZag, networks: Sequence[MLP], rate: float, num_steps: int, batch_size: int) -> Stack:
+    """The networks after some steps of Adam, each on the data of its seed, 0, 1, ...; the rate falls as a cosine."""
+    seeds = range(len(networks))
+    data = [task.data(seed) for seed in seeds]
+    *_, last = train(
+        stack(networks),
+        Batches(
+            seeds,
+            torch.stack([member_data.train_inputs for member_data in data]),
+            torch.stack([member_data.train_targets for member_data in data]),
+            batch_size,
+        ),
+        loss=task.loss,
+        optimizer=Adam(rate=rate, schedule=Schedule.cosine),
+        num_steps=num_steps,
+    )
+    return last.members
+
+
+def errors(task: ZigZag, networks: Stack) -> NDArray[np.float64]:
     """The mean squared error of every member."""
     data = task.data(0)
     errors: NDArray[np.float64] = task.metrics(networks, data)["mean_squared_error"].numpy()

@@ -15,6 +15,7 @@ from dlcourse.circuits import (
     parity_dnf,
     parity_of_sum,
     parity_tree,
+    smallest_parity_of_sum,
     to_mlp,
 )
 from dlcourse.measurements.measurement import Measurement, Row
@@ -29,6 +30,7 @@ class Construction(StrEnum):
     blocks_of_any_depth = "blocks_of_any_depth"
     xor_tree = "xor_tree"
     zigzag_of_the_sum = "zigzag_of_the_sum"
+    fewest_units_of_the_sum = "fewest_units_of_the_sum"
     tents_of_the_sum = "tents_of_the_sum"
 
 
@@ -75,5 +77,7 @@ class ParityNetworks(Measurement):
                 return to_mlp(parity_tree(self.num_bits), self.num_bits)
             case Construction.zigzag_of_the_sum:
                 return parity_of_sum(self.num_bits)
+            case Construction.fewest_units_of_the_sum:
+                return smallest_parity_of_sum(self.num_bits)
             case Construction.tents_of_the_sum:
                 return parity_by_tents(self.num_bits)

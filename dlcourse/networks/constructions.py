@@ -32,7 +32,7 @@ def nest(*networks: MLP) -> MLP:
         A new network, of the first one's dtype. Its products are computed in float64 and rounded once.
 
     Raises:
-        ValueError: If there is no network, sizes do not fit, or an activation is not relu.
+        ValueError: If there is no network, sizes do not fit, an activation is not relu, or a layer adds its input.
 
     Source: slide "Depth and piecewise linear functions", "By nesting the two scalar functions".
     """
@@ -370,6 +370,8 @@ def _layers(network: MLP) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of each layer, in float64."""
     if network.hidden.activation is not Activation.relu:
         raise ValueError(f"activation must be relu, got {network.hidden.activation}")
+    if any(network.hidden.skips):
+        raise ValueError("skip must be False in networks that others are made of, got True")
     linear = [*network.hidden.layers, network.output]
     return [(layer.weight.detach().double(), layer.bias.detach().double()) for layer in linear]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dlcourse.checks import check_whole, check_widths
+from dlcourse.checks import check_flag, check_whole, check_widths
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.initialization import Initialization, initialize_
 
@@ -19,13 +19,18 @@ class HiddenLayers(nn.Module):
         width: Units per hidden layer: one integer for all, or one per layer.
         depth: Number k of hidden layers, 0 for none (h = x); may be left out if `width` has one entry per layer.
         activation: The function g.
+        skip: Whether h[i] = h[i-1] + g(W[i] h[i-1] + b[i]) where both have one size, h[0] being x.
+
+    Attributes:
+        skips: For each layer, whether its input is added to its output.
 
     Shapes: `[..., in_features]` to `[..., out_features]`, where `out_features` is the width of the last layer.
 
     Raises:
         ValueError: If a size is out of range, or width and depth contradict each other.
 
-    Source: slide "Shallow vs. Deep Feed-Forward Neural Networks".
+    Source: slide "Shallow vs. Deep Feed-Forward Neural Networks"; skip: He, Zhang, Ren and Sun 2015, Deep residual
+    learning for image recognition, equation 1, with one layer in place of two. Not on the slides.
     """
 
     def __init__(
@@ -35,11 +40,13 @@ class HiddenLayers(nn.Module):
         width: int | Sequence[int],
         depth: int | None = None,
         activation: Activation | str = Activation.relu,
+        skip: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         widths = layer_widths(width, depth)
+        check_flag("skip", skip)
         check_whole("in_features", in_features, 1)
         self.activation = Activation(activation)
         sizes = [in_features, *widths]
@@ -47,14 +54,16 @@ class HiddenLayers(nn.Module):
             nn.Linear(n_in, n_out, device=device, dtype=dtype) for n_in, n_out in pairwise(sizes)
         )
         self.in_features, self.out_features = sizes[0], sizes[-1]
+        self.skips = [skip and n_in == n_out for n_in, n_out in pairwise(sizes)]
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        for layer in self.layers:
-            x = self.activation(layer(x))
+        for layer, skips in zip(self.layers, self.skips, strict=True):
+            h = self.activation(layer(x))
+            x = x + h if skips else h
         return x
 
     def extra_repr(self) -> str:  # noqa: D102
-        return f"activation={self.activation}"
+        return f"activation={self.activation}" + (", skip=True" if any(self.skips) else "")
 
 
 class MLP(nn.Module):
@@ -68,6 +77,7 @@ class MLP(nn.Module):
         width: Units per hidden layer: one integer for all, or one per layer.
         depth: Number of hidden layers; may be left out if `width` has one entry per layer.
         activation: An `Activation` or its name.
+        skip: Whether h[i] = h[i-1] + g(W[i] h[i-1] + b[i]) where both have one size (the first layer's, too: h[0] = x).
         initialization: An `Initialization` or its name.
         generator: Where the initial values come from; torch's global generator by default.
 
@@ -87,6 +97,7 @@ class MLP(nn.Module):
         width: int | Sequence[int],
         depth: int | None = None,
         activation: Activation | str = Activation.relu,
+        skip: bool = False,
         initialization: Initialization | str = Initialization.torch,
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
@@ -95,7 +106,7 @@ class MLP(nn.Module):
         super().__init__()
         check_whole("out_features", out_features, 1)
         self.hidden = HiddenLayers(
-            in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
+            in_features, width=width, depth=depth, activation=activation, skip=skip, device=device, dtype=dtype
         )
         self.output = nn.Linear(self.hidden.out_features, out_features, device=device, dtype=dtype)
         # By torch's scheme and from torch's global generator, nn.Linear has drawn the values already.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import torch
 from torch import nn
 
-from dlcourse.checks import check_whole, check_widths
+from dlcourse.checks import check_flag, check_whole, check_widths
 from dlcourse.losses import Loss, SoftmaxCrossEntropy
 from dlcourse.networks.activations import Activation
 from dlcourse.networks.initialization import Initialization
@@ -130,6 +130,8 @@ class MLPModel(Model):
             layers differ by at most one unit, the wider ones first. So networks of any depth have equal sizes.
         activation: relu, leaky_relu, sigmoid or tanh.
         initialization: torch, he, xavier or truncated.
+        skip: Whether every hidden layer adds its input to its output where both have one size (the first one's input is
+            x). Settings leave it out where it is false, as they did before it was there.
     """
 
     name: ClassVar[str] = "mlp"
@@ -140,8 +142,10 @@ class MLPModel(Model):
     max_parameters: int | None = None
     activation: Activation = Activation.relu
     initialization: Initialization = Initialization.torch
+    skip: bool = False
 
     def __post_init__(self) -> None:
+        check_flag("model.skip", self.skip)
         self.activation = Activation(self.activation)
         self.initialization = Initialization(self.initialization)
         self._widths: list[int] | None = None  # of a network of a given size, known when the task is
@@ -184,6 +188,7 @@ class MLPModel(Model):
             out_features,
             width=self.layer_widths,
             activation=self.activation,
+            skip=self.skip,
             initialization=self.initialization,
         )
 
@@ -197,6 +202,7 @@ class MLPModel(Model):
             out_features,
             width=self.layer_widths,
             activation=self.activation,
+            skip=self.skip,
             initialization=self.initialization,
             generator=stream(seed, "initialization"),
             dtype=dtype,
@@ -236,17 +242,19 @@ class MLPModel(Model):
             sizes = f"widths={_listed(self.widths)}"
         else:
             sizes = f"depth={self.depth}-width={self.width}"
-        return f"{sizes}-{self.activation}"
+        return f"{sizes}-{self.activation}" + ("-skip" if self.skip else "")
 
     @property
     def label(self) -> str:
         """The same for people: "depth 3, width 8, relu"."""
-        return f"depth {self.depth}, width {self.width or self.layer_widths}, {self.activation}"
+        return f"depth {self.depth}, width {self.width or self.layer_widths}, {self.activation}" + (
+            ", skip" if self.skip else ""
+        )
 
     @property
     def hparams(self) -> dict[str, str]:
         """What the HPARAMS tab of TensorBoard says of it besides depth and width."""
-        return {"activation": self.activation.value}
+        return {"activation": self.activation.value, **({"skip": "true"} if self.skip else {})}
 
 
 def widths_of_size(max_parameters: int, depth: int, in_features: int, out_features: int) -> list[int]:

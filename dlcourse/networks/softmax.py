@@ -23,13 +23,14 @@ class SoftmaxClassifier(nn.Module):
         width: Units per hidden layer of the default body: one integer, or one per layer.
         depth: Number of hidden layers of the default body.
         activation: An `Activation` or its name, of the default body.
+        skip: Whether the default body's layers add their input to their output where both have one size.
         body: A module that computes h, instead of width, depth and activation.
         body_features: Size of h, if a body is given.
         initialization: An `Initialization` or its name, for the softmax layer and the default body.
         generator: Where the initial values come from; torch's global generator by default.
 
     Raises:
-        ValueError: If a size is out of range, or if both or neither of `body` and `width` are given.
+        ValueError: If a size is out of range, if both or neither of `body` and `width` are given, or `body` and `skip`.
 
     Source: slides "Softmax as a layer" and "Classification: Softmax" (h := g(W x + b), "yet, more in general, h can be
     anything").
@@ -43,6 +44,7 @@ class SoftmaxClassifier(nn.Module):
         width: int | Sequence[int] | None = None,
         depth: int | None = None,
         activation: Activation | str = Activation.relu,
+        skip: bool = False,
         body: nn.Module | None = None,
         body_features: int | None = None,
         initialization: Initialization | str = Initialization.torch,
@@ -56,10 +58,12 @@ class SoftmaxClassifier(nn.Module):
             raise ValueError("give either width and depth, or body and body_features")
         if (body is None) != (body_features is None):
             raise ValueError(f"body and body_features must be given together, got body_features={body_features}")
+        if body is not None and skip:
+            raise ValueError("skip must be False where a body is given, which may have its own, got True")
         if body is None:
             assert width is not None
             body = HiddenLayers(
-                in_features, width=width, depth=depth, activation=activation, device=device, dtype=dtype
+                in_features, width=width, depth=depth, activation=activation, skip=skip, device=device, dtype=dtype
             )
             body_features = body.out_features
         assert body_features is not None

@@ -12,4 +12,7 @@ from dlcourse.pieces.plane import OnPlane as OnPlane
 from dlcourse.pieces.plane import on_plane as on_plane
 from dlcourse.pieces.sample import Sample as Sample
 from dlcourse.pieces.sample import sample as sample
+from dlcourse.pieces.shallow import largest_difference as largest_difference
+from dlcourse.pieces.shallow import shallow as shallow
+from dlcourse.pieces.shallow import shallow_error as shallow_error
 from dlcourse.pieces.whole_line import OnWholeLine as OnWholeLine

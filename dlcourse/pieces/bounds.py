@@ -12,7 +12,8 @@ which linear pieces are unions, and hold in any convex part of the space; a lowe
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cache
+
+from dlcourse.checks import check_whole
 
 
 def zaslavsky(in_features: int, width: int) -> int:
@@ -25,6 +26,7 @@ def zaslavsky(in_features: int, width: int) -> int:
         width: h.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: slide "Depth and piecewise linear functions", one hidden layer; Zaslavsky 1975, Facing up to arrangements;
@@ -45,6 +47,7 @@ def slide_shallow_upper(in_features: int, width: int) -> int:
         width: h.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: slide "Depth and piecewise linear functions", one hidden layer.
@@ -64,12 +67,12 @@ def slide_deep_upper(depth: int) -> int:
         depth: k.
 
     Raises:
+        TypeError: If depth is no whole number.
         ValueError: If depth is below 1.
 
     Source: slide "Depth and piecewise linear functions", k hidden layers.
     """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}")
+    check_whole("depth", depth, 1)
     bound: int = 2**depth
     return bound
 
@@ -86,6 +89,7 @@ def slide_deep_lower(in_features: int, width: int, depth: int) -> Fraction:
         depth: k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: slide "Depth and piecewise linear functions", k hidden layers; Montufar, Pascanu, Cho, Bengio 2014, the
@@ -104,6 +108,7 @@ def montufar_lower(in_features: int, widths: Sequence[int]) -> int:
         widths: n_1 ... n_k, at least d in all layers but the last.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1, or a width below d.
 
     Source: Montufar, Pascanu, Cho, Bengio 2014, On the number of linear regions of deep neural networks, the lower
@@ -122,6 +127,7 @@ def serra_lower(in_features: int, widths: Sequence[int]) -> int:
         widths: n_1 ... n_k, at least 3 d in all layers but the last.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1, or a width below 3 d.
 
     Source: Serra, Tjandraatmadja, Ramalingam 2018, Bounding and counting linear regions of deep neural networks, the
@@ -142,6 +148,7 @@ def most_on_line(widths: Sequence[int]) -> int:
         widths: n_1 ... n_k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: a layer of n units cuts every interval on which it is affine into at most n + 1; Montufar 2017 with d = 1.
@@ -160,23 +167,21 @@ def serra_upper(in_features: int, widths: Sequence[int]) -> int:
         widths: n_1 ... n_k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: Serra, Tjandraatmadja, Ramalingam 2018, Theorem 1. Cost: up to k d^2 products.
     """
     _check(in_features, widths)
-
-    @cache
-    def regions(layer: int, dimensions: int) -> int:
-        if layer == len(widths):
-            return 1
-        width = widths[layer]
-        return sum(
-            math.comb(width, off) * regions(layer + 1, min(dimensions, width - off))
-            for off in range(min(dimensions, width) + 1)
-        )
-
-    return regions(0, in_features)
+    # The sum over the layers from one on, for each number of dimensions that may reach it: from the last layer back.
+    regions = [1] * (in_features + 1)
+    for width in reversed(widths):
+        choices = [math.comb(width, off) for off in range(min(in_features, width) + 1)]
+        regions = [
+            sum(choices[off] * regions[min(dimensions, width - off)] for off in range(min(dimensions, width) + 1))
+            for dimensions in range(in_features + 1)
+        ]
+    return regions[in_features]
 
 
 def montufar_upper(in_features: int, widths: Sequence[int]) -> int:
@@ -187,6 +192,7 @@ def montufar_upper(in_features: int, widths: Sequence[int]) -> int:
         widths: n_1 ... n_k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: Montufar 2017, Notes on the number of linear regions of deep neural networks.
@@ -203,6 +209,7 @@ def raghu_upper(in_features: int, widths: Sequence[int]) -> int:
         widths: n_1 ... n_k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: Raghu, Poole, Kleinberg, Ganguli, Sohl-Dickstein 2017, On the expressive power of deep neural networks,
@@ -219,6 +226,7 @@ def all_patterns(widths: Sequence[int]) -> int:
         widths: n_1 ... n_k.
 
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
     Source: what the slide "Depth and piecewise linear functions" must mean by O(2^k); see `slide_deep_upper`.
@@ -228,26 +236,38 @@ def all_patterns(widths: Sequence[int]) -> int:
     return patterns
 
 
-def hanin_rolnick(in_features: int, widths: Sequence[int]) -> float:
-    """N^d / d!: about as many regions as a network has at random initialisation, whatever its depth.
+def hanin_rolnick(in_features: int, widths: Sequence[int]) -> Fraction:
+    """min(N^d / d!, 2^N), and 2^N for N < d: about as many regions as a network has at random, whatever its depth.
 
     No bound, but what is observed in the whole space with weights N(0, 2 / n_in) and any small random biases: N
-    pieces on a line, N^2 / 2 regions on a plane, to some percent if N is large (proven is an upper bound of this form
-    with an unknown constant). With tiny biases that is what any interval or square around 0 holds.
+    pieces on a line, N^2 / 2 regions on a plane, to some percent if N is large. What is proven has this form: of cubes
+    that are large enough, the mean number of regions per volume is at most (T N)^d / d! for N >= d, with a constant T
+    that is not named, and 2^N for N <= d. With tiny biases that is what any interval or square around 0 holds.
+
+    N units have no more than 2^N activation patterns. With fewer units than inputs, N^d / d! says nothing: it
+    falls to 0 as d grows, where N hyperplanes in general position make all 2^N regions. From N = d on it may still be
+    above 2^N (8 units, 8 inputs: 416 > 256), hence the minimum.
 
     Args:
         in_features: d, or the dimension of the line or plane that is looked at.
         widths: n_1 ... n_k.
 
+    Returns:
+        The exact number, which is seldom whole; beyond 10^308 no float holds it.
+
     Raises:
+        TypeError: If a size is no whole number.
         ValueError: If a size is below 1.
 
-    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns; for lines
-    Complexity of linear regions in deep networks, of the same year.
+    Source: Hanin & Rolnick 2019, Deep ReLU networks have surprisingly few activation patterns, the main theorem, which
+    has both branches; for lines Complexity of linear regions in deep networks, of the same year.
     """
     _check(in_features, widths)
-    num_regions: float = sum(widths) ** in_features / math.factorial(in_features)
-    return num_regions
+    patterns = Fraction(all_patterns(widths))
+    num_units = sum(widths)
+    if num_units < in_features:
+        return patterns
+    return min(Fraction(num_units**in_features, math.factorial(in_features)), patterns)
 
 
 def alternating_points_error(num_points: int, width: int, depth: int) -> Fraction:
@@ -263,12 +283,12 @@ def alternating_points_error(num_points: int, width: int, depth: int) -> Fractio
         depth: k.
 
     Raises:
+        TypeError: If a number is not whole.
         ValueError: If a number is below 1.
 
     Source: Telgarsky 2015, Representation benefits of deep feedforward networks, on the n-alternating-point problem.
     """
-    if num_points < 1:
-        raise ValueError(f"num_points must be at least 1, got {num_points}")
+    check_whole("num_points", num_points, 1)
     _check(1, [width] * depth)
     return max(Fraction(num_points - 4 * (2 * width) ** depth, 3 * num_points), Fraction(0))
 
@@ -293,13 +313,13 @@ def alternating_points_wrong(num_points: int, num_pieces: int) -> int:
         num_pieces: t, on an interval that holds all points.
 
     Raises:
+        TypeError: If a number is not whole.
         ValueError: If a number is below 1.
 
     Source: the argument of Telgarsky 2016, Benefits of depth in neural networks, counted exactly.
     """
-    for name, number in (("num_points", num_points), ("num_pieces", num_pieces)):
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    check_whole("num_points", num_points, 1)
+    check_whole("num_pieces", num_pieces, 1)
     return max(0, (num_points - num_pieces) // 2)
 
 
@@ -310,11 +330,12 @@ def _hyperplanes(dimension: int, number: int) -> int:
 
 def _check(in_features: int, widths: Sequence[int], least: int = 1) -> None:
     """Refuses sizes that are out of range; the last layer's width only has to be at least 1."""
-    if in_features < 1:
-        raise ValueError(f"in_features must be at least 1, got {in_features}")
+    check_whole("in_features", in_features, 1)
     if not widths:
         raise ValueError("there must be at least one hidden layer, got none")
     for layer, width in enumerate(widths, start=1):
+        if not isinstance(width, int):  # NumPy's integers, too, are refused: they overflow without a word
+            raise TypeError(f"width must be a whole number in layer {layer}, got {width!r}")
         allowed = 1 if layer == len(widths) else least
         if width < allowed:
             raise ValueError(f"width must be at least {allowed} in layer {layer}, got {list(widths)}")

@@ -1,6 +1,7 @@
 """A network as layers of units, in float64."""
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
     An `MLP`, a `SoftmaxClassifier` (up to its logits) and an `nn.Sequential` of `nn.Linear`, `nn.ReLU` and what does
     nothing to a vector are read off directly. Any other module is followed with torch.fx through all that is piecewise
     linear: `dlcourse.pieces.tracing` lists the layers and the calls. Values that are needed later, as in residual
-    networks, are passed along by units of slope 1.
+    networks, are passed along by units of slope 1: a layer of an MLP that adds its input to its output is read as twice
+    as many units, the second half of which hold that input, and what comes next takes the sum of both halves.
 
     The layers stand for the stored numbers without any rounding, except where the definition of a layer makes one
     constant of several numbers: the scale and the shift of batch normalization, the mean of k entries if k is not a
@@ -48,12 +50,18 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
     if not is_vector:
         raise ValueError(f"a point must be a vector of {steps[0].in_features} numbers, got shape {input_shape}")
     layers: list[UnitLayer] = []
+    num_summands = 1  # parts of the last layer's units whose sum is what comes next
     for step in steps:
         if isinstance(step, nn.Linear):
-            layers.append(_affine(network, step))
+            affine = _affine(network, step)
+            layers.append(UnitLayer(np.tile(affine.weight, num_summands), affine.bias, affine.slope))
+            num_summands = 1
+        elif step is _ADDS_ITS_INPUT:
+            layers[-1], num_summands = _beside_its_input(layers[-1]), 2
         else:
             assert isinstance(step, float)  # the slope left of 0 of what follows the layer
             layers[-1] = UnitLayer(layers[-1].weight, layers[-1].bias, np.full(layers[-1].bias.shape, step))
+    assert num_summands == 1  # no network ends with hidden layers
     if layers[-1].bends:
         members, out_features = layers[-1].bias.shape
         identity = np.broadcast_to(np.eye(out_features), (members, out_features, out_features))
@@ -61,24 +69,38 @@ def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -
     return layers
 
 
-def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear | float | None]:
-    """What a module does to its input, first to last: affine layers, slopes left of 0, and None for anything else."""
+class _Step(Enum):
+    """What is neither an affine layer nor a slope."""
+
+    adds_its_input = "adds_its_input"
+
+
+_ADDS_ITS_INPUT = _Step.adds_its_input
+
+
+def _steps(module: nn.Module, name: str, is_vector: bool) -> Iterator[nn.Linear | float | _Step | None]:
+    """What a module does to its input, first to last: affine layers, slopes left of 0, and None for anything else.
+
+    After a slope can come that the affine layer's input is added.
+    """
     if type(module).forward not in _UNDERSTOOD:  # a subclass may do anything there
         yield None
         return
     match module:
         case MLP() | SoftmaxClassifier(body=HiddenLayers()):
-            affine_names, activation = layer_names(module)
+            affine_names, activation, skips = layer_names(module)
             if activation.slope is None:
                 layer = f"layer '{name}', a {type(module).__name__}" if name else f"a {type(module).__name__}"
                 allowed = " or ".join(each for each in Activation if each.slope is not None)
                 raise ValueError(f"activation must be {allowed} to count pieces, got {activation} in {layer}")
-            for i, affine_name in enumerate(affine_names):
-                if i > 0:
-                    yield activation.slope
+            for affine_name, skip in zip(affine_names, skips, strict=True):
                 affine = module.get_submodule(affine_name)
                 assert isinstance(affine, nn.Linear)
                 yield affine
+                if affine_name != affine_names[-1]:
+                    yield activation.slope
+                if skip:
+                    yield _ADDS_ITS_INPUT
         case nn.Sequential():
             for child_name, child in module._modules.items():  # named_children() leaves out a module's second use
                 assert child is not None
@@ -108,6 +130,17 @@ def _affine(network: nn.Module | Stack, layer: nn.Linear) -> UnitLayer:
     weights = _numbers(network, layer, "weight")
     biases = np.zeros(weights.shape[:2]) if layer.bias is None else _numbers(network, layer, "bias")
     return UnitLayer(weights, biases, np.ones(biases.shape))
+
+
+def _beside_its_input(layer: UnitLayer) -> UnitLayer:
+    """The layer with as many units more, of slope 1, that hold its input; halves of that are added up."""
+    members, num_units, num_inputs = layer.weight.shape
+    held = np.tile(np.eye(num_units), num_inputs // num_units)
+    return UnitLayer(
+        np.concatenate([layer.weight, np.broadcast_to(held, (members, *held.shape))], axis=1),
+        np.concatenate([layer.bias, np.zeros((members, num_units))], axis=1),
+        np.concatenate([layer.slope, np.ones((members, num_units))], axis=1),
+    )
 
 
 def _numbers(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> Float[np.ndarray, "members *shape"]:

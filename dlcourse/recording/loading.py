@@ -72,6 +72,7 @@ def _lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) 
         len(output),
         width=[len(weight) for weight in hidden],
         activation=config["model.activation"],
+        skip=config.get("model.skip", False),  # where it is false, nothing is said of it
     )
 
 

@@ -214,7 +214,7 @@ def write_csv(results: Sequence[Result], path: Path, *, judged: Collection[str] 
         writer.writerow(
             [
                 result.run,
-                *(result.config.get(key) for key in varied),
+                *(setting_of(result, key) for key in varied),
                 *(result.metrics.get(key) for key in metrics),
                 *([] if judged is None else _of_run(result, judged)),
                 result.diverged_at,
@@ -230,6 +230,14 @@ def _of_run(result: Result, judged: Collection[str]) -> list[str | bool | None]:
     task = result.task
     is_solved = None if task is None or task.solved is None else result.is_solved
     return [None if task is None else task.pieces_domain, is_solved, result.run in judged]
+
+
+def setting_of(result: Result, key: str) -> Any:
+    """A run's value of a setting; None where it has none.
+
+    Runs of the lecture's network say nothing of `model.skip` where it is false.
+    """
+    return result.config.get(key, False if key == "model.skip" and "model.activation" in result.config else None)
 
 
 def varied_settings(results: Sequence[Result]) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlcourse.recording.over_seeds import places_in_order, quartiles_over_seeds
-from dlcourse.recording.results import Result, varied_settings
+from dlcourse.recording.results import Result, setting_of, varied_settings
 
 TUNED = ("optimizer.rate", "model.initialization")
 """What is tuned if nothing is said."""
@@ -81,10 +81,10 @@ def judged(results: Sequence[Result], tune: Sequence[str] = TUNED) -> list[Judge
     rank = {seed: index for index, seed in enumerate(seeds)}
     architectures: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        architectures[repr([result.config.get(key) for key in keys])].append(result)
+        architectures[repr([setting_of(result, key) for key in keys])].append(result)
     found = []
     for runs in architectures.values():
-        compared = {key: runs[0].config.get(key) for key in keys}
+        compared = {key: setting_of(runs[0], key) for key in keys}
         runs = sorted(runs, key=lambda run: rank[run.config.get("seed", 0)])
         found.append(_judged(compared, runs, tuned, rank) if tuned else Judged(compared, runs[0], runs))
     return found

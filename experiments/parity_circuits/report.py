@@ -34,7 +34,7 @@ from dlcourse.circuits.bounds import (
 )
 from dlcourse.circuits.drawing import draw
 from dlcourse.recording import Result
-from experiments.shared import Colour, Row, finish, measured, save, write_csv
+from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, table, write_csv
 
 FOLDER = Path(__file__).parent
 CURVES_OF_DEPTH = {2: Colour.RED, 3: Colour.ORANGE, 4: Colour.YELLOW, 5: Colour.BLUE, 10: Colour.VIOLET}
@@ -45,19 +45,76 @@ NETWORKS = {
     "blocks_of_any_depth": "blocks of any depth",
     "xor_tree": "AND, OR, NOT of the XOR tree",
     "zigzag_of_the_sum": "zig-zag of the sum",
+    "fewest_units_of_the_sum": "zig-zag of the sum, fewest units",
     "tents_of_the_sum": "tents of the sum",
 }
 
 
 def main() -> None:
     """Tables and figures into this folder."""
-    table = sizes()
-    write_csv(FOLDER / "sizes.csv", table)
+    write_csv(FOLDER / "sizes.csv", sizes())
     write_csv(FOLDER / "threshold.csv", thresholds())
     write_csv(FOLDER / "networks.csv", networks())
-    save(gates_figure(table), FOLDER / "gates.png")
+    save(gates_figure(sizes()), FOLDER / "gates.png")
     save(bounds_figure(), FOLDER / "bounds.png")
     save(circuits_figure(), FOLDER / "circuits.png", dpi=90)
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What stands between the markers of the page."""
+    rows = {(int(row["num_bits"]), int(row["depth_allowed"])): row for row in read_csv(FOLDER / "sizes.csv")}
+    gates = {place: int(row["fewest_gates"]) for place, row in rows.items()}
+    doublings = [gates[2 * d, k] / gates[d, k] for d, k in rows if k >= 4 and (2 * d, k) in rows]
+    depths, built = read_csv(FOLDER / "threshold.csv"), read_csv(FOLDER / "networks.csv")
+    units = {(int(row["num_bits"]), row["network"]): int(row["units"]) for row in built}
+    parameters = {(int(row["num_bits"]), row["network"]): int(row["parameters"]) for row in built}
+    fewest, tents = NETWORKS["fewest_units_of_the_sum"], NETWORKS["tents_of_the_sum"]
+    return {
+        "gates": table([_gates(d, rows) for d in (4, 8, 16, 24, 32, 64)]),
+        "16_bits_depth_3": f"{gates[16, 3]}",
+        "16_bits_depth_2": f"{gates[16, 2]:,}",
+        "doubling": f"{min(doublings):.1f} to {max(doublings):.1f}",
+        "16_bits_depth_4": f"{gates[16, 4]}",
+        "fewest_for_4": f"{min(gates[4, k] for d, k in gates if d == 4)}",
+        **{f"equal_{k}": rows[16, k]["equal_gates"] for k in (3, 4, 5)},
+        "threshold": table([dict(zip(_THRESHOLD, row.values(), strict=True)) for row in depths]),
+        "networks": table([_network(row) for row in built if row["num_bits"] == "12"]),
+        "12_bits_fewest": f"{units[12, fewest]}",
+        "12_bits_tents": f"{units[12, tents]}",
+        "4_bits_fewest": f"{units[4, fewest]} units and {parameters[4, fewest]} parameters",
+        "4_bits_tents": f"{units[4, tents]} and {parameters[4, tents]}",
+    }
+
+
+_THRESHOLD = ("bits", "needed (Håstad)", "log(d-1) / log log(d-1)", "enough (blocks)")
+
+
+def _gates(num_bits: int, rows: dict[tuple[int, int], dict[str, str]]) -> Row:
+    """A line of the page's first table."""
+
+    def short(gates: str) -> str:
+        return f"{int(gates):,}" if int(gates) < 1e9 else f"{int(gates):.1e}".replace("+0", "").replace("+", "")
+
+    deepest = max(k for d, k in rows if d == num_bits)
+    any_depth = rows[num_bits, deepest]
+    return {
+        "bits": num_bits,
+        **{f"depth {k}": short(rows[num_bits, k]["fewest_gates"]) for k in (2, 3, 4, 5)},
+        "any depth": short(any_depth["fewest_gates"]),
+        "at depth": any_depth["depth"],
+        "2d - 1: none has fewer": any_depth["any_depth_lower_bound"],
+    }
+
+
+def _network(row: dict[str, str]) -> Row:
+    """A line of the page's table of networks."""
+    return {
+        "network": row["network"],
+        "hidden layers": row["hidden_layers"],
+        "units": f"{int(row['units']):,}",
+        "parameters": f"{int(row['parameters']):,}",
+    }
 
 
 def sizes() -> list[Row]:
@@ -111,12 +168,12 @@ def networks() -> list[Row]:
     ]
 
 
-def gates_figure(table: Sequence[Row]) -> Figure:
+def gates_figure(circuits: Sequence[Row]) -> Figure:
     """Gates against depth, and against the number of bits."""
     figure = Figure(figsize=(12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for num_bits, colour in CURVES_OF_BITS.items():
-        rows = [row for row in table if row["num_bits"] == num_bits]
+        rows = [row for row in circuits if row["num_bits"] == num_bits]
         allowed_depths = [row["depth_allowed"] for row in rows]
         fewest_gates = [row["fewest_gates"] for row in rows]
         left.plot(allowed_depths, fewest_gates, "o-", ms=4, color=colour, label=f"{num_bits} bits")
