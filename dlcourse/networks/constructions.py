@@ -313,16 +313,14 @@ def square(depth: int, *, dtype: torch.dtype | None = None) -> MLP:
 def absolute_sum(in_features: int, *, dtype: torch.dtype | None = None) -> MLP:
     """|x_1| + ... + |x_d| from 2 d units: the space folded onto one of its 2^d corners, which are its pieces.
 
-    Nested with tents on [0, 4] it is the target of `tasks.FoldedTents` for d = 2, from 0 to 1.
-
     Raises:
         ValueError: If in_features is below 1.
 
     Source: Montufar, Pascanu, Cho, Bengio 2014: to fold is to take absolute values.
     """
     check_whole("in_features", in_features, 1)
-    each = torch.eye(in_features)
-    return _network([(torch.cat([each, -each]), [0.0] * 2 * in_features), ([[1.0] * 2 * in_features], [0.0])], dtype)
+    each, num = torch.eye(in_features), 2 * in_features
+    return _network([(torch.cat([each, -each]), [0.0] * num), ([[1.0] * num], [0.0])], dtype)
 
 
 def alternating_points(num_points: int, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
