@@ -189,8 +189,8 @@ def numbers() -> dict[str, str]:
         "many-runs": str(sum(int(row["runs"]) for row in many)),
         "many-fewest": percent(min(float(row["wrong_fewest"]) for row in many)),
         "seeds": trained[0]["seeds"],
-        "plane-solved": str(sum(int(row["solved"]) for row in plane if row["solved"])),
-        "plane-networks": str(sum(int(row["seeds"]) for row in plane if row["seeds"])),
+        "plane-errors": ", ".join(f"{float(row['error_median']):.2g}" for row in plane if row["network"] == "trained"),
+        "plane-solved": f"{plane[-1]['solved']} of {plane[-1]['seeds']}",
         "plane-table": table([plane_line(row) for row in plane]),
     }
 
