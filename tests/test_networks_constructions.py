@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dlcourse import pieces
 from dlcourse.networks import MLP, num_parameters
 from dlcourse.networks.constructions import (
+    absolute_sum,
     alternating_points,
     arrangement,
     montufar,
@@ -235,6 +236,23 @@ def test_square(depth: int) -> None:
     assert set(errors) == {Fraction(1, 2 ** (2 * depth + 2))}
 
 
+# Folded space
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_absolute_sum(d: int) -> None:
+    network = absolute_sum(d, dtype=torch.float64)
+    points = torch.randn(50, d, generator=torch.Generator().manual_seed(d), dtype=torch.float64)
+    expected = [sum((abs(Fraction(x)) for x in point), Fraction(0)) for point in points.tolist()]
+    rounding = 2 * 2.0**-52  # of two additions of numbers of size 4 at most
+    assert max(abs(y - x) for x, y in zip(expected, network(points)[:, 0].tolist(), strict=True)) < 4 * rounding
+
+
+def test_absolute_sum_is_folded_once_in_each_direction() -> None:
+    assert pieces.on_line(absolute_sum(1), -1, 2).num_pieces == 2
+    assert pieces.on_plane(absolute_sum(2), -1, 2).num_pieces == 4
+
+
 # Telgarsky's points
 
 
@@ -292,6 +310,7 @@ BUILDS: list[Callable[..., MLP]] = [
     lambda **kwargs: montufar(3, [9, 20], **kwargs),
     lambda **kwargs: serra(2, [12, 20, 40], **kwargs),
     lambda **kwargs: square(20, **kwargs),
+    lambda **kwargs: absolute_sum(3, **kwargs),
 ]
 
 
@@ -332,6 +351,7 @@ def test_what_float32_cannot_hold_is_refused() -> None:
         (lambda: zigzag(3, 0.1), "dtype must hold every weight exactly, got torch.float32"),
         (lambda: montufar(3, [4, 2, 5]), r"widths must be at least 3 in layer 2, got \[4, 2, 5\]"),
         (lambda: serra(2, [5, 5]), r"widths must be at least 6 in layer 1, got \[5, 5\]"),
+        (lambda: absolute_sum(0), "in_features must be at least 1, got 0"),
         (lambda: square(0), "depth must be at least 1, got 0"),
         (lambda: alternating_points(0), "num_points must be at least 1, got 0"),
     ],

@@ -15,10 +15,18 @@ from networks import he_network
 
 from dlcourse import pieces
 from dlcourse.networks import stack
-from dlcourse.networks.constructions import alternating_points, montufar, nested_tents, nested_zigzags, serra
+from dlcourse.networks.constructions import (
+    alternating_points,
+    montufar,
+    nested_tents,
+    nested_zigzags,
+    serra,
+    zigzag,
+)
 from dlcourse.pieces.bounds import (
     all_patterns,
     alternating_points_error,
+    alternating_points_wrong,
     hanin_rolnick,
     montufar_lower,
     montufar_upper,
@@ -290,6 +298,55 @@ def test_random_networks_err_on_alternating_points(width: int, depth: int, seed:
     assert error >= bound > 0
 
 
+def test_points_wrong_by_hand() -> None:
+    assert alternating_points_wrong(4, 1) == 1  # a line that answers 0 0 0 1 to 0 1 0 1
+    assert alternating_points_wrong(5, 1) == 2  # 0 0 0 0 0, or 0 1 1 1 1, to 0 1 0 1 0
+    assert alternating_points_wrong(2, 1) == 0
+    assert alternating_points_wrong(8, 3) == 2  # 0 1 0 1 1 1 1 1
+    assert alternating_points_wrong(1024, 105) == 459  # 106 are right, and half of the other 918
+    assert alternating_points_wrong(3, 100) == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 9, 10])
+def test_points_wrong_by_brute_force(n: int) -> None:
+    # All answers that change at most t times, whatever the function.
+    for t in range(1, n + 2):
+        errors = [
+            sum(answer != i % 2 for i, answer in enumerate(answers))
+            for answers in product((0, 1), repeat=n)
+            if sum(a != b for a, b in pairwise(answers)) <= t
+        ]
+        assert alternating_points_wrong(n, t) == min(errors)
+
+
+@pytest.mark.parametrize("width", [3, 4, 5, 12])
+@pytest.mark.parametrize("n", [4, 7, 8, 33, 64])
+def test_one_layer_gets_no_more_points_wrong_than_it_must(width: int, n: int) -> None:
+    # The corners of `zigzag` are 1, 3, 5, ...: 1/n apart in units of the points, the first of which is before them.
+    points, labels = alternating_points(n, dtype=torch.float64)
+    answers = zigzag(width, dtype=torch.float64)(2 * n * points - 1) >= 0.5
+    assert int((answers != labels).sum()) == alternating_points_wrong(n, width + 1)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(2, 300), st.integers(0, 2**32))
+def test_networks_get_as_many_points_wrong_as_their_pieces_say(widths: list[int], n: int, seed: int) -> None:
+    points, labels = alternating_points(n, dtype=torch.float64)
+    # A network that goes up and down all over the interval, about 1/2.
+    network = he_network(1, widths, seed)
+    inputs = 2 * points - 1
+    level = network(inputs).median().item()
+    wrong = int(((network(inputs) >= level) != labels).sum())
+    counted = pieces.on_line(network, -1, 1)
+    assert wrong >= alternating_points_wrong(n, counted.num_pieces) >= alternating_points_wrong(n, most_on_line(widths))
+
+
+@given(st.integers(1, 10**6), st.integers(1, 30), st.integers(1, 5))
+def test_counted_exactly_the_bound_is_never_below_the_papers(n: int, width: int, depth: int) -> None:
+    exact = Fraction(alternating_points_wrong(n, most_on_line([width] * depth)), n)
+    assert exact >= alternating_points_error(n, width, depth)
+
+
 # Errors
 
 
@@ -309,6 +366,8 @@ def test_random_networks_err_on_alternating_points(width: int, depth: int, seed:
         (lambda: most_on_line([]), "there must be at least one hidden layer, got none"),
         (lambda: hanin_rolnick(0, [3]), "in_features must be at least 1, got 0"),
         (lambda: alternating_points_error(0, 2, 2), "num_points must be at least 1, got 0"),
+        (lambda: alternating_points_wrong(0, 2), "num_points must be at least 1, got 0"),
+        (lambda: alternating_points_wrong(4, 0), "num_pieces must be at least 1, got 0"),
     ],
 )
 def test_bad_values_are_refused(compute: Callable[[], object], message: str) -> None:
@@ -325,6 +384,7 @@ def test_bad_values_are_refused(compute: Callable[[], object], message: str) -> 
         # 2 to the power of NumPy's 70 is 0, without a word.
         (lambda: all_patterns([5, np.int64(70)]), r"width must be a whole number in layer 2, got np\.int64\(70\)"),  # type: ignore[list-item]
         (lambda: alternating_points_error(8.0, 2, 2), "num_points must be a whole number"),  # type: ignore[arg-type]
+        (lambda: alternating_points_wrong(8, 2.0), "num_pieces must be a whole number"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_no_whole_number_is_refused(compute: Callable[[], object], message: str) -> None:

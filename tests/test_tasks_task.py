@@ -14,11 +14,13 @@ from dlcourse.recording import TaskFacts
 from dlcourse.streams import stream
 from dlcourse.tasks import (
     MNIST,
+    Alternating,
     Blobs,
     BreastCancer,
     Circles,
     Data,
     Digits,
+    FoldedTents,
     Iris,
     Moons,
     Parity,
@@ -35,6 +37,8 @@ from dlcourse.tasks.task import lines_between, one_hot_accuracy
 TASKS: list[type[Task]] = [
     ZigZag,
     Smooth,
+    Alternating,
+    FoldedTents,
     Parity,
     Spirals,
     Moons,
@@ -53,6 +57,8 @@ def test_names_are_distinct() -> None:
     assert [task.name for task in TASKS] == [
         "zigzag",
         "smooth",
+        "alternating",
+        "folded_tents",
         "parity",
         "spirals",
         "moons",
@@ -112,7 +118,7 @@ def test_data_and_lines_are_functions_of_the_seed(task_class: type[Task]) -> Non
     assert all(map(torch.equal, task_class().lines(seed=7), task_class().lines(seed=7)))
 
 
-@pytest.mark.parametrize("task_class", [ZigZag, Parity, Spirals, Moons, Circles, Blobs])
+@pytest.mark.parametrize("task_class", [ZigZag, FoldedTents, Parity, Spirals, Moons, Circles, Blobs])
 def test_draws_are_functions_of_the_generator(task_class: type[Task]) -> None:
     task = task_class()
     first, again = (task.draw(50, stream(1, "a test")) for _ in range(2))
@@ -123,7 +129,7 @@ def test_draws_are_functions_of_the_generator(task_class: type[Task]) -> None:
     assert first[1].shape == (50, task.out_features)
 
 
-@pytest.mark.parametrize("task_class", [Digits, Iris, Wine, BreastCancer, MNIST])
+@pytest.mark.parametrize("task_class", [Alternating, Digits, Iris, Wine, BreastCancer, MNIST])
 def test_fixed_stock_has_no_fresh_items(task_class: type[Task]) -> None:
     assert not task_class().fresh
     with pytest.raises(NotImplementedError, match=task_class.name):

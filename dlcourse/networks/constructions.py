@@ -310,6 +310,19 @@ def square(depth: int, *, dtype: torch.dtype | None = None) -> MLP:
     return nest(twice, *steps, _network([([[0.0, 1.0]], [0.0])], dtype))
 
 
+def absolute_sum(in_features: int, *, dtype: torch.dtype | None = None) -> MLP:
+    """|x_1| + ... + |x_d| from 2 d units: the space folded onto one of its 2^d corners, which are its pieces.
+
+    Raises:
+        ValueError: If in_features is below 1.
+
+    Source: Montufar, Pascanu, Cho, Bengio 2014: to fold is to take absolute values.
+    """
+    check_whole("in_features", in_features, 1)
+    each, num = torch.eye(in_features), 2 * in_features
+    return _network([(torch.cat([each, -each]), [0.0] * num), ([[1.0] * num], [0.0])], dtype)
+
+
 def alternating_points(num_points: int, *, dtype: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
     """Telgarsky's points i / num_points for i = 0, 1, ..., labelled 0, 1, 0, 1, ...
 

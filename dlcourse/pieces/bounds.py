@@ -293,6 +293,36 @@ def alternating_points_error(num_points: int, width: int, depth: int) -> Fractio
     return max(Fraction(num_points - 4 * (2 * width) ** depth, 3 * num_points), Fraction(0))
 
 
+def alternating_points_wrong(num_points: int, num_pieces: int) -> int:
+    """max(0, ceil((n - t - 1) / 2)): the fewest of Telgarsky's points that a function of t pieces gets wrong.
+
+    A point counts as 1 where the function, continuous and linear on each of its pieces, is at least 1/2. Proof. On a
+    piece, its ends included, the function is monotone, so the answer changes there at most once; and as neighbours
+    share the end between them, it changes nowhere else: at most t times in all. The labels change between any two
+    neighbouring points. So whether an answer is right changes exactly where the answer does not, at least n - 1 - t
+    times. Of two neighbouring points between which it changes, one is wrong, and a point has at most two neighbours:
+    at least half as many points are wrong.
+
+    No bound in n and t alone is larger: a zig-zag of t pieces through the first t + 1 points is right there, and beyond
+    them on every other point. One layer of h >= 3 units makes such a zig-zag, of h + 1 pieces (`constructions.zigzag`);
+    k layers make at most `most_on_line` pieces, (h + 1)^k. Telgarsky's own bound, `alternating_points_error`, allows
+    for functions that jump, and is never above this one.
+
+    Args:
+        num_points: n.
+        num_pieces: t, on an interval that holds all points.
+
+    Raises:
+        TypeError: If a number is not whole.
+        ValueError: If a number is below 1.
+
+    Source: the argument of Telgarsky 2016, Benefits of depth in neural networks, counted exactly.
+    """
+    check_whole("num_points", num_points, 1)
+    check_whole("num_pieces", num_pieces, 1)
+    return max(0, (num_points - num_pieces) // 2)
+
+
 def _hyperplanes(dimension: int, number: int) -> int:
     """Regions of hyperplanes in general position."""
     return sum(math.comb(number, j) for j in range(dimension + 1))

@@ -1,5 +1,6 @@
 """Tasks: what networks are trained on, and where their pieces are counted."""
 
+from dlcourse.tasks.alternating import Alternating as Alternating
 from dlcourse.tasks.classification import MNIST as MNIST
 from dlcourse.tasks.classification import Blobs as Blobs
 from dlcourse.tasks.classification import BreastCancer as BreastCancer
@@ -11,6 +12,7 @@ from dlcourse.tasks.classification import Planar as Planar
 from dlcourse.tasks.classification import Spirals as Spirals
 from dlcourse.tasks.classification import Wine as Wine
 from dlcourse.tasks.curve import Curve as Curve
+from dlcourse.tasks.folded_tents import FoldedTents as FoldedTents
 from dlcourse.tasks.parity import Encoding as Encoding
 from dlcourse.tasks.parity import Parity as Parity
 from dlcourse.tasks.parity import PosedAs as PosedAs
