@@ -73,9 +73,9 @@ def shallow(
     Source: slide "Shallow vs. Deep Feed-Forward Neural Networks", "one layer is enough". The numbers of pieces: slide
     "Depth and piecewise linear functions".
     """
+    exact = _exactly(network, start, end, max_regions)
     if dtype is None:
         dtype = next((parameter.dtype for parameter in network.parameters()), torch.get_default_dtype())
-    exact = _exactly(network, start, end, max_regions)
     first = _round(Fraction(start), dtype, down=True)
     bends = [first, *(_round(bend, dtype) for bend in exact.bends)]
     changes = [
