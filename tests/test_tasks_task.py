@@ -20,6 +20,7 @@ from dlcourse.tasks import (
     Circles,
     Data,
     Digits,
+    Encoding,
     FoldedTents,
     Iris,
     Moons,
@@ -45,6 +46,7 @@ TASKS: list[type[Task]] = [
     Circles,
     Blobs,
     Digits,
+    Encoding,
     Iris,
     Wine,
     BreastCancer,
@@ -232,7 +234,7 @@ def test_where_pieces_are_counted() -> None:
     assert ZigZag().pieces_domain == "[0, 2]"
     assert ZigZag(centred=True).pieces_domain == "[-2, 2]"
     assert Moons().pieces_domain == "[-1.5, 2.5] x [-1, 1.5]"
-    assert Parity(num_bits=2, encoding="plus_minus").pieces_domain == "[-1, 1] x [-1, 1]"
+    assert Parity(num_bits=2, encoding=Encoding.plus_minus).pieces_domain == "[-1, 1] x [-1, 1]"
     assert Parity(num_bits=3).pieces_domain == Digits().pieces_domain == "a segment, mean of 20"
 
 
