@@ -330,7 +330,7 @@ def test_what_is_refused(make: Callable[[], object], error: type[Exception], mes
 
 def test_a_stack_is_refused() -> None:
     # Where the tests check types in signatures, that may come first.
-    with pytest.raises(TypeError, match=r"network must be one network, got a Stack|Type-check error"):
+    with pytest.raises(TypeError, match=r"network must be one network, got a Stack|violates type hint"):
         shallow(stack([tent(), tent()]), 0, 1)  # type: ignore[arg-type]
 
 

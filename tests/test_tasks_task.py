@@ -20,7 +20,6 @@ from dlcourse.tasks import (
     Circles,
     Data,
     Digits,
-    Encoding,
     FoldedTents,
     Iris,
     Moons,
@@ -33,6 +32,7 @@ from dlcourse.tasks import (
     ZigZag,
     one_hot_data,
 )
+from dlcourse.tasks.parity import Encoding
 from dlcourse.tasks.task import lines_between, one_hot_accuracy
 
 TASKS: list[type[Task]] = [
@@ -46,7 +46,6 @@ TASKS: list[type[Task]] = [
     Circles,
     Blobs,
     Digits,
-    Encoding,
     Iris,
     Wine,
     BreastCancer,
