@@ -25,10 +25,22 @@ from torch import Tensor, nn
 
 from dlcourse import pieces
 from dlcourse.measurements import PlanesOfImages
-from dlcourse.recording import Result, quartiles, read_log
-from experiments.shared import CLASS_COLORS, OUTPUTS, Colour, Row, finish, measured, save_in_256_colours, write_csv
+from dlcourse.recording import Result, cells, quartiles, read_log
+from experiments.shared import (
+    CLASS_COLORS,
+    OUTPUTS,
+    Colour,
+    Row,
+    fill,
+    finish,
+    measured,
+    read_csv,
+    save_in_256_colours,
+    table,
+    write_csv,
+)
 
-ZIGZAG_STEPS = (0, 100, 300, 1000, 3000, 10000)
+ZIGZAG_STEPS, EARLY = (0, 500, 1000, 3000, 10000), 500
 SWEEP_STEPS = (0, 100, 300, 1000, 2000)
 
 WIDTHS = ([96], [32] * 3, [16] * 6)
@@ -43,10 +55,16 @@ FOLDER = Path(__file__).parent
 # By depth.
 COLOURS = {1: Colour.BLUE, 2: Colour.YELLOW, 3: Colour.RED, 4: Colour.VIOLET, 5: Colour.BROWN, 6: Colour.BLACK}
 Curves = dict[tuple[int, int], list[dict[int, float]]]
+# Whole numbers of MNIST's table by column: what a count is divided by, and how it is called.
+COUNTS = {
+    "pieces_on_lines": (NUM_UNITS, "pieces on lines / N"),
+    "regions_of_triangles": (NUM_UNITS**2 / 2, "regions of triangles / (N² / 2)"),
+    "regions_of_planes": (NUM_UNITS**2 / 2, "regions of planes / (N² / 2)"),
+}
 
 
 def main() -> None:
-    """Tables and figures into this folder."""
+    """Tables and figures into this folder, and numbers into its page."""
     zigzag, sweep = curves("depth_vs_width_zigzag"), curves("pieces_of_mnist")
     networks = measured("planes_of_images")
     write_csv(FOLDER / "zigzag.csv", sweep_rows(zigzag, ZIGZAG_STEPS))
@@ -58,14 +76,97 @@ def main() -> None:
     drawn = next(result.config for result in networks if result.config.items() >= DRAWN.items())
     settings = {key: value for key, value in drawn.items() if key != "measurement"}
     save_in_256_colours(plane_figure(PlanesOfImages(**settings)), FOLDER / "plane_of_images.png")
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the tables beside it."""
+    return zigzag_numbers(read_csv(FOLDER / "zigzag.csv")) | mnist_numbers(read_csv(FOLDER / "mnist_planes.csv"))
+
+
+def zigzag_numbers(rows: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Medians at some steps, and by what factor they have changed at the end."""
+    medians: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        medians[int(row["depth"]), int(row["width"])][int(row["step"])] = float(row["median"])
+    last = ZIGZAG_STEPS[-1]
+    deep = [found for (depth, _), found in medians.items() if depth >= 3]
+    flat = [found for (depth, _), found in medians.items() if depth < 3]
+    early = [(found[EARLY] - found[0]) / (found[last] - found[0]) for found in deep]
+    return {
+        "zigzag": table(
+            [
+                {
+                    "depth x width": f"{depth} x {width}",
+                    "units": depth * width,
+                    **{f"step {step:,}" if step == 0 else f"{step:,}": f"{found[step]:g}" for step in ZIGZAG_STEPS},
+                }
+                for (depth, width), found in medians.items()
+            ]
+        ),
+        "zigzag-seeds": rows[0]["seeds"],
+        "zigzag-deep": between([found[last] / found[0] for found in deep]),
+        "zigzag-flat": between([found[last] / found[0] for found in flat]),
+        "zigzag-early": between([100 * share for share in early], digits=0),
+        "zigzag-late": between([found[last] / found[EARLY] for found in medians.values()]),
+        "zigzag-per-unit": between([found[last] / (depth * width) for (depth, width), found in medians.items()]),
+    }
+
+
+def mnist_numbers(rows: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Medians over the seeds before training, farthest from that on the way, and after it; and how much they change."""
+    found: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for count, (whole, _) in (COUNTS | {"accuracy": (1, "")}).items():
+            found[row["depth"], row["initialization"], count, row["step"]].append(float(row[count]) / whole)
+
+    def medians(depth: int, initialization: str, count: str) -> list[float]:
+        return [quartiles(found[str(depth), initialization, count, str(step)]).median for step in STEPS]
+
+    lines = []
+    for initialization in INITIALIZATIONS:
+        for widths in WIDTHS:
+            line = {f"N = {NUM_UNITS}": f"{len(widths)} x {widths[0]}", "start": initialization}
+            for count, (_, name) in COUNTS.items():
+                start, *way, end = medians(len(widths), initialization, count)
+                farthest = max(way, key=lambda value, start=start: abs(value - start))
+                line[name] = f"{start:.2f} → {farthest:.2f} → {end:.2f}"
+            line["accuracy"] = f"{medians(len(widths), initialization, 'accuracy')[-1]:.3f}"
+            lines.append(line)
+    said = {"mnist": table(lines)}
+    for start in INITIALIZATIONS:
+        for count in COUNTS:
+            of_depths = {len(widths): medians(len(widths), start, count) for widths in WIDTHS}
+            ends = [of[-1] / of[0] for depth, of in of_depths.items() if depth > 1]
+            said[f"{start}.{count}.ends"] = between(ends)
+            said[f"{start}.{count}.way"] = between([max(of) / min(of) for depth, of in of_depths.items() if depth > 1])
+    he = [max(of) / min(of) for of in (medians(1, start, count) for start in INITIALIZATIONS for count in COUNTS)]
+    planes = [medians(len(widths), "he", "regions_of_planes") for widths in WIDTHS]
+    torch_lines = [medians(depth, "torch", "pieces_on_lines")[0] for depth in (3, 6)]
+    he_lines = [medians(depth, "he", "pieces_on_lines")[0] for depth in (3, 6)]
+    return said | {
+        "one-layer": f"{max(he):.2f}",
+        "he.planes.before": between([of[0] for of in planes]),
+        "he.planes.after": between([of[-1] for of in planes]),
+        "torch.planes.3": f"{medians(3, 'torch', 'regions_of_planes')[-1] / medians(3, 'torch', 'regions_of_planes')[0]:.2f}",
+        "torch.lines.start": " and ".join(f"{a / b:.2f}" for a, b in zip(torch_lines, he_lines, strict=True)),
+        "most": f"{max(float(row['regions_of_planes']) for row in rows) / COUNTS['regions_of_planes'][0]:.2f}",
+    }
+
+
+def between(values: Sequence[float], digits: int = 2) -> str:
+    """The least and the largest of some numbers: "0.88 to 1.02"."""
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def curves(experiment: str) -> Curves:
-    """(depth, width) -> for every seed, the number of pieces at each logged step."""
-    gathered: Curves = defaultdict(list)
-    for result in measured(experiment):
-        num_pieces = dict(read_log(OUTPUTS / experiment / result.run)["pieces/num_pieces"])
-        gathered[result.config["model.depth"], result.config["model.width"]].append(num_pieces)
+    """(depth, width) -> for every seed, the number of pieces at each logged step, at the rate of the tuned comparison."""
+    gathered: Curves = {}
+    for cell in cells(measured(experiment)):
+        assert cell.width is not None
+        logs = [read_log(OUTPUTS / experiment / result.run) for result in cell.results]
+        gathered[cell.depth, cell.width] = [dict(log["pieces/num_pieces"]) for log in logs]
     return dict(sorted(gathered.items()))
 
 
@@ -80,6 +181,7 @@ def sweep_rows(gathered: Curves, steps: Sequence[int]) -> list[Row]:
                     "depth": depth,
                     "width": width,
                     "units": depth * width,
+                    "seeds": len(runs),
                     "step": step,
                     "lower": round(counts.lower, 2),
                     "median": round(counts.median, 2),
