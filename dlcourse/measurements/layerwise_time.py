@@ -18,10 +18,10 @@ from dlcourse.networks import stack
 class LayerwiseTime(Measurement):
     """Microseconds for the gradient of one relu network in float32: of one item, of a batch, and as one of a stack.
 
-    The methods take turns and the median counts. Sizes take turns as well where a sweep varies `repetition` most slowly,
-    so that a busy minute does not fall on one of them. What counts is the processor's time, in which waiting for it has
-    no part. Yet whoever runs beside it takes caches and clock rate away: with one worker, and little else to do, times
-    scatter least.
+    The methods take turns and the median counts. Sizes take turns as well where a sweep varies `repetition` most
+    slowly, so that a busy minute does not fall on one of them. What counts is the processor's time, in which waiting
+    for it has no part. Yet whoever runs beside it takes caches and clock rate away: with one worker, and little else
+    to do, times scatter least.
 
     Attributes:
         depth: Number of hidden layers.

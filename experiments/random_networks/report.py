@@ -49,7 +49,8 @@ def numbers() -> dict[str, str]:
     large = [row for row in rows if (row["in_features"], row["units"]) == ("1", "192")]
     return {
         "table": table(lines),
-        **{f"{name}-{in_features}": said for in_features in (1, 2) for name, said in beside_one(rows, in_features).items()},
+        **beside_one(rows, 1),
+        **beside_one(rows, 2),
         "large": f"{max(abs(100 * (float(row['mean']) / 193 - 1)) for row in large):.1f}%",
         "spread": f"{float(large[0]['standard_deviation']):.1f} pieces (depth 1) to "
         f"{float(large[-1]['standard_deviation']):.0f} (depth 8)",
@@ -83,10 +84,10 @@ def beside_one(rows: Sequence[dict[str, str]], in_features: int) -> dict[str, st
         errors.append(abs(difference) / (float(row["standard_deviation"]) / math.sqrt(int(row["draws"]))))
     narrow = [float(row["ratio"]) for row in of_kind if int(row["width"]) <= NARROW]
     return {
-        "wide": f"{min(shares):+.1f}% to {max(shares):+.1f}%",
-        "num": str(len(shares)),
-        "errors": f"{max(errors):.1f}",
-        "narrow": f"{min(narrow):.2f} to {max(narrow):.2f}",
+        f"wide-{in_features}": f"{min(shares):+.1f}% to {max(shares):+.1f}%",
+        f"num-{in_features}": str(len(shares)),
+        f"errors-{in_features}": f"{max(errors):.1f}",
+        f"narrow-{in_features}": f"{min(narrow):.2f} to {max(narrow):.2f}",
     }
 
 

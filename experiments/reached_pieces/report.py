@@ -20,7 +20,7 @@ from dlcourse import pieces
 from dlcourse.networks import MLP, stack
 from dlcourse.recording import Result, cells, quartiles_over_seeds
 from dlcourse.recording import row as tuned_row
-from experiments.shared import Row, fill, measured, read_csv, save, share, table, trained, write_csv
+from experiments.shared import Row, fill, measured, read_csv, save_in_256_colours, share, table, trained, write_csv
 
 WIDTHS, DEPTHS = (2, 3, 4, 8, 16), (1, 2, 3, 4, 5)  # on the line
 PLANE_DEPTHS = (1, 2, 3)
@@ -48,7 +48,8 @@ def main() -> None:
     counts = counted(results)
     write_csv(FOLDER / "training.csv", tuned(results, counts), digits=4)
     write_csv(FOLDER / "settings.csv", by_setting(results, counts), digits=4)
-    save(draw(read_csv(FOLDER / "pieces.csv"), read_csv(FOLDER / "training.csv")), FOLDER / "reached_pieces.png")
+    figure = draw(read_csv(FOLDER / "pieces.csv"), read_csv(FOLDER / "training.csv"))
+    save_in_256_colours(figure, FOLDER / "reached_pieces.png")
     fill(FOLDER / "README.md", numbers())
 
 
@@ -127,12 +128,17 @@ def numbers() -> dict[str, str]:
     rows, training = read_csv(FOLDER / "pieces.csv"), read_csv(FOLDER / "training.csv")
     line, plane = ([row for row in rows if row["in_features"] == each] for each in ("1", "2"))
     return {
-        "line": table([on_line(of(line, *place), training) for place in SHOWN[1]]),
+        "line": table([on_line(of(line, *place)) for place in SHOWN[1]]),
         "plane": table([on_plane(of(plane, *place)) for place in SHOWN[2]]),
-        "training": table([trained_on(training, int(row["width"]), int(row["depth"])) for row in training[: len(training) // 2]]),
+        "training": table([trained_on(training, *place) for place in sorted({place_of(row) for row in training})]),
         **about_search(line),
         **about_training(line, training, read_csv(FOLDER / "settings.csv")),
     }
+
+
+def place_of(row: Read) -> tuple[int, int]:
+    """Width and depth."""
+    return int(row["width"]), int(row["depth"])
 
 
 def of(rows: Sequence[Read], width: int, depth: int, num_folds: int | None = None) -> Read:
@@ -156,7 +162,7 @@ def best_draws(row: Read) -> str:
     return reached(row, max(("random torch", "random he"), key=lambda name: int(row[f"{name}: most"])))
 
 
-def on_line(row: Read, training: Sequence[Read]) -> Row:
+def on_line(row: Read) -> Row:
     """A line of the first table."""
     zigzags = row["zigzags_counted"] or ", ".join(filter(None, (row["tents_counted"], row["valleys_counted"])))
     return {
@@ -165,7 +171,7 @@ def on_line(row: Read, training: Sequence[Read]) -> Row:
         "parameters": row["parameters"],
         "upper bound": f"{int(row['upper_bound']):,}",
         "Montúfar's construction": f"{int(row['montufar_lower']):,}{'' if row['montufar_counted'] else ' (bound)'}",
-        "zig-zags (width 2: tents, valleys)": zigzags or "(not counted)",
+        "zig-zags (width 2: tents, valleys)": f"{int(zigzags):,}" if zigzags.isdigit() else zigzags or "(not counted)",
         "random search": best_draws(row),
         "local search": reached(row, "climbing"),
     }
@@ -225,8 +231,7 @@ def about_training(line: Sequence[Read], training: Sequence[Read], settings: Seq
     """How many pieces training makes where 8 and where 64 are needed, tuned and at any setting."""
     many = [row for row in settings if row["num_folds"] == str(FOLDS[1])]
     tuned_many = [row for row in training if row["num_folds"] == str(FOLDS[1])]
-    deep = [(int(row["width"]), int(row["depth"])) for row in tuned_many if row["depth"] != "1"]
-    wide = [place for place in deep if place[0] >= 8]
+    wide = [(width, depth) for width, depth in map(place_of, tuned_many) if width >= 8 and depth > 1]
 
     def medians(num_folds: int) -> list[float]:
         return [float(of(training, *place, num_folds)["pieces: median"]) for place in wide]
@@ -236,8 +241,8 @@ def about_training(line: Sequence[Read], training: Sequence[Read], settings: Seq
     most = max(many, key=lambda row: int(row["pieces: most"]))
     return {
         "seeds": training[0]["seeds"],
-        "solved-64": f"{sum(int(row['solved']) for row in tuned_many)} of {sum(int(row['seeds']) for row in tuned_many)}",
-        "solved-64-any": f"{sum(int(row['solved']) for row in many)} of {sum(int(row['seeds']) for row in many)}",
+        "solved-64": total(tuned_many),
+        "solved-64-any": total(many),
         "best-error-64": f"{min(float(row['mean_squared_error']) for row in tuned_many):.2g}",
         "64-over-8": between([a / b for a, b in zip(as_many, few, strict=True)], "{:.2f}"),
         "64-over-random": between([a / b for a, b in zip(as_many, drawn, strict=True)], "{:.2f}"),
@@ -246,6 +251,11 @@ def about_training(line: Sequence[Read], training: Sequence[Read], settings: Seq
         f"{most['initialization']})",
         "ends": f"{sum(bool(row['at_an_end']) for row in training)} of {len(training)}",
     }
+
+
+def total(rows: Sequence[Read]) -> str:
+    """How many runs of all these rows solve it."""
+    return f"{sum(int(row['solved']) for row in rows)} of {sum(int(row['seeds']) for row in rows)}"
 
 
 def between(values: Sequence[float], number: str) -> str:

@@ -250,13 +250,17 @@ def draw(axes: Axes, rows: Sequence[Read], rates: Sequence[Read]) -> None:
             ends = [(int(row["width"]), error(row)) for row in chosen if row["at_an_end"]]
             if ends:
                 axes.plot(*zip(*ends, strict=True), "o", ms=11, mfc="none", color=colour)
-        usual = [row for row in rates if (row["activation"], row["rate"], row["num_steps"]) == (activation, USUAL_RATE, SHORT)]
+        usual = [
+            row
+            for row in rates
+            if (row["activation"], row["rate"], row["num_steps"]) == (activation, USUAL_RATE, SHORT)
+        ]
         places = [(int(row["width"]), float(row["error_median"])) for row in usual]
         axes.plot(*zip(*places, strict=True), ":", lw=1, color=colour)
     for key, style in (("best_linear_pieces", "--"), ("best_steps", "-.")):
         bound = sorted({(int(row["width"]), float(row[key])) for row in rows if float(row[key]) > EXACT})
         label = f"the {key.replace('_', ' ')}, h + 1 of them"
-        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color=Colour.BLACK, label=label)
+        axes.plot(*zip(*bound, strict=True), style, marker=".", ms=3, lw=1.2, color=Colour.BLACK, label=label)
     axes.plot([], [], ":", lw=1, color="grey", label=f"at rate {USUAL_RATE} (else: tuned)")
     axes.plot([], [], "o", ms=11, mfc="none", color="grey", label="the rate is the grid's end")
     axes.set(yscale="log", xlabel="width h: units of the hidden layer", ylim=(2e-8, 3))
