@@ -32,7 +32,7 @@ SWEEPS = {
 }
 TARGETS: dict[str, Curve] = {SINE: Smooth(), ZIGZAG: ZigZag(centred=True)}
 COLOURS = {"relu": Colour.RED, "tanh": Colour.BLUE, "sigmoid": Colour.VIOLET}
-WIDTHS, LONG_WIDTHS = (4, 8, 16, 32, 64, 128), (16, 64)
+WIDTHS, LONG_WIDTHS = (4, 8, 16, 32, 64, 128), (16, 32, 64)
 SHORT, LONG = "10000", "40000"  # steps
 USUAL_RATE = "0.01"  # the default, which suits relu
 EXACT = 1e-12  # an error below this is rounding
