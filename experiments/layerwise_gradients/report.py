@@ -85,6 +85,7 @@ def numbers() -> dict[str, str]:
 def of_digits(rows: Sequence[dict[str, str]]) -> dict[str, str]:
     """Every method's median over all settings, where it is worst, and what depth, width and activation change."""
     lines: list[Row] = []
+    single: list[float] = []
     spans: dict[str, list[float]] = defaultdict(list)
     for dtype, method in (*(("float64", name) for name in METHODS[:2]), *(("float32", name) for name in METHODS)):
         compared = (dtype, "float64", method)
@@ -92,9 +93,12 @@ def of_digits(rows: Sequence[dict[str, str]]) -> dict[str, str]:
         worst = min(chosen, key=lambda row: float(row["worst"]))
         where = f"{worst['activation']}, depth {worst['depth']}, width {worst['width']}"
         line: Row = {"gradient": f"{method}, {dtype}", "autograd in": "float64"}
-        line["median"] = f"{statistics.median(float(row['median']) for row in chosen):.1f}"
+        median = statistics.median(float(row["median"]) for row in chosen)
+        line["median"] = f"{median:.1f}"
         line["worst"] = f"{float(worst['worst']):.1f} ({where})"
         lines.append(line)
+        if dtype == "float32":
+            single.append(median)
         for setting in ("depth", "width", "activation"):
             medians = [
                 statistics.median(float(row["median"]) for row in chosen if row[setting] == value)
@@ -102,13 +106,12 @@ def of_digits(rows: Sequence[dict[str, str]]) -> dict[str, str]:
             ]
             # Of depth what the deepest lose; of the others how far apart they are.
             spans[setting].append(medians[0] - medians[-1] if setting == "depth" else max(medians) - min(medians))
-    single = [float(line["median"]) for line in lines[2:]]
     return {
         "digits": table(lines),
         "depth-costs": f"{min(spans['depth']):.1f} to {max(spans['depth']):.1f}",
         "width-changes": f"{max(spans['width']):.1f}",
         "activation-changes": f"{max(spans['activation']):.1f}",
-        "float32-apart": f"{max(single) - min(single):.1f}",
+        "float32-apart": f"{max(single) - min(single):.2f}",
     }
 
 
@@ -118,7 +121,7 @@ def of_time(rows: Sequence[dict[str, str]]) -> dict[str, str]:
     for row in rows:
         size = f"{row['depth']}, {row['width']}"
         sizes[size] |= {"depth, width": size}
-        ends = f" ({float(row['of autograd']):.2g})" if "autograd" not in row["method"] else ""
+        ends = f" ({float(row['of autograd']):#.2g})" if "autograd" not in row["method"] else ""
         taken = float(row["microseconds"])
         sizes[size][row["method"]] = f"{taken:.{0 if taken >= 100 else 1}f}{ends}"
 

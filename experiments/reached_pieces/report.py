@@ -239,6 +239,11 @@ def about_training(line: Sequence[Read], training: Sequence[Read], settings: Seq
     few, as_many = medians(FOLDS[0]), medians(FOLDS[1])
     drawn = [float(of(line, *place)["random he: median"]) for place in wide]
     most = max(many, key=lambda row: int(row["pieces: most"]))
+    by_rate = {
+        rates: [float(row["pieces: median"]) for row in many if place_of(row) in wide and row["rate"] in rates]
+        for rates in (("0.001", "0.003"), ("0.03", "0.1"))
+    }
+    there = of(line, *place_of(most))
     return {
         "seeds": training[0]["seeds"],
         "solved-64": total(tuned_many),
@@ -249,6 +254,12 @@ def about_training(line: Sequence[Read], training: Sequence[Read], settings: Seq
         "8-over-random": between([a / b for a, b in zip(few, drawn, strict=True)], "{:.2f}"),
         "most-64": f"{most['pieces: most']} ({most['depth']} layers of {most['width']}, rate {most['rate']}, "
         f"{most['initialization']})",
+        "local-there": there["climbing: most"],
+        "bound-there": f"{int(there['upper_bound']):,}",
+        **{
+            name: between(found, "{:g}")
+            for name, found in zip(("small-rates", "large-rates"), by_rate.values(), strict=True)
+        },
         "ends": f"{sum(bool(row['at_an_end']) for row in training)} of {len(training)}",
     }
 

@@ -147,9 +147,8 @@ def error(row: Read) -> float:
 
 
 def solved(row: Read) -> str:
-    """How many seeds solve it, at which rate, and whether that is the end of the grid."""
-    rate = f", {row['chosen'].replace(' | ', '/')}{'*' if row['at_an_end'] else ''}" if row["solved"] != "0" else ""
-    return share(row) + rate
+    """How many seeds solve it, at which rates, and whether these are the end of the grid."""
+    return f"{share(row)}, {row['chosen'].replace(' | ', '/')}{'*' if row['at_an_end'] else ''}"
 
 
 def on_sine(cells: dict[tuple[str, int], Read]) -> dict[str, str]:
@@ -161,16 +160,22 @@ def on_sine(cells: dict[tuple[str, int], Read]) -> dict[str, str]:
     nine = float(relu[8]["best_linear_pieces"])
     eight = sorted(nine / error(cells[activation, 8]) for activation in ("tanh", "sigmoid"))
     return {
-        "relu-over-best": ", ".join(f"{error(relu[w]) / float(relu[w]['best_linear_pieces']):.2g}" for w in wide),
+        "relu-over-best": ", ".join(two_digits(error(relu[w]) / float(relu[w]["best_linear_pieces"])) for w in wide),
         "relu-gains": f"{min(gains):.2g} to {max(gains):.2g}",
         "eight-smooth": " and ".join(f"{factor:.0f}" for factor in eight),
         "smooth-floor": f"{min(smooth):.1e} and {max(smooth):.1e}",
     }
 
 
+def two_digits(factor: float) -> str:
+    """A factor of more than ten, rounded: "1,300"."""
+    return f"{float(f'{factor:.2g}'):,.0f}"
+
+
 def on_zigzag(rows: Sequence[Read], rates: Sequence[Read]) -> dict[str, str]:
     """Who solves the zig-zag, where the grid of rates ends, and what the usual rate comes to."""
     zigzag = [row for row in rows if row["target"] == ZIGZAG and row["num_steps"] == SHORT]
+    relu = [row for row in zigzag if row["activation"] == "relu"]
     smooth = [row for row in zigzag if row["activation"] != "relu"]
     long = [row for row in rows if row["num_steps"] == LONG]
     at_rate = [row for row in rates if row["target"] == ZIGZAG and row["num_steps"] == SHORT]
@@ -179,7 +184,8 @@ def on_zigzag(rows: Sequence[Read], rates: Sequence[Read]) -> dict[str, str]:
         values = [
             float(row["error_median"]) for row in at_rate if (row["activation"], row["rate"]) == (activation, rate)
         ]
-        return f"{min(values):.2g} to {max(values):.2g}"
+        low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+        return low if low == high else f"{low} to {high}"
 
     def most(rows: Sequence[Read]) -> str:
         best = max(rows, key=lambda row: int(row["solved"]))
@@ -187,7 +193,8 @@ def on_zigzag(rows: Sequence[Read], rates: Sequence[Read]) -> dict[str, str]:
 
     eight = [row for row in at_rate if (row["activation"], row["width"]) == ("relu", "8")]
     return {
-        **{f"relu-{row['width']}": share(row) for row in zigzag if row["activation"] == "relu" and row["width"] != "4"},
+        **{f"relu-{row['width']}": share(row) for row in relu if row["width"] != "4"},
+        "relu-half": min((row["width"] for row in relu if int(row["solved"]) > int(row["seeds"]) / 2), key=int),
         "relu-8-any-rate": f"{sum(int(row['solved']) for row in eight)} of {sum(int(row['seeds']) for row in eight)}",
         "smooth-short": f"{sum(int(row['solved']) for row in smooth)} of {sum(int(row['seeds']) for row in smooth)}",
         "smooth-long-best": most(long),
