@@ -114,7 +114,7 @@ def numbers() -> dict[str, str]:
                 {
                     "width h": width,
                     **{
-                        f"{activation}: {target.split()[0]}": f"{error(cell(target, activation, width)):.2g}"
+                        f"{activation}: {target.split()[0]}": f"{error(cell(target, activation, width)):#.2g}"
                         for target in TARGETS
                         for activation in COLOURS
                     },
