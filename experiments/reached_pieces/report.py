@@ -311,6 +311,7 @@ def draw(rows: Sequence[Read], training: Sequence[Read]) -> Figure:
     over_width.set(title="pieces on the line, 3 layers", xscale="log")
     over_width.set_xticks(WIDTHS, labels=WIDTHS)
     over_width.minorticks_off()
+    over_width.set_ylim(top=2e4)  # room for the legend
     plot(on_plane, chosen(2, "width", 6), "depth")
     on_plane.set(title="regions of the plane, 6 units a layer", xticks=PLANE_DEPTHS)
     for axes in figure.axes:
