@@ -1,6 +1,7 @@
 """What measurements find, against what is known by hand, by theory or from the literature."""
 
 import importlib.util
+import itertools
 import math
 from fractions import Fraction
 from typing import Any
@@ -232,6 +233,22 @@ def test_time_is_taken_of_every_method() -> None:
     assert min(row.values()) > 0
 
 
+def test_a_time_is_the_processors_and_waiting_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A clock that is a second on at each look: a call of one turn takes 1 s, shared among 5, 20, 10 or 2 calls of it,
+    # and among the members of the stack.
+    monkeypatch.setattr("time.process_time", itertools.count().__next__)
+    row = LayerwiseTime(num_turns=3, num_members=4, batch_size=3).measure()
+    by_hand = {"jacobians/item": 5, "Sweep/item": 20, "autograd/item": 10, "Sweep/batch": 20, "autograd/batch": 10}
+    assert row == {name: 1e6 / num for name, num in by_hand.items()} | {"Sweep/stack": 1e6 / (2 * 4)}
+
+
+def test_repetitions_have_folders_of_their_own_and_the_first_that_of_old() -> None:
+    names = [LayerwiseTime(repetition=repetition).run_name for repetition in (0, 1, 2)]
+    assert len({*names}) == 3
+    assert names[0] == "layerwise_time-de58c2d54e"
+    assert "repetition" not in LayerwiseTime().settings()
+
+
 def test_the_exact_solution_stays_where_it_is() -> None:
     # without noise there is no error but for rounding; Adam would blow that up at a larger rate
     row = NearTheSolution(num_folds=3, noise=0.0, num_seeds=3, num_steps=5, rate=1e-12).measure()
@@ -327,6 +344,7 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: ParityThreshold(power_of_ten=0), "power_of_ten must be between 1 and 300, got 0"),
         (lambda: LayerwiseGradients(num_seeds=0), "num_seeds must be at least 1, got 0"),
         (lambda: LayerwiseTime(num_turns=0), "num_turns must be at least 1, got 0"),
+        (lambda: LayerwiseTime(repetition=-1), "repetition must be at least 0, got -1"),
         (lambda: NearTheSolution(noise=-1.0), "noise must be between 0 and .*, got -1"),
         (lambda: PlanesOfImages(steps=[10, 0]), r"steps must be one or more numbers from 0, increasing, got \[10, 0\]"),
         (lambda: PlanesOfImages(num_planes=21), "num_planes must be between 1 and 20, got 21"),

@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dlcourse.checks import check_whole
 from dlcourse.layerwise import LayerwiseGradient
@@ -18,7 +18,10 @@ from dlcourse.networks import stack
 class LayerwiseTime(Measurement):
     """Microseconds for the gradient of one relu network in float32: of one item, of a batch, and as one of a stack.
 
-    The methods take turns and the median counts. Times mean something only if nothing else runs: with one worker.
+    The methods take turns and the median counts. Sizes take turns as well where a sweep varies `repetition` most
+    slowly, so that a busy minute does not fall on one of them. What counts is the processor's time, in which waiting
+    for it has no part. Yet whoever runs beside it takes caches and clock rate away: with one worker, and little else
+    to do, times scatter least.
 
     Attributes:
         depth: Number of hidden layers.
@@ -26,6 +29,7 @@ class LayerwiseTime(Measurement):
         batch_size: Items of a batch.
         num_members: Networks of the stack.
         num_turns: How often every method has its turn.
+        repetition: Which of several measurements of the same size it is.
     """
 
     kind: ClassVar[str] = "layerwise_time"
@@ -35,12 +39,21 @@ class LayerwiseTime(Measurement):
     batch_size: int = 64
     num_members: int = 50
     num_turns: int = 41
+    repetition: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("depth", self.depth, 0)
         for field in ("width", "batch_size", "num_members", "num_turns"):
             check_whole(field, getattr(self, field), 1)
+        check_whole("repetition", self.repetition, 0)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings, without a repetition of 0: the field came later, and is in no older folder's name."""
+        settings = super().settings()
+        if self.repetition == 0:
+            del settings["repetition"]
+        return settings
 
     def measure(self) -> Row:
         """Median microseconds of every method; `item`, `batch` and `stack` say of what."""
@@ -69,8 +82,8 @@ class LayerwiseTime(Measurement):
 
 
 def _seconds(function: Callable[[], object], num: int) -> float:
-    """Mean time of a call."""
-    start = time.perf_counter()
+    """The processor's time for a call, the mean of so many."""
+    start = time.process_time()
     for _ in range(num):
         function()
-    return (time.perf_counter() - start) / num
+    return (time.process_time() - start) / num

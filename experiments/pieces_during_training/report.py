@@ -10,6 +10,7 @@ Run from the root of the repository.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,22 @@ from torch import Tensor, nn
 
 from dlcourse import pieces
 from dlcourse.measurements import PlanesOfImages
-from dlcourse.recording import Result, quartiles, read_log
-from experiments.shared import CLASS_COLORS, OUTPUTS, Colour, Row, finish, measured, save_in_256_colours, write_csv
+from dlcourse.recording import Result, cells, quartiles, read_log
+from experiments.shared import (
+    CLASS_COLORS,
+    OUTPUTS,
+    Colour,
+    Row,
+    fill,
+    finish,
+    measured,
+    read_csv,
+    save_in_256_colours,
+    table,
+    write_csv,
+)
 
-ZIGZAG_STEPS = (0, 100, 300, 1000, 3000, 10000)
+ZIGZAG_STEPS, EARLY = (0, 500, 1000, 3000, 10000), 500
 SWEEP_STEPS = (0, 100, 300, 1000, 2000)
 
 WIDTHS = ([96], [32] * 3, [16] * 6)
@@ -43,10 +56,16 @@ FOLDER = Path(__file__).parent
 # By depth.
 COLOURS = {1: Colour.BLUE, 2: Colour.YELLOW, 3: Colour.RED, 4: Colour.VIOLET, 5: Colour.BROWN, 6: Colour.BLACK}
 Curves = dict[tuple[int, int], list[dict[int, float]]]
+# Whole numbers of MNIST's table by column: what a count is divided by, and how it is called.
+COUNTS = {
+    "pieces_on_lines": (NUM_UNITS, "pieces on lines / N"),
+    "regions_of_triangles": (NUM_UNITS**2 / 2, "regions of triangles / (N² / 2)"),
+    "regions_of_planes": (NUM_UNITS**2 / 2, "regions of planes / (N² / 2)"),
+}
 
 
 def main() -> None:
-    """Tables and figures into this folder."""
+    """Tables and figures into this folder, and numbers into its page."""
     zigzag, sweep = curves("depth_vs_width_zigzag"), curves("pieces_of_mnist")
     networks = measured("planes_of_images")
     write_csv(FOLDER / "zigzag.csv", sweep_rows(zigzag, ZIGZAG_STEPS))
@@ -58,14 +77,99 @@ def main() -> None:
     drawn = next(result.config for result in networks if result.config.items() >= DRAWN.items())
     settings = {key: value for key, value in drawn.items() if key != "measurement"}
     save_in_256_colours(plane_figure(PlanesOfImages(**settings)), FOLDER / "plane_of_images.png")
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the tables beside it."""
+    return zigzag_numbers(read_csv(FOLDER / "zigzag.csv")) | mnist_numbers(read_csv(FOLDER / "mnist_planes.csv"))
+
+
+def zigzag_numbers(rows: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Medians at some steps, and by what factor they have changed at the end."""
+    medians: dict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        medians[int(row["depth"]), int(row["width"])][int(row["step"])] = float(row["median"])
+    last = ZIGZAG_STEPS[-1]
+    deep = [found for (depth, _), found in medians.items() if depth >= 3]
+    flat = [found for (depth, _), found in medians.items() if depth < 3]
+    early = [(found[EARLY] - found[0]) / (found[last] - found[0]) for found in deep]
+    return {
+        "zigzag": table(
+            [
+                {
+                    "depth x width": f"{depth} x {width}",
+                    "units": depth * width,
+                    **{f"step {step:,}" if step == 0 else f"{step:,}": f"{found[step]:g}" for step in ZIGZAG_STEPS},
+                }
+                for (depth, width), found in medians.items()
+            ]
+        ),
+        "zigzag-seeds": rows[0]["seeds"],
+        "zigzag-deep": between([found[last] / found[0] for found in deep]),
+        "zigzag-flat": between([found[last] / found[0] for found in flat]),
+        "zigzag-early": between([100 * share for share in early], digits=0),
+        "zigzag-late": between([found[last] / found[EARLY] for found in medians.values()]),
+        "zigzag-per-unit": between([found[last] / (depth * width) for (depth, width), found in medians.items()]),
+    }
+
+
+def mnist_numbers(rows: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Medians over the seeds before training, farthest from that on the way, and after it; and how much they change."""
+    found: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        for count, (whole, _) in (COUNTS | {"accuracy": (1, "")}).items():
+            found[row["depth"], row["initialization"], count, row["step"]].append(float(row[count]) / whole)
+
+    def medians(depth: int, start: str, count: str) -> list[float]:
+        return [quartiles(found[str(depth), start, count, str(step)]).median for step in STEPS]
+
+    lines: list[Row] = []
+    for start in INITIALIZATIONS:
+        for widths in WIDTHS:
+            line: Row = {f"N = {NUM_UNITS}": f"{len(widths)} x {widths[0]}", "start": start}
+            for count, (_, name) in COUNTS.items():
+                first, *way, end = medians(len(widths), start, count)
+                farthest = max(way, key=lambda value, first=first: abs(value - first))
+                line[name] = f"{first:.2f} → {farthest:.2f} → {end:.2f}"
+            lines.append(line | {"accuracy": f"{medians(len(widths), start, 'accuracy')[-1]:.3f}"})
+    said = {"mnist": table(lines)}
+    for start, count in product(INITIALIZATIONS, COUNTS):
+        deep = [medians(len(widths), start, count) for widths in WIDTHS if len(widths) > 1]
+        said[f"{start}.{count}.ends"] = between([values[-1] / values[0] for values in deep])
+        if start == "he":
+            said[f"{start}.{count}.way"] = between([max(values) / min(values) for values in deep])
+    del said["torch.regions_of_planes.ends"]  # up for six layers, down for three: the latter alone is said
+    shallow = [medians(1, start, count) for start, count in product(INITIALIZATIONS, COUNTS)]
+    planes = [medians(len(widths), "he", "regions_of_planes") for widths in WIDTHS]
+    three, before = medians(3, "torch", "regions_of_planes"), {}
+    for start in INITIALIZATIONS:
+        before[start] = [medians(depth, start, "pieces_on_lines")[0] for depth in (3, 6)]
+    triangles = [medians(depth, "torch", "regions_of_triangles") for depth in (3, 6)]
+    return said | {
+        "one-layer": f"{max(max(values) / min(values) for values in shallow):.2f}",
+        "he.planes.before": between([values[0] for values in planes]),
+        "he.planes.after": between([values[-1] for values in planes]),
+        "torch.planes.3": f"{three[-1] / three[0]:.2f}",
+        "torch.lines.start": " and ".join(f"{a / b:.2f}" for a, b in zip(before["torch"], before["he"], strict=True)),
+        "torch-most": f"{max(values[-1] / values[0] for values in triangles):.1f}",
+        "most": f"{max(float(row['regions_of_planes']) for row in rows) / COUNTS['regions_of_planes'][0]:.2f}",
+    }
+
+
+def between(values: Sequence[float], digits: int = 2) -> str:
+    """The least and the largest of some numbers: "0.88 to 1.02"."""
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
 
 
 def curves(experiment: str) -> Curves:
-    """(depth, width) -> for every seed, the number of pieces at each logged step."""
-    gathered: Curves = defaultdict(list)
-    for result in measured(experiment):
-        num_pieces = dict(read_log(OUTPUTS / experiment / result.run)["pieces/num_pieces"])
-        gathered[result.config["model.depth"], result.config["model.width"]].append(num_pieces)
+    """(depth, width) -> for every seed, the number of pieces at each logged step; runs at tuned rates only."""
+    gathered: Curves = {}
+    for cell in cells(measured(experiment)):
+        assert cell.width is not None
+        logs = [read_log(OUTPUTS / experiment / result.run) for result in cell.results]
+        gathered[cell.depth, cell.width] = [dict(log["pieces/num_pieces"]) for log in logs]
     return dict(sorted(gathered.items()))
 
 
@@ -80,6 +184,7 @@ def sweep_rows(gathered: Curves, steps: Sequence[int]) -> list[Row]:
                     "depth": depth,
                     "width": width,
                     "units": depth * width,
+                    "seeds": len(runs),
                     "step": step,
                     "lower": round(counts.lower, 2),
                     "median": round(counts.median, 2),
@@ -99,8 +204,9 @@ def zigzag_figure(gathered: Curves) -> Figure:
                 plot_quartiles(axes, list(runs[0]), runs, COLOURS[depth], f"depth {depth}")
         axes.axhline(8, color=Colour.REFERENCE, lw=1, ls="--")
         axes.set(xlabel="step", ylabel="linear pieces on [-2, 2]", title=f"width {width}", ylim=(0, None))
-        axes.set_xscale("symlog", linthresh=100)
-        axes.set_xticks([0, 100, 1000, 10000], ["0", "100", "1,000", "10,000"])
+        axes.set_xscale("symlog", linthresh=EARLY)
+        axes.set_xticks([0, EARLY, 1000, 10000], ["0", f"{EARLY}", "1,000", "10,000"])
+        axes.minorticks_off()
         axes.set_xlim(0, None)
         axes.title.set_fontsize(11)
         finish(axes)

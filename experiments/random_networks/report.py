@@ -8,25 +8,87 @@ Run from the root of the repository.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from dlcourse.recording import Result
-from experiments.shared import Row, measured, save, write_csv
+from experiments.shared import Row, fill, measured, read_csv, save, table, write_csv
 
 SWEEPS = ("random_networks", "random_networks_planes")
 DEPTHS = (1, 2, 3, 4, 6, 8)
 # In all layers together, by the number of inputs; the table has others (published ones) after them.
 NUM_UNITS = {1: (24, 48, 96, 192), 2: (24, 48, 96)}
+# Lines of the page's table: units and depth.
+SHOWN = ((96, 1), (96, 2), (96, 4), (96, 6), (96, 8), (48, 1), (48, 4), (48, 8), (24, 1), (24, 2), (24, 4), (24, 8))
+PUBLISHED = {(60, 1): "[60]", (60, 2): "[30, 30]", (60, 3): "[20, 20, 20]", (40, 4): "four layers of 10"}
+WIDE, NARROW = 10, 6  # units a layer
 FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """The table and the figure into this folder."""
+    """The table and the figure into this folder, and numbers into its page."""
     rows = sorted((row(result) for sweep in SWEEPS for result in measured(sweep)), key=place)
     write_csv(FOLDER / "counts.csv", rows, line_end="\r\n")
     save(draw(rows), FOLDER / "random_networks.png")
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the table beside it."""
+    rows = read_csv(FOLDER / "counts.csv")
+    found = {(int(row["in_features"]), int(row["units"]), int(row["depth"])): row for row in rows}
+    lines = []
+    for units, depth in SHOWN:
+        line: Row = {"N": units, "depth": depth, "width": found[1, units, depth]["width"]}
+        line["pieces on the line / N"] = ratio(found[1, units, depth])
+        line["regions of the plane / (N² / 2)"] = ratio(found[2, units, depth])
+        lines.append(line)
+    deepest = found[1, 96, 8]
+    large = [row for row in rows if (row["in_features"], row["units"]) == ("1", "192")]
+    return {
+        "table": table(lines),
+        **beside_one(rows, 1),
+        **beside_one(rows, 2),
+        "large": f"{max(abs(100 * (float(row['mean']) / 193 - 1)) for row in large):.1f}%",
+        "spread": f"{float(large[0]['standard_deviation']):.1f} pieces (depth 1) to "
+        f"{float(large[-1]['standard_deviation']):.0f} (depth 8)",
+        "possible": f"{int(deepest['upper_bound']):,}",
+        "most": f"{deepest['most']}",
+        "published": ", ".join(f"{name} {ratio(found[2, *place])}" for place, name in PUBLISHED.items()),
+        "single": ", ".join(
+            f"{100 * float(found[2, *place]['standard_deviation']) / float(found[2, *place]['expected']):.0f}%"
+            for place in PUBLISHED
+            if place[1] > 1
+        ),
+    }
+
+
+def ratio(row: dict[str, str]) -> str:
+    """A mean count as a share of what is expected, with its standard error."""
+    error = float(row["standard_error"])
+    return f"{float(row['ratio']):.3f} ± {error:.3f}" if error >= 0.0005 else f"{float(row['ratio']):.3f}"
+
+
+def beside_one(rows: Sequence[dict[str, str]], in_features: int) -> dict[str, str]:
+    """Networks of several layers beside what one layer of as many units has, 1 + N and 1 + N + N (N - 1) / 2."""
+    of_kind = [row for row in rows if row["in_features"] == str(in_features)]
+    shares, errors = [], []
+    for row in of_kind:
+        if int(row["depth"]) == 1 or int(row["width"]) < WIDE:
+            continue
+        one = sum(math.comb(int(row["units"]), k) for k in range(in_features + 1))
+        difference = float(row["mean"]) - one
+        shares.append(100 * difference / one)
+        errors.append(abs(difference) / (float(row["standard_deviation"]) / math.sqrt(int(row["draws"]))))
+    narrow = [float(row["ratio"]) for row in of_kind if int(row["width"]) <= NARROW]
+    return {
+        f"wide-{in_features}": f"{min(shares):+.1f}% to {max(shares):+.1f}%",
+        f"num-{in_features}": str(len(shares)),
+        f"errors-{in_features}": f"{max(errors):.1f}",
+        f"narrow-{in_features}": f"{min(narrow):.2f} to {max(narrow):.2f}",
+    }
 
 
 def row(result: Result) -> Row:

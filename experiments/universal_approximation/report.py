@@ -2,6 +2,7 @@
 
     dlcourse -m experiment=universal_approximation
     dlcourse -m experiment=universal_approximation_zigzag
+    dlcourse -m experiment=universal_approximation_long
     python experiments/universal_approximation/report.py
 
 Run from the root of the repository.
@@ -9,71 +10,200 @@ Run from the root of the repository.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcourse.recording import Result, quartiles
+from dlcourse.recording import Result, quartiles_over_seeds
 from dlcourse.tasks import Smooth, ZigZag
 from dlcourse.tasks.curve import Curve
-from experiments.shared import Colour, Row, finish, measured, save, write_csv
+from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, share, table, tuned_rows, write_csv
 
 FOLDER = Path(__file__).parent
-SWEEPS = {"universal_approximation": "sine", "universal_approximation_zigzag": "zig-zag of 8 pieces"}
-TARGETS: dict[str, Curve] = {"sine": Smooth(), "zig-zag of 8 pieces": ZigZag(centred=True)}
+SINE, ZIGZAG = "sine", "zig-zag of 8 pieces"
+SWEEPS = {
+    "universal_approximation": SINE,
+    "universal_approximation_zigzag": ZIGZAG,
+    "universal_approximation_long": ZIGZAG,
+}
+TARGETS: dict[str, Curve] = {SINE: Smooth(), ZIGZAG: ZigZag(centred=True)}
 COLOURS = {"relu": Colour.RED, "tanh": Colour.BLUE, "sigmoid": Colour.VIOLET}
+WIDTHS, LONG_WIDTHS = (4, 8, 16, 32, 64, 128), (16, 32, 64)
+SHORT, LONG = "10000", "40000"  # steps
+USUAL_RATE = "0.01"  # the default, which suits relu
 EXACT = 1e-12  # an error below this is rounding
+
+Read = dict[str, str]
 
 
 def main() -> None:
-    """The table and the figure into this folder."""
+    """The tables and the figure into this folder, and numbers into its page."""
     check_bound()
-    rows = [row for sweep, target in SWEEPS.items() for row in table(measured(sweep), target)]
-    write_csv(FOLDER / "errors.csv", rows, digits=3)
+    write_csv(FOLDER / "errors.csv", [row for sweep in SWEEPS for row in errors(sweep)], digits=3)
+    write_csv(FOLDER / "rates.csv", [row for sweep in SWEEPS for row in by_rate(sweep)], digits=3)
+    rows, rates = read_csv(FOLDER / "errors.csv"), read_csv(FOLDER / "rates.csv")
     figure = Figure(figsize=(12, 5), layout="constrained")
     for axes, target in zip(figure.subplots(1, 2, sharey=True), TARGETS, strict=True):
-        draw(axes, [row for row in rows if row["target"] == target])
+        draw(axes, [row for row in rows if row["target"] == target], [row for row in rates if row["target"] == target])
         axes.set_title(target)
     figure.axes[0].set_ylabel("mean squared error")
-    figure.axes[0].legend(frameon=False, fontsize=9, loc="lower left")
+    figure.legend(*figure.axes[1].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9)
     save(figure, FOLDER / "error_against_width.png", dpi=90)
+    fill(FOLDER / "README.md", numbers())
 
 
-def table(results: Sequence[Result], target: str) -> Iterator[Row]:
-    """For each activation, width and rate: quartiles of the error, and whether that rate is the best of its width."""
-    runs: dict[tuple[str, int], dict[float, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        config = result.config
-        runs[config["model.activation"], config["model.width"]][config["optimizer.rate"]].append(result)
-    most = 1 + max(width for _, width in runs)
-    best_linear_pieces, best_steps = (best_errors(TARGETS[target], degree, most) for degree in (1, 0))
-    for activation, width in sorted(runs):
-        members_by_rate = runs[activation, width]
-        errors = {
-            rate: quartiles([result.metrics["mean_squared_error"] for result in members])
-            for rate, members in members_by_rate.items()
+def errors(sweep: str) -> list[Row]:
+    """The tuned comparison of a sweep, and what the best pieces and steps could do."""
+    results, target = measured(sweep), SWEEPS[sweep]
+    (num_steps,) = {result.config["num_steps"] for result in results}
+    linear, steps = (best_errors(TARGETS[target], degree, 1 + max(WIDTHS)) for degree in (1, 0))
+    return [
+        {
+            "target": target,
+            "num_steps": num_steps,
+            **row,
+            # `width` units make up to width + 1 pieces or steps, whose error stands at the place `width`.
+            "best_linear_pieces": linear[row["width"]],
+            "best_steps": steps[row["width"]],
         }
-        best = min(errors, key=lambda rate: errors[rate].median)
-        for rate, members in sorted(members_by_rate.items()):
-            pieces = [result.metrics["num_pieces"] for result in members if "num_pieces" in result.metrics]
-            yield {
-                "target": target,
+        for row in tuned_rows(results, "mean_squared_error", "model.activation")
+    ]
+
+
+def by_rate(sweep: str) -> list[Row]:
+    """Medians at every rate, and how many seeds solve the task there."""
+    groups: dict[tuple[int, str, int, float], list[Result]] = defaultdict(list)
+    for result in measured(sweep):
+        keys = ("num_steps", "model.activation", "model.width", "optimizer.rate")
+        groups[tuple(result.config[key] for key in keys)].append(result)
+    rows: list[Row] = []
+    for (num_steps, activation, width, rate), results in sorted(groups.items()):
+        error = quartiles_over_seeds(results, "mean_squared_error")
+        assert error is not None
+        rows.append(
+            {
+                "target": SWEEPS[sweep],
+                "num_steps": num_steps,
                 "activation": activation,
                 "width": width,
                 "rate": rate,
-                "is_best_rate": rate == best,
-                "seeds": len(members),
-                "error_lower_quartile": errors[rate].lower,
-                "error_median": errors[rate].median,
-                "error_upper_quartile": errors[rate].upper,
-                "pieces_median": quartiles(pieces).median if pieces else "",
-                # `width` units make up to width + 1 pieces or steps, whose error stands at the place `width`.
-                "best_linear_pieces": best_linear_pieces[width],
-                "best_steps": best_steps[width],
+                "seeds": len(results),
+                "error_median": error.median,
+                "solved": sum(result.is_solved for result in results),
             }
+        )
+    return rows
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the tables beside it."""
+    rows, rates = read_csv(FOLDER / "errors.csv"), read_csv(FOLDER / "rates.csv")
+
+    def cell(target: str, activation: str, width: int, num_steps: str = SHORT) -> Read:
+        wanted = (target, activation, str(width), num_steps)
+        (row,) = [row for row in rows if (row["target"], row["activation"], row["width"], row["num_steps"]) == wanted]
+        return row
+
+    said = {
+        "errors": table(
+            [
+                {
+                    "width h": width,
+                    **{
+                        f"{activation}: {target.split()[0]}": f"{error(cell(target, activation, width)):#.2g}"
+                        for target in TARGETS
+                        for activation in COLOURS
+                    },
+                }
+                for width in WIDTHS
+            ]
+        ),
+        "solved": table(
+            [
+                {
+                    "width h": width,
+                    **{activation: solved(cell(ZIGZAG, activation, width)) for activation in COLOURS},
+                    **{
+                        f"{activation}, 40,000 steps": solved(cell(ZIGZAG, activation, width, LONG))
+                        if width in LONG_WIDTHS
+                        else ""
+                        for activation in ("tanh", "sigmoid")
+                    },
+                }
+                for width in WIDTHS
+            ]
+        ),
+    }
+    return said | on_sine({(a, w): cell(SINE, a, w) for a in COLOURS for w in WIDTHS}) | on_zigzag(rows, rates)
+
+
+def error(row: Read) -> float:
+    """The median error of a network."""
+    return float(row["mean_squared_error"])
+
+
+def solved(row: Read) -> str:
+    """How many seeds solve it, at which rates, and whether these are the end of the grid."""
+    return f"{share(row)}, {row['chosen'].replace(' | ', '/')}{'*' if row['at_an_end'] else ''}"
+
+
+def on_sine(cells: dict[tuple[str, int], Read]) -> dict[str, str]:
+    """How far trained networks are from what their pieces allow, and what wider ones gain."""
+    relu = {width: cells["relu", width] for width in WIDTHS}
+    wide = [width for width in WIDTHS if width >= 16]
+    smooth = [error(cells[activation, width]) for activation in ("tanh", "sigmoid") for width in wide]
+    gains = [error(relu[a]) / error(relu[b]) for a, b in pairwise(wide)]
+    nine = float(relu[8]["best_linear_pieces"])
+    eight = sorted(nine / error(cells[activation, 8]) for activation in ("tanh", "sigmoid"))
+    return {
+        "relu-over-best": ", ".join(two_digits(error(relu[w]) / float(relu[w]["best_linear_pieces"])) for w in wide),
+        "relu-gains": f"{min(gains):.2g} to {max(gains):.2g}",
+        "eight-smooth": " and ".join(f"{factor:.0f}" for factor in eight),
+        "smooth-floor": f"{min(smooth):.1e} and {max(smooth):.1e}",
+    }
+
+
+def two_digits(factor: float) -> str:
+    """A factor of more than ten, rounded: "1,300"."""
+    return f"{float(f'{factor:.2g}'):,.0f}"
+
+
+def on_zigzag(rows: Sequence[Read], rates: Sequence[Read]) -> dict[str, str]:
+    """Who solves the zig-zag, where the grid of rates ends, and what the usual rate comes to."""
+    zigzag = [row for row in rows if row["target"] == ZIGZAG and row["num_steps"] == SHORT]
+    relu = [row for row in zigzag if row["activation"] == "relu"]
+    smooth = [row for row in zigzag if row["activation"] != "relu"]
+    long = [row for row in rows if row["num_steps"] == LONG]
+    at_rate = [row for row in rates if row["target"] == ZIGZAG and row["num_steps"] == SHORT]
+
+    def medians(activation: str, rate: str) -> str:
+        values = [
+            float(row["error_median"]) for row in at_rate if (row["activation"], row["rate"]) == (activation, rate)
+        ]
+        low, high = f"{min(values):.2g}", f"{max(values):.2g}"
+        return low if low == high else f"{low} to {high}"
+
+    def most(rows: Sequence[Read]) -> str:
+        best = max(rows, key=lambda row: int(row["solved"]))
+        return f"{share(best)}, {best['activation']}, {best['width']} units"
+
+    eight = [row for row in at_rate if (row["activation"], row["width"]) == ("relu", "8")]
+    return {
+        **{f"relu-{row['width']}": share(row) for row in relu if row["width"] != "4"},
+        "relu-half": min((row["width"] for row in relu if int(row["solved"]) > int(row["seeds"]) / 2), key=int),
+        "relu-8-any-rate": f"{sum(int(row['solved']) for row in eight)} of {sum(int(row['seeds']) for row in eight)}",
+        "smooth-short": f"{sum(int(row['solved']) for row in smooth)} of {sum(int(row['seeds']) for row in smooth)}",
+        "smooth-long-best": most(long),
+        "smooth-long": f"{sum(int(row['solved']) for row in long)} of {sum(int(row['seeds']) for row in long)}",
+        "ends": f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}",
+        "sigmoid-usual": medians("sigmoid", USUAL_RATE),
+        "sigmoid-large": medians("sigmoid", "0.3"),
+        "relu-large": medians("relu", "0.3"),
+    }
 
 
 def best_errors(task: Curve, degree: int, most: int) -> list[float]:
@@ -110,30 +240,39 @@ def check_bound() -> None:
         assert math.isclose(found, 256 / (180 * n**4), rel_tol=0.02), (n, found)
 
 
-def draw(axes: Axes, rows: Sequence[Row]) -> None:
-    """Median and quartiles at the best rate, the medians at the smallest rate, and the bounds."""
-    smallest = min(row["rate"] for row in rows)
-
-    def curve(rows: Sequence[Row], key: str) -> list[tuple[int, float]]:
-        return sorted({(row["width"], row[key]) for row in rows})
-
+def draw(axes: Axes, rows: Sequence[Read], rates: Sequence[Read]) -> None:
+    """Tuned medians and quartiles, also after more steps; the medians at the usual rate; the bounds."""
     for activation, colour in COLOURS.items():
-        rows_of_activation = [row for row in rows if row["activation"] == activation]
-        best = [row for row in rows_of_activation if row["is_best_rate"]]
-        axes.plot(*zip(*curve(best, "error_median"), strict=True), "o-", ms=4, color=colour, label=activation)
-        widths, lower = zip(*curve(best, "error_lower_quartile"), strict=True)
-        _, upper = zip(*curve(best, "error_upper_quartile"), strict=True)
-        axes.fill_between(widths, lower, upper, color=colour, alpha=0.2, lw=0)
-        slow = curve([row for row in rows_of_activation if row["rate"] == smallest], "error_median")
-        axes.plot(*zip(*slow, strict=True), ":", lw=1, color=colour)
+        for num_steps, style in ((SHORT, "o-"), (LONG, "s--")):
+            chosen = [row for row in rows if (row["activation"], row["num_steps"]) == (activation, num_steps)]
+            if not chosen:
+                continue
+            widths = [int(row["width"]) for row in chosen]
+            low, middle, high = (
+                [float(row[f"mean_squared_error{end}"]) for row in chosen] for end in ("_lower", "", "_upper")
+            )
+            label = activation if num_steps == SHORT else f"{activation}, 40,000 steps"
+            axes.plot(widths, middle, style, ms=4, color=colour, label=label)
+            axes.fill_between(widths, low, high, color=colour, alpha=0.15, lw=0)
+            ends = [(int(row["width"]), error(row)) for row in chosen if row["at_an_end"]]
+            if ends:
+                axes.plot(*zip(*ends, strict=True), "o", ms=11, mfc="none", color=colour)
+        usual = [
+            row
+            for row in rates
+            if (row["activation"], row["rate"], row["num_steps"]) == (activation, USUAL_RATE, SHORT)
+        ]
+        places = [(int(row["width"]), float(row["error_median"])) for row in usual]
+        axes.plot(*zip(*places, strict=True), ":", lw=1, color=colour)
     for key, style in (("best_linear_pieces", "--"), ("best_steps", "-.")):
-        bound = [(width, error) for width, error in curve(rows, key) if error > EXACT]
+        bound = sorted({(int(row["width"]), float(row[key])) for row in rows if float(row[key]) > EXACT})
         label = f"the {key.replace('_', ' ')}, h + 1 of them"
-        axes.plot(*zip(*bound, strict=True), style, lw=1.2, color=Colour.BLACK, label=label)
-    axes.plot([], [], ":", lw=1, color="grey", label=f"at rate {smallest:g} (else: at the best rate)")
+        axes.plot(*zip(*bound, strict=True), style, marker=".", ms=3, lw=1.2, color=Colour.BLACK, label=label)
+    axes.plot([], [], ":", lw=1, color="grey", label=f"at rate {USUAL_RATE} (else: tuned)")
+    axes.plot([], [], "o", ms=11, mfc="none", color="grey", label="the rate is the grid's end")
     axes.set(yscale="log", xlabel="width h: units of the hidden layer", ylim=(2e-8, 3))
     axes.set_xscale("log", base=2)
-    axes.set_xticks(widths, [str(width) for width in widths])
+    axes.set_xticks(WIDTHS, list(map(str, WIDTHS)))
     finish(axes)
 
 
