@@ -73,8 +73,11 @@ def the_row(rows: Sequence[Mapping[str, str]], **wanted: object) -> Mapping[str,
 
 
 def chosen(fields: Mapping[str, Any]) -> str:
-    """What both halves of the seeds chose, without the bar, which parts the columns of a table: "0.01, 0.03"."""
-    return str(fields["chosen"]).replace(" | ", ", ")
+    """What both halves of the seeds chose, by a row of such a table: "0.01, 0.03"; "0.1*" at the end of a grid.
+
+    The bar between them would part the columns of a table.
+    """
+    return str(fields["chosen"]).replace(" | ", ", ") + ("*" if fields["at_an_end"] else "")
 
 
 def share(fields: Mapping[str, Any]) -> str:

@@ -177,9 +177,9 @@ def test_a_row_that_is_not_the_only_one_is_refused(depth: int, num: int) -> None
         shared.the_row([{"depth": "1"}, {"depth": "1"}, {"depth": "2"}], depth=depth)
 
 
-def test_choices_are_parted_by_a_comma_in_tables() -> None:
-    assert shared.chosen({"chosen": "0.01 he | 0.03 torch"}) == "0.01 he, 0.03 torch"
-    assert shared.chosen({"chosen": "0.01"}) == "0.01"
+def test_choices_are_parted_by_a_comma_and_marked_at_the_end_of_a_grid() -> None:
+    assert shared.chosen({"chosen": "0.01 he | 0.03 torch", "at_an_end": ""}) == "0.01 he, 0.03 torch"
+    assert shared.chosen({"chosen": "0.1", "at_an_end": "optimizer.rate"}) == "0.1*"
 
 
 REPORTS = sorted(Path(shared.__file__).parent.glob("*/report.py"))
