@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
-from dlcourse.recording import Result, cells, results_of, row
+from dlcourse.recording import TUNED, Result, cells, results_of, row
 
 OUTPUTS = Path("outputs")  # reports are run from the root of the repository
 SOLVED = 0.001  # a network with a smaller mean squared error solves the zig-zag, whose variance is 4/3
@@ -40,16 +40,17 @@ def measured(name: str, *settings: str) -> list[Result]:
     return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[setting] for setting in settings])
 
 
-def tuned_rows(results: Sequence[Result], metric: str, *settings: str) -> list[Row]:
+def tuned_rows(results: Sequence[Result], metric: str, *settings: str, tune: Sequence[str] = TUNED) -> list[Row]:
     """The tuned comparison of a sweep: one row a network that is compared, as `dlcourse.recording.row` has it.
 
     Args:
         results: The runs of the sweep.
         metric: The task's headline metric.
         settings: What else is compared, by dotted names; each has a column, and none may be left out.
+        tune: The keys of the configuration that are tuned.
     """
     rows = []
-    for cell in cells(results):
+    for cell in cells(results, tune):
         of_cell = {name.rpartition(".")[2]: cell.results[0].config[name] for name in settings}
         rows.append({**of_cell, **row(cell, metric)})
     if len({tuple(each[name.rpartition(".")[2]] for name in settings) for each in rows}) < len(
@@ -57,6 +58,26 @@ def tuned_rows(results: Sequence[Result], metric: str, *settings: str) -> list[R
     ):
         raise ValueError(f"settings must be all that is compared besides the size, got {settings}")
     return [{key: value for key, value in each.items() if key != "setting"} for each in rows]
+
+
+def the_row(rows: Sequence[Mapping[str, str]], **wanted: object) -> Mapping[str, str]:
+    """The one row of a table whose fields have these values.
+
+    Raises:
+        ValueError: If there is none, or more than one.
+    """
+    found = [each for each in rows if all(each[key] == str(value) for key, value in wanted.items())]
+    if len(found) != 1:
+        raise ValueError(f"one row must have {wanted}, got {len(found)}")
+    return found[0]
+
+
+def chosen(fields: Mapping[str, Any]) -> str:
+    """What both halves of the seeds chose, by a row of such a table: "0.01, 0.03"; "0.1*" at the end of a grid.
+
+    The bar between them would part the columns of a table.
+    """
+    return str(fields["chosen"]).replace(" | ", ", ") + ("*" if fields["at_an_end"] else "")
 
 
 def share(fields: Mapping[str, Any]) -> str:

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from dlcourse.recording import Result, write_result
+from dlcourse.recording import Result, wilson, write_result
 from experiments import shared
-from experiments.zigzag_equal_parameters.report import interval
 
 
 def write_run(name: str, run: str, **config: Any) -> Result:
@@ -137,8 +136,8 @@ def test_colours_are_called_what_they_look_like() -> None:
 )
 def test_wilson_interval_is_the_published_one(num: int, num_trials: int, low: float, high: float) -> None:
     # Newcombe 1998, Two-sided confidence intervals for the single proportion, Table I, method 3: to four decimals.
-    assert interval(num, num_trials) == pytest.approx((low, high), rel=0, abs=0.5e-4)
-    assert interval(num_trials - num, num_trials) == pytest.approx((1 - high, 1 - low), rel=0, abs=0.5e-4)
+    assert wilson(num, num_trials) == pytest.approx((low, high), rel=0, abs=0.5e-4)
+    assert wilson(num_trials - num, num_trials) == pytest.approx((1 - high, 1 - low), rel=0, abs=0.5e-4)
 
 
 def test_numbers_go_between_their_markers_and_nothing_else_changes() -> None:
@@ -164,6 +163,23 @@ def test_a_table_in_markdown_fills_its_lines(tmp_path: Path) -> None:
     shared.fill(page, {"sizes": shared.table([{"depth": 1, "solved": "4 of 20"}, {"depth": 2, "solved": "9 of 20"}])})
     rows = "| depth | solved |\n| --- | --- |\n| 1 | 4 of 20 |\n| 2 | 9 of 20 |\n"
     assert page.read_text() == f"Above\n<!--sizes-->\n{rows}<!--/-->\nbelow\n"
+
+
+def test_the_row_is_the_one_that_has_these_values() -> None:
+    rows = [{"depth": "1", "rate": "0.01"}, {"depth": "1", "rate": "0.03"}, {"depth": "2", "rate": "0.03"}]
+    assert shared.the_row(rows, depth=1, rate="0.03") is rows[1]
+    assert shared.the_row(rows, depth=2) is rows[2]
+
+
+@pytest.mark.parametrize(("depth", "num"), [(1, 2), (3, 0)])
+def test_a_row_that_is_not_the_only_one_is_refused(depth: int, num: int) -> None:
+    with pytest.raises(ValueError, match=f"got {num}"):
+        shared.the_row([{"depth": "1"}, {"depth": "1"}, {"depth": "2"}], depth=depth)
+
+
+def test_choices_are_parted_by_a_comma_and_marked_at_the_end_of_a_grid() -> None:
+    assert shared.chosen({"chosen": "0.01 he | 0.03 torch", "at_an_end": ""}) == "0.01 he, 0.03 torch"
+    assert shared.chosen({"chosen": "0.1", "at_an_end": "optimizer.rate"}) == "0.1*"
 
 
 REPORTS = sorted(Path(shared.__file__).parent.glob("*/report.py"))

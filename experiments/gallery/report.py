@@ -6,7 +6,8 @@
 Run from the root of the repository.
 """
 
-from collections import defaultdict
+import statistics
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,17 +21,21 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
 from dlcourse.palette import CLASS_COLORS
-from dlcourse.recording import Result
-from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
+from dlcourse.recording import Result, cells
+from experiments.shared import Row, fill, measured, read_csv, save_in_256_colours, table, trained, write_csv
 
 FOLDER = Path(__file__).parent
 LOW, HIGH = -1.15, 1.15  # the square around the spirals on which regions are counted and drawn
+RATES = ("0.001", "0.003", "0.01", "0.03")
+
+Read = Mapping[str, str]
 
 
 def main() -> None:
-    """The table and the pictures into this folder."""
+    """The table and the pictures into this folder, and numbers into its page."""
     draw_trained()
     draw_degenerate()
+    fill(FOLDER / "README.md", numbers())
 
 
 def classifier_of(result: Result) -> SoftmaxClassifier:
@@ -39,13 +44,15 @@ def classifier_of(result: Result) -> SoftmaxClassifier:
     return trained(classifier, "gallery", result).double()
 
 
-def row(result: Result, plane: pieces.OnPlane) -> Row:
-    """What there is to say of a run."""
+def row(result: Result, plane: pieces.OnPlane, is_judged: bool) -> Row:
+    """What there is to say of a run; judged are those at the rate that suits a depth, chosen on the other seeds."""
     return {
         "depth": result.config["model.depth"],
         "width": result.config["model.widths"][0],
         "parameters": result.metrics["num_parameters"],
+        "rate": result.config["optimizer.rate"],
         "seed": result.config["seed"],
+        "judged": is_judged,
         "accuracy": round(result.metrics["accuracy"], 4),
         "num_regions": plane.num_regions,
         "num_pieces": plane.num_pieces,
@@ -53,18 +60,75 @@ def row(result: Result, plane: pieces.OnPlane) -> Row:
     }
 
 
+def numbers() -> dict[str, str]:
+    """What the page says, from the table beside it."""
+    rows = read_csv(FOLDER / "regions.csv")
+    by_depth = {
+        depth: [row for row in rows if row["depth"] == depth] for depth in dict.fromkeys(r["depth"] for r in rows)
+    }
+    judged = {depth: [row for row in of_depth if row["judged"] == "True"] for depth, of_depth in by_depth.items()}
+    medians = {
+        (depth, rate): median([row for row in of_depth if row["rate"] == rate], "num_regions")
+        for depth, of_depth in by_depth.items()
+        for rate in RATES
+    }
+    said = {
+        "table": table([depth_row(runs) for runs in judged.values()]),
+        "rates": table(
+            [
+                {"depth": depth, **{f"rate {rate}": f"{medians[depth, rate]:,.0f}" for rate in RATES}}
+                for depth in by_depth
+            ]
+        ),
+        "worst": f"{min(float(row['accuracy']) for runs in judged.values() for row in runs):.3f}",
+        "shallow": f"{median(judged['1'], 'num_regions'):,.0f}",
+        "shallow-most": str(sum(medians["1", rate] == max(medians[d, rate] for d in by_depth) for rate in RATES)),
+        "rates-tried": str(len(RATES)),
+    }
+    others = [median(runs, "num_regions") for depth, runs in judged.items() if depth != "1"]
+    said["deep"] = f"{min(others):,.0f} to {max(others):,.0f}"
+    for depth, runs in judged.items():
+        fewer = sum(int(row["num_pieces"]) < int(row["num_regions"]) for row in runs)
+        said[f"fewer-pieces-{depth}"] = f"{fewer} of {len(runs)}"
+    return said
+
+
+def median(rows: Sequence[Read], column: str) -> float:
+    """The median of one column."""
+    return statistics.median(float(row[column]) for row in rows)
+
+
+def depth_row(runs: Sequence[Read]) -> Row:
+    """One depth, as the page has it: medians, and the range of the number of regions."""
+    depth, width = int(runs[0]["depth"]), int(runs[0]["width"])
+    regions = [int(row["num_regions"]) for row in runs]
+    return {
+        "depth": depth,
+        "width": width,
+        "parameters": runs[0]["parameters"],
+        "N": depth * width,
+        "accuracy": f"{median(runs, 'accuracy'):.3f}",
+        "rate": ", ".join(dict.fromkeys(row["rate"] for row in runs)),
+        "regions": f"{median(runs, 'num_regions'):,.0f} ({min(regions):,} to {max(regions):,})",
+        "regions / (N^2 / 2)": f"{median(runs, 'num_regions') / ((depth * width) ** 2 / 2):.2f}",
+        "segments of the boundary": f"{median(runs, 'boundary_segments'):,.0f}",
+    }
+
+
 def draw_trained() -> None:
     """Depth against width, at one number of parameters: all runs as a table, the median of each depth drawn."""
-    by_depth: dict[int, list[tuple[Result, pieces.OnPlane]]] = defaultdict(list)
-    for result in measured("gallery", "model.depth", "seed"):
-        plane = pieces.on_plane(classifier_of(result), LOW, HIGH)
-        by_depth[result.config["model.depth"]].append((result, plane))
-    write_csv(FOLDER / "regions.csv", [row(result, plane) for runs in by_depth.values() for result, plane in runs])
-    figure = Figure(figsize=(3.2 * len(by_depth), 3.8), layout="constrained")
-    for axes, (depth, runs) in zip(figure.subplots(1, len(by_depth)), by_depth.items(), strict=True):
-        result, plane = sorted(runs, key=lambda run: run[1].num_regions)[(len(runs) - 1) // 2]
+    results = measured("gallery", "model.depth", "optimizer.rate", "seed")
+    planes = {result.run: pieces.on_plane(classifier_of(result), LOW, HIGH) for result in results}
+    found = sorted(cells(results), key=lambda cell: cell.depth)
+    judged = {result.run for cell in found for result in cell.results}
+    rows = [row(result, planes[result.run], result.run in judged) for result in results]
+    write_csv(FOLDER / "regions.csv", rows)
+    figure = Figure(figsize=(3.2 * len(found), 3.8), layout="constrained")
+    for axes, cell in zip(figure.subplots(1, len(found)), found, strict=True):
+        runs = sorted(cell.results, key=lambda result: planes[result.run].num_regions)
+        plane = planes[runs[(len(runs) - 1) // 2].run]
         plane.plot(axes)
-        layers = f"{depth} hidden layer{'s' * (depth > 1)} of {result.config['model.widths'][0]} units"
+        layers = f"{cell.depth} hidden layer{'s' * (cell.depth > 1)} of {cell.width} units"
         axes.set_title(f"{layers}\n{plane.num_regions:,} regions", fontsize=10)
         axes.set_axis_off()
     save(figure, "depth_on_spirals.png")

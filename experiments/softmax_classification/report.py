@@ -1,4 +1,4 @@
-"""Depth against width on digits and spirals, and two spiral networks' regions.
+"""Depth against width on digits and spirals, and spiral networks' regions.
 
     dlcourse -m experiment=softmax_spirals
     dlcourse -m experiment=digits
@@ -8,95 +8,187 @@ Run from the root of the repository.
 """
 
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from dlcourse import pieces
 from dlcourse.networks import SoftmaxClassifier
+from dlcourse.networks.model import widths_of_size
 from dlcourse.palette import CLASS_COLORS
-from dlcourse.recording import Result, cells
+from dlcourse.recording import Cell, Result, cells, row
 from dlcourse.tasks import Spirals
-from experiments.shared import Row, measured, save_in_256_colours, trained, write_csv
+from experiments.shared import (
+    Row,
+    chosen,
+    fill,
+    measured,
+    read_csv,
+    save_in_256_colours,
+    share,
+    table,
+    the_row,
+    trained,
+    tuned_rows,
+    write_csv,
+)
 
 FOLDER = Path(__file__).parent
-SWEEPS = ("softmax_spirals", "digits")
-# Pairs of (depth, width) with about the same number of parameters: 195 and 195, 387 and 371.
-PAIRS = (((1, 32), (3, 8)), ((1, 64), (2, 16)))
+SIZES, DEPTHS = (100, 200, 400), (1, 2, 3, 4)  # of the networks for the spirals
+RATES = ("0.001", "0.003", "0.01", "0.03", "0.1")
+DRAWN = ((200, 1), (200, 3), (400, 1), (400, 2))  # size and depth of the networks in the picture
 LOW, HIGH = -1.2, 1.2  # the square around the spirals on which regions are counted and drawn
+
+Read = Mapping[str, str]
 
 
 def main() -> None:
-    """The table and the picture into this folder, and the table on the screen."""
-    results = {name: measured(name) for name in SWEEPS}
-    rows = [row for name in SWEEPS for row in table(name, results[name])]
-    write_csv(FOLDER / "accuracy.csv", rows)
-    save_in_256_colours(draw(results["softmax_spirals"]), FOLDER / "regions.png", dpi=80)
-    for row in rows:
-        print(*row.values(), sep="  ")
+    """The tables and the picture into this folder, and numbers into its page."""
+    spirals = measured("softmax_spirals")
+    found = cells(spirals)
+    write_csv(FOLDER / "spirals.csv", [{**row(cell, "accuracy"), **regions(cell)} for cell in found], digits=4)
+    by_rate = tuned_rows(spirals, "accuracy", "optimizer.rate", tune=[])
+    write_csv(FOLDER / "spirals_by_rate.csv", by_rate, digits=4)
+    write_csv(FOLDER / "digits.csv", tuned_rows(measured("digits"), "accuracy"), digits=4)
+    save_in_256_colours(draw(found), FOLDER / "regions.png", dpi=80)
+    fill(FOLDER / "README.md", numbers())
 
 
 def classifier_of(result: Result) -> SoftmaxClassifier:
     """The trained network of a spiral run."""
     config = result.config
-    width, depth = config["model.width"], config["model.depth"]
-    classifier = SoftmaxClassifier(2, config["task.num_classes"], width=width, depth=depth)
-    return trained(classifier, "softmax_spirals", result)
+    widths = widths_of_size(config["model.max_parameters"], config["model.depth"], 2, config["task.num_classes"])
+    return trained(SoftmaxClassifier(2, config["task.num_classes"], width=widths), "softmax_spirals", result)
 
 
-def table(name: str, results: list[Result]) -> list[Row]:
-    """One row an architecture: accuracy over the seeds, and for the spirals the regions of the square."""
-    rows = []
-    for cell in cells(results):
-        accuracies = [float(result.metrics["accuracy"]) for result in cell.results]
-        row: Row = {
-            "data": name,
-            "depth": cell.depth,
-            "width": cell.width,
-            "parameters": cell.results[0].metrics["num_parameters"],
-            "seeds": len(accuracies),
-            "median accuracy": f"{statistics.median(accuracies):.4f}",
-            "lowest": f"{min(accuracies):.4f}",
-            "highest": f"{max(accuracies):.4f}",
-            "mean": f"{statistics.mean(accuracies):.4f}",
-            "standard deviation": f"{statistics.stdev(accuracies):.4f}",
-            "median regions": "",
-            "median pieces": "",
-        }
-        if name == "softmax_spirals":
-            planes = [pieces.on_plane(classifier_of(result), LOW, HIGH) for result in cell.results]
-            row["median regions"] = statistics.median(plane.num_regions for plane in planes)
-            row["median pieces"] = statistics.median(plane.num_pieces for plane in planes)
-        rows.append(row)
-    return rows
+def regions(cell: Cell) -> Row:
+    """Medians, over the runs by which a network is judged, of what is counted in the square."""
+    planes = [pieces.on_plane(classifier_of(result), LOW, HIGH) for result in cell.results]
+    return {
+        "regions": statistics.median(plane.num_regions for plane in planes),
+        "linear_pieces": statistics.median(plane.num_pieces for plane in planes),
+        "boundary_segments": statistics.median(len(plane.decision_boundary()) for plane in planes),
+    }
 
 
-def median_run(results: list[Result], depth: int, width: int) -> Result:
+def numbers() -> dict[str, str]:
+    """What the page says, from the tables beside it."""
+    spirals, by_rate, digits = (read_csv(FOLDER / f"{name}.csv") for name in ("spirals", "spirals_by_rate", "digits"))
+    said = {
+        "spirals": table(
+            [
+                {
+                    "at most": each["max_parameters"],
+                    "layers": widths_of(each),
+                    "accuracy": accuracy(each),
+                    "at least 0.95": share(each),
+                    "rate": chosen(each),
+                    "regions": f"{float(each['regions']):,.0f}",
+                    "segments of the boundary": f"{float(each['boundary_segments']):,.0f}",
+                }
+                for each in spirals
+            ]
+        ),
+        "rates": table(
+            [
+                {
+                    "at most": size,
+                    "depth": depth,
+                    **{
+                        f"rate {rate}": short(the_row(by_rate, max_parameters=size, depth=depth, rate=rate)["accuracy"])
+                        for rate in RATES
+                    },
+                }
+                for size in SIZES
+                for depth in DEPTHS
+            ]
+        ),
+        "digits": table([digits_row(each) for each in digits if each["depth"] != "0" or each["width"] == "8"]),
+        "most-regions": str(sum(most_at(spirals, size, "regions")["depth"] == "1" for size in SIZES)),
+        "most-segments": str(sum(most_at(spirals, size, "boundary_segments")["depth"] == "1" for size in SIZES)),
+        "slow": ", ".join(
+            short(the_row(by_rate, max_parameters=400, depth=depth, rate="0.003")["accuracy"]) for depth in DEPTHS
+        ),
+    }
+    for size in SIZES:
+        of_size = [each for each in spirals if each["max_parameters"] == str(size)]
+        said[f"accuracies-{size}"] = ", ".join(short(each["accuracy"]) for each in of_size)
+    for depth in (1, 4):
+        said[f"reached-{depth}"] = share(the_row(spirals, max_parameters=200, depth=depth))
+    at_400 = [each for each in spirals if each["max_parameters"] == "400"]
+    said["regions-400"] = ", ".join(f"{float(each['regions']):,.0f}" for each in at_400)
+    for width in (8, 16, 32):
+        of_width = [each for each in digits if each["width"] == str(width) and each["depth"] != "0"]
+        said[f"digits-{width}"] = ", ".join(short(each["accuracy"]) for each in of_width)
+    falls = [
+        float(the_row(digits, depth=1, width=width)["accuracy"])
+        - float(the_row(digits, depth=3, width=width)["accuracy"])
+        for width in (8, 16, 32)
+    ]
+    said["digits-fall"] = f"{min(falls):.3f} to {max(falls):.3f}"
+    said["digits-softmax"] = short(the_row(digits, depth=0, width=8)["accuracy"])
+    return said
+
+
+def most_at(rows: Sequence[Read], size: int, what: str) -> Read:
+    """Of the networks of one size, the one with the most of something."""
+    return max((row for row in rows if row["max_parameters"] == str(size)), key=lambda row: float(row[what]))
+
+
+def widths_of(row: Read) -> str:
+    """The units of each layer of a network for the spirals: "13, 13, 13"."""
+    return ", ".join(map(str, widths_of_size(int(row["max_parameters"]), int(row["depth"]), 2, 3)))
+
+
+def digits_row(row: Read) -> Row:
+    """One network for the digits, as the page has it."""
+    return {
+        "depth": row["depth"],
+        "width": "-" if row["depth"] == "0" else row["width"],
+        "parameters": f"{float(row['parameters']):,.0f}",
+        "accuracy": accuracy(row),
+        "rate": chosen(row),
+    }
+
+
+def short(number: str) -> str:
+    """Three decimals."""
+    return f"{float(number):.3f}"
+
+
+def accuracy(row: Read) -> str:
+    """The median and the quartiles: "0.971 (0.967 to 0.976)"."""
+    return f"{short(row['accuracy'])} ({short(row['accuracy_lower'])} to {short(row['accuracy_upper'])})"
+
+
+def median_run(cell: Cell) -> Result:
     """The run of median accuracy (the lower seed where two have it)."""
-    runs = [run for run in results if (run.config["model.depth"], run.config["model.width"]) == (depth, width)]
-    return sorted(runs, key=lambda run: (run.metrics["accuracy"], run.config["seed"]))[len(runs) // 2]
+    runs = sorted(cell.results, key=lambda run: (run.metrics["accuracy"], run.config["seed"]))
+    return runs[len(runs) // 2]
 
 
-def draw(results: list[Result]) -> Figure:
-    """Each pair: the shallow network on the left, the deep one on the right, regions and decision boundary."""
+def draw(found: Sequence[Cell]) -> Figure:
+    """The shallow networks on the left, deep ones of the same size on the right: regions and decision boundary."""
     figure = Figure(figsize=(9, 9.6), layout="constrained")
-    panels = figure.subplots(len(PAIRS), 2)
-    for side_by_side, pair in zip(panels, PAIRS, strict=True):
-        for axes, (depth, width) in zip(side_by_side, pair, strict=True):
-            run = median_run(results, depth, width)
-            plane = pieces.on_plane(classifier_of(run), LOW, HIGH)
-            plane.plot(axes)
-            data = Spirals(num_classes=run.config["task.num_classes"]).data(run.config["seed"])
-            colours = [CLASS_COLORS[index] for index in data.test_targets.argmax(1).tolist()]
-            axes.scatter(*data.test_inputs.T, c=colours, s=7, edgecolors="black", linewidths=0.3)
-            axes.set_title(
-                f"depth {depth}, width {width}: {run.metrics['num_parameters']} parameters, "
-                f"accuracy {run.metrics['accuracy']:.3f}\n{plane.num_regions} regions, {plane.num_pieces} linear "
-                f"pieces, boundary of {len(plane.decision_boundary())} segments",
-                fontsize=9,
-            )
-            axes.set_xticks([])
-            axes.set_yticks([])
+    panels = figure.subplots(len(DRAWN) // 2, 2)
+    for axes, (size, depth) in zip(panels.flat, DRAWN, strict=True):
+        (cell,) = [cell for cell in found if (cell.max_parameters, cell.depth) == (size, depth)]
+        run = median_run(cell)
+        plane = pieces.on_plane(classifier_of(run), LOW, HIGH)
+        plane.plot(axes)
+        data = Spirals(num_classes=run.config["task.num_classes"]).data(run.config["seed"])
+        colours = [CLASS_COLORS[index] for index in data.test_targets.argmax(1).tolist()]
+        axes.scatter(*data.test_inputs.T, c=colours, s=7, edgecolors="black", linewidths=0.3)
+        widths = ", ".join(map(str, widths_of_size(size, depth, 2, 3)))
+        axes.set_title(
+            f"{depth} {'layer' if depth == 1 else 'layers'} ({widths}): {run.metrics['num_parameters']} parameters, "
+            f"accuracy {run.metrics['accuracy']:.3f}\n{plane.num_regions:,} regions, {plane.num_pieces:,} linear "
+            f"pieces, boundary of {len(plane.decision_boundary())} segments",
+            fontsize=9,
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
     return figure
 
 
