@@ -1,6 +1,7 @@
-"""Learning parity: steps until networks know it, and Figure 1 of Shalev-Shwartz et al.
+"""Learning parity: which networks come to know it, and Figure 1 of Shalev-Shwartz et al.
 
     dlcourse -m experiment=learning_parity
+    dlcourse -m experiment=parity
     dlcourse -m experiment=first_gradient
     dlcourse -m experiment=published_parity_5
     dlcourse -m experiment=published_parity_10
@@ -12,6 +13,7 @@ Run from the root of the repository.
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +21,159 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from dlcourse.networks.model import widths_of_size
 from dlcourse.recording import Result, quartiles, read_log
-from experiments.shared import OUTPUTS, Colour, Row, finish, measured, save, write_csv
+from experiments.shared import (
+    OUTPUTS,
+    Colour,
+    Row,
+    chosen,
+    fill,
+    finish,
+    measured,
+    read_csv,
+    save,
+    share,
+    table,
+    the_row,
+    tuned_rows,
+    write_csv,
+)
 
 FOLDER = Path(__file__).parent
-LEARNT = 0.99  # of all inputs; with a constant rate, all of them is a matter of luck
-WIDTH_COLOURS = {16: Colour.YELLOW, 32: Colour.ORANGE, 64: Colour.RED}
+BITS, DEPTHS, SIZES = (12, 16), (1, 2, 3), (300, 1200)
+RATES = ("0.001", "0.003", "0.01", "0.03", "0.1")
+DEPTH_COLOURS = {1: Colour.BLUE, 2: Colour.ORANGE, 3: Colour.VIOLET}
 
 # Shalev-Shwartz, Shamir & Shammah 2017, Fig. 1: their steps until accuracy 1, None where there is no learning.
 PUBLISHED = {5: 2110, 10: 19_500, 30: None}
 BITS_COLOURS = {5: Colour.BLUE, 10: Colour.VIOLET, 30: Colour.BLACK}
 Curve = tuple[NDArray[Any], NDArray[Any]]  # logged steps, and the accuracy at each
+Read = Mapping[str, str]
 
 
 def main() -> None:
-    """Tables and figures into this folder."""
-    rows = table_of_sweep()
-    write_csv(FOLDER / "sweep.csv", rows, digits=5)
-    save(figure_of_sweep(rows), FOLDER / "steps_against_bits.png", dpi=80)
+    """Tables and figures into this folder, and numbers into its page."""
+    results, rate = measured("learning_parity"), "optimizer.rate"
+    write_csv(FOLDER / "sweep.csv", tuned_rows(results, "accuracy", "task.num_bits"), digits=5)
+    by_rate = tuned_rows(results, "accuracy", "task.num_bits", rate, tune=[])
+    write_csv(FOLDER / "sweep_by_rate.csv", by_rate, digits=5)
+    write_csv(FOLDER / "truth_table.csv", tuned_rows(measured("parity"), "accuracy"), digits=5)
+    save(figure_of_sweep(read_csv(FOLDER / "sweep_by_rate.csv")), FOLDER / "who_learns_parity.png", dpi=80)
     write_csv(FOLDER / "first_gradient.csv", first_gradients(), digits=5)
     curves = reproduced()
     write_csv(FOLDER / "figure_1.csv", table_of_figure_1(curves), digits=5)
     save(figure_1(curves), FOLDER / "figure_1.png", dpi=80)
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the tables beside it."""
+    names = ("sweep", "sweep_by_rate", "truth_table", "figure_1", "first_gradient")
+    sweep, by_rate, truth_table, published, gradients = (read_csv(FOLDER / f"{name}.csv") for name in names)
+    said = {
+        "sweep": table(
+            [
+                {
+                    "at most": size,
+                    "bits": bits,
+                    **{
+                        layers(depth): entry(the_row(sweep, num_bits=bits, depth=depth, max_parameters=size))
+                        for depth in DEPTHS
+                    },
+                }
+                for size in SIZES
+                for bits in BITS
+            ]
+        ),
+        "rates": table(
+            [
+                {
+                    "at most": size,
+                    "depth": depth,
+                    **{
+                        f"rate {rate}": f"{row['solved']} ({float(row['accuracy']):.3f})"
+                        for rate in RATES
+                        if (row := the_row(by_rate, num_bits=16, depth=depth, max_parameters=size, rate=rate))
+                    },
+                }
+                for size in SIZES
+                for depth in DEPTHS
+            ]
+        ),
+        "truth-table": table([truth_table_row(row) for row in truth_table]),
+        "figure-1": table([published_row(row) for row in published]),
+    }
+    for bits in BITS:
+        for size in SIZES:
+            rows = [the_row(sweep, num_bits=bits, depth=depth, max_parameters=size) for depth in DEPTHS]
+            said[f"accuracy-{bits}-{size}"] = ", ".join(f"{float(row['accuracy']):.3f}" for row in rows)
+    for depth in DEPTHS:
+        said[f"solved-{depth}"] = share(the_row(sweep, num_bits=12, depth=depth, max_parameters=1200))
+    at_16 = [row for row in by_rate if row["num_bits"] == "16"]
+    said["exact-16"] = f"{sum(int(row['solved']) for row in at_16)} of {sum(int(row['seeds']) for row in at_16)}"
+    slow = [the_row(by_rate, num_bits=16, depth=depth, max_parameters=1200, rate="0.001") for depth in DEPTHS]
+    said["slow"] = ", ".join(f"{float(row['accuracy']):.3f}" for row in slow)
+    table_solved = [int(row["solved"]) for row in truth_table]
+    said["table-most"] = f"{max(table_solved)} of {truth_table[0]['seeds']}"
+    return {**said, **published_numbers(published, gradients)}
+
+
+def layers(depth: int) -> str:
+    """In words: "1 layer"."""
+    return f"{depth} {'layer' if depth == 1 else 'layers'}"
+
+
+def entry(row: Read) -> str:
+    """Who is right on every input, the median accuracy, and the rates that were chosen."""
+    return f"{share(row)}; {float(row['accuracy']):.4f}; rate {chosen(row)}"
+
+
+def truth_table_row(row: Read) -> Row:
+    """One network on the truth table of 8 bits, as the page has it."""
+    widths = widths_of_size(int(row["max_parameters"]), int(row["depth"]), 8, 1)
+    return {
+        "at most": row["max_parameters"],
+        "layers": ", ".join(map(str, widths)),
+        "all 256 rows right": share(row),
+        "median accuracy": f"{float(row['accuracy']):.3f}",
+        "rate": chosen(row),
+    }
+
+
+def published_row(row: Read) -> Row:
+    """One line of the published figure, as the page has it."""
+    fewest, median, most = (row[f"steps_{name}"] for name in ("fewest", "median", "most"))
+    if median in ("nan", "inf"):
+        steps = (
+            f"never within 50,000: accuracy {float(row['accuracy_mean_of_second_half']):.3f} +- "
+            f"{float(row['accuracy_deviation_of_second_half']):.3f}"
+        )
+    else:
+        spread = f" ({float(fewest):,.0f} to {float(most):,.0f})" if fewest != most else ""
+        steps = f"{float(median):,.0f}{spread}"
+    return {"bits": row["num_bits"], "that count": row["bits_that_count"], "seeds": row["seeds"], "steps": steps}
+
+
+def published_numbers(published: Sequence[Read], gradients: Sequence[Read]) -> dict[str, str]:
+    """What the page says of the published figure and of the gradient before the first step."""
+    steps = {
+        (int(row["num_bits"]), int(row["bits_that_count"])): f"{float(row['steps_median']):,.0f}"
+        for row in published
+        if row["steps_median"] not in ("nan", "inf")
+    }
+    (hopeless,) = [row for row in published if (row["num_bits"], row["bits_that_count"]) == ("30", "15")]
+    norms = {int(row["bits_that_count"]): float(row["hidden.layers.0.weight"]) for row in gradients}
+    return {
+        "steps-5-3": steps[5, 3],
+        "steps-10-5": steps[10, 5],
+        "steps-30-3": steps[30, 3],
+        "deviation": f"{float(hopeless['accuracy_deviation_of_second_half']):.3f}",
+        "linear": f"{100 * float(gradients[0]['outputs_where_hinge_is_linear']):.1f}%",
+        "norm-4": f"{norms[4]:.2f}",
+        "norm-6": f"{norms[6]:.2f}",
+        "norm-odd": f"{max(norms[count] for count in (3, 5, 7, 9)):.0g}",
+    }
 
 
 def accuracy_curve(name: str, result: Result) -> Curve:
@@ -55,63 +188,28 @@ def steps_until(accuracy: float, steps: NDArray[Any], accuracies: NDArray[Any]) 
     return float(steps[reached.argmax()]) if reached.any() else math.inf
 
 
-def table_of_sweep() -> list[Row]:
-    """For each number of bits, depth and width: how many seeds learn parity, and after how many steps."""
-    results: dict[tuple[int, int, int], list[Result]] = defaultdict(list)
-    for result in measured("learning_parity"):
-        config = result.config
-        results[config["task.num_bits"], config["model.depth"], config["model.width"]].append(result)
-    rows = []
-    for (num_bits, depth, width), members in sorted(results.items()):
-        curves = [accuracy_curve("learning_parity", result) for result in members]
-        steps_learnt = [steps_until(LEARNT, *curve) for curve in curves]
-        spread = quartiles(steps_learnt)
-        final_accuracies = [result.metrics["accuracy"] for result in members]
-        rows.append(
-            {
-                "num_bits": num_bits,
-                "depth": depth,
-                "width": width,
-                "parameters": members[0].metrics["num_parameters"],
-                "seeds": len(members),
-                "seeds_learnt": sum(map(math.isfinite, steps_learnt)),
-                "seeds_exact": sum(math.isfinite(steps_until(1.0, *curve)) for curve in curves),
-                "steps_lower_quartile": spread.lower,
-                "steps_median": spread.median,
-                "steps_upper_quartile": spread.upper,
-                "final_accuracy_lowest": min(final_accuracies),
-                "final_accuracy_median": quartiles(final_accuracies).median,
-            }
-        )
-    return rows
-
-
-def figure_of_sweep(rows: list[Row]) -> Figure:
-    """Steps against bits, one panel a depth."""
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    depths = sorted({row["depth"] for row in rows})
-    bits = sorted({row["num_bits"] for row in rows})
-    for axes, depth in zip(figure.subplots(1, len(depths), sharey=True), depths, strict=True):
-        for width, colour in WIDTH_COLOURS.items():
-            curve = [row for row in rows if (row["depth"], row["width"]) == (depth, width)]
-            median, lower, upper = (
-                np.array([row[f"steps_{name}"] for row in curve])
-                for name in ("median", "lower_quartile", "upper_quartile")
-            )
-            axes.errorbar(
-                bits, median, [median - lower, upper - median], fmt="o-", ms=4, color=colour, label=f"width {width}"
-            )
-            for row in curve:
-                if row["seeds_learnt"] < row["seeds"]:
-                    place = {16: 0, 32: 1, 64: 2}[width]
-                    text = f"{row['seeds_learnt']} of {row['seeds']}"
-                    axes.text(row["num_bits"], 13_000 * 1.25**place, text, color=colour, ha="center", fontsize=8)
-        axes.axhline(11_500, color="grey", lw=0.6)
-        axes.set(yscale="log", xlabel="bits", xticks=bits, ylim=(150, 26_000), xlim=(3, 17.5))
-        axes.set_title(f"{depth} hidden layer{'s' * (depth > 1)}", fontsize=10)
-        finish(axes)
-    figure.axes[0].set_ylabel("steps until 99% are right\n(on top: seeds that get there, where not all do)")
-    figure.axes[0].legend(frameon=False, fontsize=9, loc="lower right")
+def figure_of_sweep(by_rate: Sequence[Read]) -> Figure:
+    """The accuracy after training, against the rate: median and quartiles, for each number of bits and size."""
+    figure = Figure(figsize=(12, 6.6), layout="constrained")
+    panels = figure.subplots(len(SIZES), len(BITS), sharex=True, sharey=True)
+    for line, size in zip(panels, SIZES, strict=True):
+        for axes, bits in zip(line, BITS, strict=True):
+            for index, (depth, colour) in enumerate(DEPTH_COLOURS.items()):
+                rows = [the_row(by_rate, num_bits=bits, depth=depth, max_parameters=size, rate=rate) for rate in RATES]
+                lower, median, upper = (
+                    np.array([float(row[f"accuracy{end}"]) for row in rows]) for end in ("_lower", "", "_upper")
+                )
+                places = np.arange(len(RATES)) + 0.07 * (index - 1)
+                axes.vlines(places, lower, upper, color=colour, alpha=0.4)
+                axes.plot(places, median, "o-", color=colour, ms=5, lw=1.2, label=layers(depth))
+            axes.axhline(0.5, color=Colour.SLATE, lw=1, ls=":")
+            axes.set_xticks(range(len(RATES)), RATES)
+            axes.set_title(f"{bits} bits, at most {size:,} parameters", fontsize=10)
+            finish(axes)
+        line[0].set_ylabel("fraction of all inputs that are right")
+    for axes in panels[-1]:
+        axes.set_xlabel("rate")
+    panels[0, 0].legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0.08))
     return figure
 
 
