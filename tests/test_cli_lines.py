@@ -44,7 +44,7 @@ def run(tmp_path: Path, imported: Imported) -> Run:
 
 
 MISTAKES = [
-    (["task=1"], "task must be one of blobs, .*, zigzag, got 1"),
+    (["task=1"], "task must be one of alternating, .*, zigzag, got 1"),
     (["optimizer=3"], "optimizer must be one of adam, momentum, sgd, got 3"),
     (["model=null"], "model must be one of mlp, got null"),
     (["-m", "task=1,2"], "task must be one of .*, got 1,2"),
@@ -53,7 +53,7 @@ MISTAKES = [
     (["-m", "seed=range(0)"], "seed must be swept over at least one value, got range"),
     (["-m", "seed=range(3,1)"], "seed must be swept over at least one value"),
     (["-m", "seed=range(1,5,0)"], "seed must be swept over some values, got range.*zero"),
-    (["-m", "task=glob(q*)"], "task must match one of blobs, .*, got glob"),
+    (["-m", "task=glob(q*)"], "task must match one of alternating, .*, got glob"),
     (["-m", "seed=glob(*)"], "a sweep must have at least one job"),
     (["seed=" + "7" * 5000], "seed must have no number of more than 300 digits, got 777"),
     (["hydra/launcher=.5"], "hydra/launcher must be a name, got .5"),

@@ -165,6 +165,27 @@ def test_only_one_process_writes_and_the_other_puts_a_whole_folder_there(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_what_comes_late_does_not_get_into_a_folder_that_has_been_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process is about to write its events at the moment at which another puts its finished folder there."""
+    folder = tmp_path / "run"
+    with opened(folder) as slow:
+        slow.save(checkpoint(10))
+
+        def just_then(*arguments: Any, **more: Any) -> None:
+            monkeypatch.setattr(module, "append_events", append_events)
+            with opened(folder) as fast:
+                finish(fast, "fast")
+            append_events(*arguments, **more)
+
+        monkeypatch.setattr(module, "append_events", just_then)
+        finish(slow, "slow")
+    assert read_result(folder).config["note"] in ("fast", "slow")
+    assert len(list(folder.glob("events*"))) == 1
+    assert shown(folder) == expected(50)
+
+
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     lock = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(); input()"
     with subprocess.Popen([sys.executable, "-c", lock, str(tmp_path)], stdin=-1, stdout=-1) as other:

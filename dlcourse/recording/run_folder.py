@@ -77,13 +77,13 @@ class RunFolder:
             return
         # If another process is just putting its finished run in the folder's place, there is nothing left to write.
         with contextlib.suppress(FileNotFoundError):
-            write_checkpoint(self._folder, checkpoint, run=self._run)
+            write_checkpoint(self._locked_folder, checkpoint, run=self._run)
             if not self._hidden:
                 size = sum(values.numel() for values in checkpoint.parameters.values())
-                write_atomically(self._folder / "config.yaml", self._config.encode())
-                write_log(self._folder, checkpoint.history)
+                write_atomically(self._locked_folder / "config.yaml", self._config.encode())
+                write_log(self._locked_folder, checkpoint.history)
                 append_events(
-                    event_file(self._folder),
+                    event_file(self._locked_folder),
                     scalars=self._with_domain(checkpoint.history),
                     hparams={**self._hparams, "parameters": size},
                     started=self._started,
@@ -131,8 +131,8 @@ class RunFolder:
 
         if not self._hidden and self._is_mine():
             with contextlib.suppress(FileNotFoundError):  # as above
-                write(self._folder, event_file(self._folder))
-                (self._folder / "checkpoint.pt").unlink(missing_ok=True)
+                write(self._locked_folder, event_file(self._locked_folder))
+                (self._locked_folder / "checkpoint.pt").unlink(missing_ok=True)
         if self._hidden or not is_finished(self._folder):
 
             def write_hidden(folder: Path) -> None:
@@ -141,6 +141,15 @@ class RunFolder:
                 events.rename(new_event_file(folder))
 
             write_beside(self._folder, write_hidden)
+
+    @property
+    def _locked_folder(self) -> Path:
+        """The folder that this process has locked, even while another process puts a finished one in its place.
+
+        By its name, files would get into the other one. Where the system has no names for open folders, they may.
+        """
+        opened = Path(f"/proc/self/fd/{self._lock}")
+        return opened if self._lock is not None and opened.exists() else self._folder
 
     def _with_domain(self, history: History) -> History:
         """The curves as TensorBoard names them: the number of pieces says where they were counted."""
