@@ -22,7 +22,8 @@ FOLDER = Path(__file__).parent
 NAME = "skip_connections"
 TASK = ZigZag(num_folds=3, centred=True)
 LARGEST_RATE = 0.1
-KINDS = {"skip=False": ("plain", Colour.RED, "o--"), "skip=True": ("with skip connections", Colour.DARK_BLUE, "s-")}
+STARTS = ("torch", "he", "tuned")
+KINDS = {"no": ("plain", Colour.RED, "o--"), "yes": ("with skip connections", Colour.DARK_BLUE, "s-")}
 Field = dict[str, str]
 
 
@@ -30,7 +31,8 @@ def main() -> None:
     """The table and the figure into this folder, and the numbers into the page."""
     results = measured(NAME)
     constant = [result for result in results if is_constant(result)]
-    rows = [cell_row(cell, constant, results) for cell in cells(results)]
+    apart, tuned = cells(results, tune=["optimizer.rate"]), cells(results)
+    rows = [cell_row(cell, constant, results) for cell in [*apart, *tuned]]
     write_csv(FOLDER / "results.csv", rows, digits=4)
     save(draw(read_csv(FOLDER / "results.csv")), FOLDER / "skip_connections.png")
     fill(FOLDER / "README.md", numbers())
@@ -51,18 +53,23 @@ def is_off_at_first(result: Result) -> bool:
 
 
 def cell_row(cell: Cell, constant: Sequence[Result], results: Sequence[Result]) -> Row:
-    """One depth and width with or without skip connections: the tuned comparison, and how many are constant."""
+    """One depth and width, with or without skip connections, from one initialisation or that which suits it."""
+    initialization, _, skip = cell.setting.rpartition("skip=")
+    start = initialization.rstrip("-") or "tuned"
 
     def alike(result: Result) -> bool:
         config = result.config
-        is_skipping = config.get("model.skip", False) == (cell.setting == "skip=True")
-        return is_skipping and (config["model.depth"], config["model.width"]) == (cell.depth, cell.width)
+        return (
+            str(config.get("model.skip", False)) == skip
+            and start in ("tuned", config["model.initialization"])
+            and (config["model.depth"], config["model.width"]) == (cell.depth, cell.width)
+        )
 
     here = [result for result in constant if alike(result)]
-    runs = {result.run for result in here}
     return {
-        **row(cell, "mean_squared_error"),
-        "constant": sum(result.run in runs for result in cell.results),
+        "initialization": start,
+        "skip": "yes" if skip == "True" else "no",
+        **{key: value for key, value in row(cell, "mean_squared_error").items() if key != "setting"},
         "constant at all rates": len(here),
         "runs at all rates": sum(map(alike, results)),
         "constant at the largest rate": sum(result.config["optimizer.rate"] == LARGEST_RATE for result in here),
@@ -70,26 +77,36 @@ def cell_row(cell: Cell, constant: Sequence[Result], results: Sequence[Result]) 
     }
 
 
+def of(rows: Sequence[Field], start: str, skip: str, width: int) -> list[Field]:
+    """The rows of one initialisation and width, with or without skip connections, by depth."""
+    wanted = (start, skip, str(width))
+    return [each for each in rows if (each["initialization"], each["skip"], each["width"]) == wanted]
+
+
 def draw(rows: list[Field]) -> Figure:
-    """Who solves the task and who is constant, against depth."""
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True, sharey=True)
-    for column, width in enumerate(("4", "8")):
-        for setting, (label, colour, style) in KINDS.items():
-            chosen = [each for each in rows if each["width"] == width and each["setting"] == setting]
-            depths = [int(each["depth"]) for each in chosen]
-            solved = [int(each["solved"]) / int(each["seeds"]) for each in chosen]
-            low, high = ([float(each[f"solved_{end}"]) for each in chosen] for end in ("low", "high"))
-            panels[0, column].plot(depths, solved, style, color=colour, label=label)
-            panels[0, column].fill_between(depths, low, high, color=colour, alpha=0.15, lw=0)
+    """Who solves the task and who is constant, against depth, for each initialisation and for the better one."""
+    figure = Figure(figsize=(12, 9), layout="constrained")
+    panels = figure.subplots(3, 3, sharex=True, sharey=True)
+    for column, start in enumerate(STARTS):
+        for skip, (label, colour, style) in KINDS.items():
+            for line, width in enumerate((4, 8)):
+                chosen = of(rows, start, skip, width)
+                depths = [int(each["depth"]) for each in chosen]
+                solved = [int(each["solved"]) / int(each["seeds"]) for each in chosen]
+                low, high = ([float(each[f"solved_{end}"]) for each in chosen] for end in ("low", "high"))
+                panels[line, column].plot(depths, solved, style, color=colour, label=label)
+                panels[line, column].fill_between(depths, low, high, color=colour, alpha=0.15, lw=0)
             constant = [int(each["constant at all rates"]) / int(each["runs at all rates"]) for each in chosen]
-            panels[1, column].plot(depths, constant, style, color=colour, label=label)
-        panels[0, column].set(title=f"width {width}", ylim=(-0.03, 1.03))
-        panels[1, column].set(xlabel="depth", xticks=depths)
+            panels[2, column].plot(depths, constant, style, color=colour, label=label)
+        name = {"torch": "from torch's", "he": "from He's", "tuned": "initialisation tuned, too"}[start]
+        panels[0, column].set(title=name, ylim=(-0.03, 1.03))
+        panels[2, column].set(xlabel="depth", xticks=depths)
         for axes in panels[:, column]:
             finish(axes)
-    panels[0, 0].set_ylabel("solve the zig-zag (tuned rate)")
-    panels[1, 0].set_ylabel("constant after training (all rates)")
+    for axes, label in zip(
+        panels[:, 0], ("width 4: solve it", "width 8: solve it", "width 8: constant, all rates"), strict=True
+    ):
+        axes.set_ylabel(label)
     panels[0, 0].legend(loc="upper left")
     return figure
 
@@ -97,41 +114,41 @@ def draw(rows: list[Field]) -> Figure:
 def numbers() -> dict[str, str]:
     """What the page says, from the table beside it."""
     rows = read_csv(FOLDER / "results.csv")
-    found = {"table": table([shown(each) for each in rows])}
-    for each in rows:
-        kind = "skip" if each["setting"] == "skip=True" else "plain"
-        place = f"{kind}_{each['width']}_{each['depth']}"
-        if each["depth"] in ("8", "12"):
-            found[f"solved_{place}"] = share(each)
-        if each["depth"] == "12":
-            found[f"constant_{place}"] = f"{each['constant at all rates']} of {each['runs at all rates']}"
-    deep = [each for each in rows if each["setting"] == "skip=True" and each["depth"] != "1"]
+    found = {f"table_{width}": table(shown(rows, width)) for width in (4, 8)}
+    for skip, kind in (("no", "plain"), ("yes", "skip")):
+        for start in STARTS:
+            deepest = of(rows, start, skip, 8)[-1]
+            found[f"solved_{start}_{kind}"] = share(deepest)
+            if start != "tuned":
+                found[f"constant_{start}_{kind}"] = (
+                    f"{deepest['constant at all rates']} of {deepest['runs at all rates']}"
+                )
+        best = max(of(rows, "tuned", skip, 4), key=lambda each: int(each["solved"]))
+        found[f"best_{kind}"] = f"{share(best)} at depth {best['depth']}"
+    deep = [
+        each for each in rows if each["skip"] == "yes" and each["depth"] != "1" and each["initialization"] != "tuned"
+    ]
     num_constant = sum(int(each["constant at all rates"]) for each in deep)
     for name, column in (("first_off", "first layer off"), ("largest_rate", "constant at the largest rate")):
         found[name] = f"{sum(int(each[column]) for each in deep)} of {num_constant}"
-    for kind, setting in (("plain", "skip=False"), ("skip", "skip=True")):
-        for width in ("4", "8"):
-            best = max(
-                (each for each in rows if each["setting"] == setting and each["width"] == width),
-                key=lambda each: int(each["solved"]),
-            )
-            found[f"best_{kind}_{width}"] = f"{share(best)} at depth {best['depth']}"
     return found
 
 
-def shown(each: Field) -> dict[str, str]:
-    """A row as the page shows it."""
-    return {
-        "width": each["width"],
-        "depth": each["depth"],
-        "skip": "yes" if each["setting"] == "skip=True" else "no",
-        "parameters": f"{float(each['parameters']):g}",
-        "solved (about 90%)": share(each),
-        "median error": f"{float(each['mean_squared_error']):.2g}",
-        "pieces": f"{float(each['pieces']):g}",
-        "rate": each["chosen"].replace(" | ", ", "),
-        "constant, of all rates": f"{each['constant at all rates']} of {each['runs at all rates']}",
-    }
+def shown(rows: Sequence[Field], width: int) -> list[dict[str, str]]:
+    """The seeds that solve it, by depth, as the page shows them."""
+    kinds = [(start, skip) for start in STARTS for skip in KINDS]
+    return [
+        {
+            "depth": depth,
+            **{
+                f"{start}, {KINDS[skip][0]}": share(
+                    next(each for each in of(rows, start, skip, width) if each["depth"] == depth)
+                )
+                for start, skip in kinds
+            },
+        }
+        for depth in dict.fromkeys(each["depth"] for each in rows)
+    ]
 
 
 if __name__ == "__main__":
