@@ -48,7 +48,9 @@ def main() -> None:
     spirals = measured("softmax_spirals")
     found = cells(spirals)
     write_csv(FOLDER / "spirals.csv", [{**row(cell, "accuracy"), **regions(cell)} for cell in found], digits=4)
-    by_rate = tuned_rows(spirals, "accuracy", "optimizer.rate", tune=[])
+    by_rate = tuned_rows(spirals, "accuracy", "optimizer.rate", "model.initialization", tune=[])
+    by_start = tuned_rows(spirals, "accuracy", "model.initialization", tune=["optimizer.rate"])
+    write_csv(FOLDER / "spirals_by_initialization.csv", by_start, digits=4)
     write_csv(FOLDER / "spirals_by_rate.csv", by_rate, digits=4)
     write_csv(FOLDER / "digits.csv", tuned_rows(measured("digits"), "accuracy"), digits=4)
     save_in_256_colours(draw(found), FOLDER / "regions.png", dpi=80)
@@ -74,7 +76,8 @@ def regions(cell: Cell) -> Row:
 
 def numbers() -> dict[str, str]:
     """What the page says, from the tables beside it."""
-    spirals, by_rate, digits = (read_csv(FOLDER / f"{name}.csv") for name in ("spirals", "spirals_by_rate", "digits"))
+    names = ("spirals", "spirals_by_initialization", "spirals_by_rate", "digits")
+    spirals, by_start, by_rate, digits = (read_csv(FOLDER / f"{name}.csv") for name in names)
     said = {
         "spirals": table(
             [
@@ -83,7 +86,7 @@ def numbers() -> dict[str, str]:
                     "layers": widths_of(each),
                     "accuracy": accuracy(each),
                     "at least 0.95": share(each),
-                    "rate": chosen(each),
+                    "rate and initialisation": chosen(each),
                     "regions": f"{float(each['regions']):,.0f}",
                     "segments of the boundary": f"{float(each['boundary_segments']):,.0f}",
                 }
@@ -94,13 +97,19 @@ def numbers() -> dict[str, str]:
             [
                 {
                     "at most": size,
+                    "from": start,
                     "depth": depth,
                     **{
-                        f"rate {rate}": short(the_row(by_rate, max_parameters=size, depth=depth, rate=rate)["accuracy"])
+                        f"rate {rate}": short(
+                            the_row(by_rate, max_parameters=size, initialization=start, depth=depth, rate=rate)[
+                                "accuracy"
+                            ]
+                        )
                         for rate in RATES
                     },
                 }
                 for size in SIZES
+                for start in ("torch", "he")
                 for depth in DEPTHS
             ]
         ),
@@ -108,16 +117,21 @@ def numbers() -> dict[str, str]:
         "most-regions": str(sum(most_at(spirals, size, "regions")["depth"] == "1" for size in SIZES)),
         "most-segments": str(sum(most_at(spirals, size, "boundary_segments")["depth"] == "1" for size in SIZES)),
         "slow": ", ".join(
-            short(the_row(by_rate, max_parameters=400, depth=depth, rate="0.003")["accuracy"]) for depth in DEPTHS
+            short(the_row(by_rate, max_parameters=400, initialization="torch", depth=depth, rate="0.003")["accuracy"])
+            for depth in DEPTHS
         ),
     }
     for size in SIZES:
         of_size = [each for each in spirals if each["max_parameters"] == str(size)]
         said[f"accuracies-{size}"] = ", ".join(short(each["accuracy"]) for each in of_size)
-    for depth in (1, 4):
-        said[f"reached-{depth}"] = share(the_row(spirals, max_parameters=200, depth=depth))
-    at_400 = [each for each in spirals if each["max_parameters"] == "400"]
-    said["regions-400"] = ", ".join(f"{float(each['regions']):,.0f}" for each in at_400)
+    for start in ("torch", "he"):
+        said[f"reached-{start}"] = ", ".join(
+            str(the_row(by_start, max_parameters=200, initialization=start, depth=depth)["solved"]) for depth in DEPTHS
+        )
+    said["reached-100"] = ", ".join(share(the_row(spirals, max_parameters=100, depth=depth)) for depth in DEPTHS)
+    for size in (100, 400):
+        of_size = [each for each in spirals if each["max_parameters"] == str(size)]
+        said[f"regions-{size}"] = ", ".join(f"{float(each['regions']):,.0f}" for each in of_size)
     for width in (8, 16, 32):
         of_width = [each for each in digits if each["width"] == str(width) and each["depth"] != "0"]
         said[f"digits-{width}"] = ", ".join(short(each["accuracy"]) for each in of_width)
