@@ -1,0 +1,179 @@
+"""What depth buys: the share of seeds that solve zig-zags, by depth, number of parameters and steps.
+
+    dlcourse -m experiment=what_depth_buys
+    dlcourse -m experiment=what_depth_buys_long
+    python experiments/what_depth_buys/report.py
+
+Run from the root of the repository.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dlcourse.networks.model import widths_of_size
+from dlcourse.pieces.bounds import most_on_line
+from experiments.shared import Colour, fill, finish, measured, read_csv, save, share, table, tuned_rows, write_csv
+
+FOLDER = Path(__file__).parent
+FOLDS, DEPTHS, SIZES, BUDGETS = (2, 3, 4, 5), (1, 2, 3, 5), (80, 240, 720), (1000, 10000)
+BATCH_SIZE = 64
+COLOURS = {1: Colour.BLUE, 2: Colour.ORANGE, 3: Colour.VIOLET, 5: Colour.RED}  # by depth
+
+Row = dict[str, str]
+
+
+def main() -> None:
+    """Tables and figures into this folder, and numbers into its page."""
+    rows = [
+        *tuned_rows(measured("what_depth_buys"), "mean_squared_error", "task.num_folds", "num_steps"),
+        *tuned_rows(measured("what_depth_buys_long"), "mean_squared_error", "task.num_folds", "num_steps"),
+    ]
+    write_csv(FOLDER / "surface.csv", rows, digits=4)
+    read = read_csv(FOLDER / "surface.csv")
+    save(surface_figure(read), FOLDER / "surface.png")
+    save(compute_figure(read), FOLDER / "compute.png")
+    fill(FOLDER / "README.md", numbers())
+
+
+def numbers() -> dict[str, str]:
+    """What the page says, from the table beside it."""
+    rows = read_csv(FOLDER / "surface.csv")
+    said = {}
+    for folds in FOLDS:
+        said[f"table-{2**folds}"] = table(
+            [
+                {
+                    "parameters": size,
+                    **{
+                        f"{depth} {'layer' if depth == 1 else 'layers'}": share(of(rows, folds, depth, size, 10000))
+                        for depth in DEPTHS
+                    },
+                }
+                for size in SIZES
+            ]
+        )
+    said["long"] = table(
+        [
+            {
+                "depth": depth,
+                **{f"{steps} steps": share(of(rows, 4, depth, 240, steps)) for steps in (1000, 10000, 40000)},
+                "median error after 40000": f"{float(of(rows, 4, depth, 240, 40000)['mean_squared_error']):.2g}",
+            }
+            for depth in DEPTHS
+        ]
+    )
+    at_budget = [row for row in rows if row["num_steps"] == "10000"]
+    shallow = [row for row in at_budget if row["depth"] == "1"]
+    said["cells"] = str(len(at_budget) // len(DEPTHS))
+    said["shallow-best"] = str(sum(is_best(rows, row) for row in shallow))
+    said["deep-better"] = str(sum(is_surely_beaten(rows, row) for row in shallow))
+    said["edges"] = f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}"
+    return said
+
+
+def of(rows: Sequence[Row], folds: int, depth: int, size: int, steps: int) -> Row:
+    """The row of one target, network and budget."""
+    wanted = tuple(map(str, (folds, depth, size, steps)))
+    (row,) = [
+        row for row in rows if (row["num_folds"], row["depth"], row["max_parameters"], row["num_steps"]) == wanted
+    ]
+    return row
+
+
+def rivals(rows: Sequence[Row], row: Row) -> list[Row]:
+    """The networks of other depths with the same target, size and budget."""
+    keys = ("num_folds", "max_parameters", "num_steps")
+    return [other for other in rows if other is not row and all(other[key] == row[key] for key in keys)]
+
+
+def is_best(rows: Sequence[Row], row: Row) -> bool:
+    """Whether no other depth solves it with more seeds, and some seed does."""
+    return 0 < int(row["solved"]) >= max(int(other["solved"]) for other in rivals(rows, row))
+
+
+def is_surely_beaten(rows: Sequence[Row], row: Row) -> bool:
+    """Whether the interval of another depth lies above this one's."""
+    return any(float(other["solved_low"]) > float(row["solved_high"]) for other in rivals(rows, row))
+
+
+def surface_figure(rows: Sequence[Row]) -> Figure:
+    """A table of depth and size for each target and budget, coloured by the share of seeds that solve it."""
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
+    panels = figure.subplots(len(BUDGETS), len(FOLDS))
+    for line, steps in enumerate(BUDGETS):
+        for column, folds in enumerate(FOLDS):
+            axes: Axes = panels[line, column]
+            shares = np.array(
+                [
+                    [
+                        int(row["solved"]) / int(row["seeds"])
+                        for size in SIZES
+                        if (row := of(rows, folds, depth, size, steps))
+                    ]
+                    for depth in DEPTHS
+                ]
+            )
+            image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+            for y, depth in enumerate(DEPTHS):
+                for x, size in enumerate(SIZES):
+                    row = of(rows, folds, depth, size, steps)
+                    most = most_on_line(widths_of_size(size, depth, 1, 1))
+                    text = row["solved"] if most >= 2**folds else f"{row['solved']}\n(at most {most} pieces)"
+                    colour = "white" if shares[y, x] < 0.6 else Colour.BLACK
+                    axes.text(
+                        x, y, text, ha="center", va="center", color=colour, fontsize=11 if most >= 2**folds else 8
+                    )
+            axes.set_xticks(range(len(SIZES)), list(map(str, SIZES)))
+            axes.set_yticks(range(len(DEPTHS)), list(map(str, DEPTHS)))
+            axes.set_title(f"{2**folds} pieces, {steps:,} steps", fontsize=11)
+            axes.spines[:].set_visible(False)
+            if line == len(BUDGETS) - 1:
+                axes.set_xlabel("parameters, at most")
+            if column == 0:
+                axes.set_ylabel("hidden layers")
+    seeds = rows[0]["seeds"]
+    figure.colorbar(image, ax=panels, label=f"share of seeds that solve it (numbers: of {seeds})", shrink=0.8)
+    figure.suptitle(
+        "What depth buys at equal size: seeds that find the zig-zag, each network at its best rate", fontsize=13
+    )
+    return figure
+
+
+def work_of(row: Row) -> float:
+    """The multiply-adds of a training: each item goes once forwards and twice backwards through every weight."""
+    sizes = [1, *widths_of_size(int(row["max_parameters"]), int(row["depth"]), 1, 1), 1]
+    return 3 * BATCH_SIZE * float(row["num_steps"]) * sum(a * b for a, b in pairwise(sizes))
+
+
+def compute_figure(rows: Sequence[Row]) -> Figure:
+    """The share of seeds that solve it against the multiply-adds that their training took."""
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(FOLDS), sharey=True)
+    for axes, folds in zip(panels, FOLDS, strict=True):
+        for depth in DEPTHS:
+            chosen = [row for row in rows if row["num_folds"] == str(folds) and row["depth"] == str(depth)]
+            chosen.sort(key=work_of)
+            work = [work_of(row) for row in chosen]
+            shares = [int(row["solved"]) / int(row["seeds"]) for row in chosen]
+            ends = [(float(row["solved_low"]), float(row["solved_high"])) for row in chosen]
+            axes.vlines(work, *zip(*ends, strict=True), color=COLOURS[depth], alpha=0.3, lw=2)
+            axes.plot(
+                work, np.maximum.accumulate(shares), color=COLOURS[depth], lw=1, alpha=0.6, drawstyle="steps-post"
+            )
+            axes.plot(
+                work, shares, "o", ms=5, color=COLOURS[depth], label=f"{depth} {'layer' if depth == 1 else 'layers'}"
+            )
+        axes.set(xscale="log", ylim=(-0.03, 1.03), title=f"{2**folds} pieces", xlabel="multiply-adds of the training")
+        finish(axes)
+    panels[0].set_ylabel("share of seeds that solve it")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
