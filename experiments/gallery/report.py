@@ -27,6 +27,7 @@ from experiments.shared import Row, fill, measured, read_csv, save_in_256_colour
 FOLDER = Path(__file__).parent
 LOW, HIGH = -1.15, 1.15  # the square around the spirals on which regions are counted and drawn
 RATES = ("0.001", "0.003", "0.01", "0.03")
+STARTS = ("torch", "he")  # the initialisations
 
 Read = Mapping[str, str]
 
@@ -45,11 +46,12 @@ def classifier_of(result: Result) -> SoftmaxClassifier:
 
 
 def row(result: Result, plane: pieces.OnPlane, is_judged: bool) -> Row:
-    """What there is to say of a run; judged are those at the rate that suits a depth, chosen on the other seeds."""
+    """What there is to say of a run; judged are those at what suits a depth, chosen on the other seeds."""
     return {
         "depth": result.config["model.depth"],
         "width": result.config["model.widths"][0],
         "parameters": result.metrics["num_parameters"],
+        "initialization": result.config["model.initialization"],
         "rate": result.config["optimizer.rate"],
         "seed": result.config["seed"],
         "judged": is_judged,
@@ -68,22 +70,36 @@ def numbers() -> dict[str, str]:
     }
     judged = {depth: [row for row in of_depth if row["judged"] == "True"] for depth, of_depth in by_depth.items()}
     medians = {
-        (depth, rate): median([row for row in of_depth if row["rate"] == rate], "num_regions")
+        (depth, start, rate): median(
+            [row for row in of_depth if (row["initialization"], row["rate"]) == (start, rate)], "num_regions"
+        )
         for depth, of_depth in by_depth.items()
+        for start in STARTS
         for rate in RATES
     }
     said = {
         "table": table([depth_row(runs) for runs in judged.values()]),
         "rates": table(
             [
-                {"depth": depth, **{f"rate {rate}": f"{medians[depth, rate]:,.0f}" for rate in RATES}}
+                {
+                    "from": start,
+                    "depth": depth,
+                    **{f"rate {rate}": f"{medians[depth, start, rate]:,.0f}" for rate in RATES},
+                }
+                for start in STARTS
                 for depth in by_depth
             ]
         ),
         "worst": f"{min(float(row['accuracy']) for runs in judged.values() for row in runs):.3f}",
         "shallow": f"{median(judged['1'], 'num_regions'):,.0f}",
-        "shallow-most": str(sum(medians["1", rate] == max(medians[d, rate] for d in by_depth) for rate in RATES)),
-        "rates-tried": str(len(RATES)),
+        "shallow-most": str(
+            sum(
+                medians["1", start, rate] == max(medians[depth, start, rate] for depth in by_depth)
+                for start in STARTS
+                for rate in RATES
+            )
+        ),
+        "settings-tried": str(len(STARTS) * len(RATES)),
     }
     others = [median(runs, "num_regions") for depth, runs in judged.items() if depth != "1"]
     said["deep"] = f"{min(others):,.0f} to {max(others):,.0f}"
@@ -108,7 +124,7 @@ def depth_row(runs: Sequence[Read]) -> Row:
         "parameters": runs[0]["parameters"],
         "N": depth * width,
         "accuracy": f"{median(runs, 'accuracy'):.3f}",
-        "rate": ", ".join(dict.fromkeys(row["rate"] for row in runs)),
+        "rate and initialisation": ", ".join(dict.fromkeys(f"{row['rate']} {row['initialization']}" for row in runs)),
         "regions": f"{median(runs, 'num_regions'):,.0f} ({min(regions):,} to {max(regions):,})",
         "regions / (N^2 / 2)": f"{median(runs, 'num_regions') / ((depth * width) ** 2 / 2):.2f}",
         "segments of the boundary": f"{median(runs, 'boundary_segments'):,.0f}",
@@ -117,7 +133,7 @@ def depth_row(runs: Sequence[Read]) -> Row:
 
 def draw_trained() -> None:
     """Depth against width, at one number of parameters: all runs as a table, the median of each depth drawn."""
-    results = measured("gallery", "model.depth", "optimizer.rate", "seed")
+    results = measured("gallery", "model.depth", "model.initialization", "optimizer.rate", "seed")
     planes = {result.run: pieces.on_plane(classifier_of(result), LOW, HIGH) for result in results}
     found = sorted(cells(results), key=lambda cell: cell.depth)
     judged = {result.run for cell in found for result in cell.results}

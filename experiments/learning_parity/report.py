@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlcourse.networks.model import widths_of_size
-from dlcourse.recording import Result, quartiles, read_log
+from dlcourse.recording import TUNED, Result, quartiles, read_log
 from experiments.shared import (
     OUTPUTS,
     Colour,
@@ -43,6 +43,7 @@ from experiments.shared import (
 FOLDER = Path(__file__).parent
 BITS, DEPTHS, SIZES = (12, 16), (1, 2, 3), (300, 1200)
 RATES = ("0.001", "0.003", "0.01", "0.03", "0.1")
+STARTS = {"torch": "-", "he": "--"}  # the initialisations, with the lines of the figure
 DEPTH_COLOURS = {1: Colour.BLUE, 2: Colour.ORANGE, 3: Colour.VIOLET}
 
 # Shalev-Shwartz, Shamir & Shammah 2017, Fig. 1: their steps until accuracy 1, None where there is no learning.
@@ -54,9 +55,9 @@ Read = Mapping[str, str]
 
 def main() -> None:
     """Tables and figures into this folder, and numbers into its page."""
-    results, rate = measured("learning_parity"), "optimizer.rate"
+    results = measured("learning_parity")
     write_csv(FOLDER / "sweep.csv", tuned_rows(results, "accuracy", "task.num_bits"), digits=5)
-    by_rate = tuned_rows(results, "accuracy", "task.num_bits", rate, tune=[])
+    by_rate = tuned_rows(results, "accuracy", "task.num_bits", *TUNED, tune=[])
     write_csv(FOLDER / "sweep_by_rate.csv", by_rate, digits=5)
     write_csv(FOLDER / "truth_table.csv", tuned_rows(measured("parity"), "accuracy"), digits=5)
     save(figure_of_sweep(read_csv(FOLDER / "sweep_by_rate.csv")), FOLDER / "who_learns_parity.png", dpi=80)
@@ -90,14 +91,15 @@ def numbers() -> dict[str, str]:
             [
                 {
                     "at most": size,
+                    "from": start,
                     "depth": depth,
                     **{
-                        f"rate {rate}": f"{row['solved']} ({float(row['accuracy']):.3f})"
-                        for rate in RATES
-                        if (row := the_row(by_rate, num_bits=16, depth=depth, max_parameters=size, rate=rate))
+                        f"rate {row['rate']}": f"{row['solved']} ({float(row['accuracy']):.3f})"
+                        for row in at_every_rate(by_rate, 16, depth, size, start)
                     },
                 }
                 for size in SIZES
+                for start in STARTS
                 for depth in DEPTHS
             ]
         ),
@@ -112,11 +114,17 @@ def numbers() -> dict[str, str]:
         said[f"solved-{depth}"] = share(the_row(sweep, num_bits=12, depth=depth, max_parameters=1200))
     at_16 = [row for row in by_rate if row["num_bits"] == "16"]
     said["exact-16"] = f"{sum(int(row['solved']) for row in at_16)} of {sum(int(row['seeds']) for row in at_16)}"
-    slow = [the_row(by_rate, num_bits=16, depth=depth, max_parameters=1200, rate="0.001") for depth in DEPTHS]
+    slow = [at_every_rate(by_rate, 16, depth, 1200, "torch")[0] for depth in DEPTHS]
     said["slow"] = ", ".join(f"{float(row['accuracy']):.3f}" for row in slow)
     table_solved = [int(row["solved"]) for row in truth_table]
     said["table-most"] = f"{max(table_solved)} of {truth_table[0]['seeds']}"
     return {**said, **published_numbers(published, gradients)}
+
+
+def at_every_rate(by_rate: Sequence[Read], bits: int, depth: int, size: int, start: str) -> list[Read]:
+    """The rows of one network from one initialisation, one a rate."""
+    wanted = {"num_bits": bits, "depth": depth, "max_parameters": size, "initialization": start}
+    return [the_row(by_rate, **wanted, rate=rate) for rate in RATES]
 
 
 def layers(depth: int) -> str:
@@ -125,8 +133,8 @@ def layers(depth: int) -> str:
 
 
 def entry(row: Read) -> str:
-    """Who is right on every input, the median accuracy, and the rates that were chosen."""
-    return f"{share(row)}; {float(row['accuracy']):.4f}; rate {chosen(row)}"
+    """Who is right on every input, the median accuracy, and the rates and initialisations that were chosen."""
+    return f"{share(row)}; {float(row['accuracy']):.4f}; {chosen(row)}"
 
 
 def truth_table_row(row: Read) -> Row:
@@ -137,7 +145,7 @@ def truth_table_row(row: Read) -> Row:
         "layers": ", ".join(map(str, widths)),
         "all 256 rows right": share(row),
         "median accuracy": f"{float(row['accuracy']):.3f}",
-        "rate": chosen(row),
+        "rate and initialisation": chosen(row),
     }
 
 
@@ -195,13 +203,15 @@ def figure_of_sweep(by_rate: Sequence[Read]) -> Figure:
     for line, size in zip(panels, SIZES, strict=True):
         for axes, bits in zip(line, BITS, strict=True):
             for index, (depth, colour) in enumerate(DEPTH_COLOURS.items()):
-                rows = [the_row(by_rate, num_bits=bits, depth=depth, max_parameters=size, rate=rate) for rate in RATES]
-                lower, median, upper = (
-                    np.array([float(row[f"accuracy{end}"]) for row in rows]) for end in ("_lower", "", "_upper")
-                )
-                places = np.arange(len(RATES)) + 0.07 * (index - 1)
-                axes.vlines(places, lower, upper, color=colour, alpha=0.4)
-                axes.plot(places, median, "o-", color=colour, ms=5, lw=1.2, label=layers(depth))
+                for start, line_style in STARTS.items():
+                    rows = at_every_rate(by_rate, bits, depth, size, start)
+                    lower, median, upper = (
+                        np.array([float(row[f"accuracy{end}"]) for row in rows]) for end in ("_lower", "", "_upper")
+                    )
+                    places = np.arange(len(RATES)) + 0.07 * (index - 1)
+                    axes.vlines(places, lower, upper, color=colour, alpha=0.4)
+                    label = f"{layers(depth)}, from {start}"
+                    axes.plot(places, median, f"o{line_style}", color=colour, ms=5, lw=1.2, label=label)
             axes.axhline(0.5, color=Colour.SLATE, lw=1, ls=":")
             axes.set_xticks(range(len(RATES)), RATES)
             axes.set_title(f"{bits} bits, at most {size:,} parameters", fontsize=10)
@@ -209,7 +219,7 @@ def figure_of_sweep(by_rate: Sequence[Read]) -> Figure:
         line[0].set_ylabel("fraction of all inputs that are right")
     for axes in panels[-1]:
         axes.set_xlabel("rate")
-    panels[0, 0].legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0.08))
+    panels[0, 0].legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
     return figure
 
 

@@ -7,6 +7,7 @@
 Run from the root of the repository.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -29,11 +30,14 @@ Row = dict[str, str]
 
 def main() -> None:
     """Tables and figures into this folder, and numbers into its page."""
-    rows = [
-        *tuned_rows(measured("what_depth_buys"), "mean_squared_error", "task.num_folds", "num_steps"),
-        *tuned_rows(measured("what_depth_buys_long"), "mean_squared_error", "task.num_folds", "num_steps"),
+    metric, compared, start = "mean_squared_error", ("task.num_folds", "num_steps"), "model.initialization"
+    both = [measured("what_depth_buys"), measured("what_depth_buys_long")]
+    rows = [row for results in both for row in tuned_rows(results, metric, *compared)]
+    by_start = [
+        row for results in both for row in tuned_rows(results, metric, *compared, start, tune=["optimizer.rate"])
     ]
     write_csv(FOLDER / "surface.csv", rows, digits=4)
+    write_csv(FOLDER / "surface_by_initialization.csv", by_start, digits=4)
     read = read_csv(FOLDER / "surface.csv")
     save(surface_figure(read), FOLDER / "surface.png")
     save(compute_figure(read), FOLDER / "compute.png")
@@ -49,10 +53,7 @@ def numbers() -> dict[str, str]:
             [
                 {
                     "parameters": size,
-                    **{
-                        f"{depth} {'layer' if depth == 1 else 'layers'}": share(of(rows, folds, depth, size, 10000))
-                        for depth in DEPTHS
-                    },
+                    **{layers(depth): share(of(rows, folds, depth, size, 10000)) for depth in DEPTHS},
                 }
                 for size in SIZES
             ]
@@ -67,12 +68,19 @@ def numbers() -> dict[str, str]:
             for depth in DEPTHS
         ]
     )
-    at_budget = [row for row in rows if row["num_steps"] == "10000"]
-    shallow = [row for row in at_budget if row["depth"] == "1"]
-    said["cells"] = str(len(at_budget) // len(DEPTHS))
-    said["shallow-best"] = str(sum(is_best(rows, row) for row in shallow))
-    said["deep-better"] = str(sum(is_surely_beaten(rows, row) for row in shallow))
     said["edges"] = f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}"
+    said["work"] = table(
+        [{"pieces": 2**folds, **{layers(depth): least_work(rows, folds, depth) for depth in DEPTHS}} for folds in FOLDS]
+    )
+    by_start = read_csv(FOLDER / "surface_by_initialization.csv")
+    for name, of_start in {
+        "": rows,
+        "-torch": [row for row in by_start if row["initialization"] == "torch"],
+        "-he": [row for row in by_start if row["initialization"] == "he"],
+    }.items():
+        shallow = [row for row in of_start if row["num_steps"] == "10000" and row["depth"] == "1"]
+        said[f"deeper-surely{name}"] = f"{sum(is_surely_beaten(of_start, row) for row in shallow)} of {len(shallow)}"
+        said[f"shallow-surely{name}"] = str(sum(surely_beats(of_start, row) for row in shallow))
     return said
 
 
@@ -91,14 +99,19 @@ def rivals(rows: Sequence[Row], row: Row) -> list[Row]:
     return [other for other in rows if other is not row and all(other[key] == row[key] for key in keys)]
 
 
-def is_best(rows: Sequence[Row], row: Row) -> bool:
-    """Whether no other depth solves it with more seeds, and some seed does."""
-    return 0 < int(row["solved"]) >= max(int(other["solved"]) for other in rivals(rows, row))
-
-
 def is_surely_beaten(rows: Sequence[Row], row: Row) -> bool:
-    """Whether the interval of another depth lies above this one's."""
+    """Whether the interval of some other depth lies above this one's."""
     return any(float(other["solved_low"]) > float(row["solved_high"]) for other in rivals(rows, row))
+
+
+def surely_beats(rows: Sequence[Row], row: Row) -> bool:
+    """Whether the intervals of all other depths lie below this one's."""
+    return all(float(other["solved_high"]) < float(row["solved_low"]) for other in rivals(rows, row))
+
+
+def layers(depth: int) -> str:
+    """In words: "1 layer"."""
+    return f"{depth} {'layer' if depth == 1 else 'layers'}"
 
 
 def surface_figure(rows: Sequence[Row]) -> Figure:
@@ -144,10 +157,21 @@ def surface_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def work_of(row: Row) -> float:
-    """The multiply-adds of a training: each item goes once forwards and twice backwards through every weight."""
+def work_of(row: Row, num_steps: float) -> float:
+    """The multiply-adds of so many steps: each item goes once forwards and twice backwards through every weight."""
     sizes = [1, *widths_of_size(int(row["max_parameters"]), int(row["depth"]), 1, 1), 1]
-    return 3 * BATCH_SIZE * float(row["num_steps"]) * sum(a * b for a, b in pairwise(sizes))
+    return 3 * BATCH_SIZE * num_steps * sum(a * b for a, b in pairwise(sizes))
+
+
+def least_work(rows: Sequence[Row], folds: int, depth: int) -> str:
+    """The fewest multiply-adds until half of the seeds solve it, over all sizes and budgets, and the size."""
+    work = {
+        row["max_parameters"]: work_of(row, float(row["steps_until_solved"]))
+        for row in sorted(rows, key=lambda row: -float(row["steps_until_solved"]))  # the fewest steps of a size last
+        if row["num_folds"] == str(folds) and row["depth"] == str(depth)
+    }
+    size = min(work, key=work.__getitem__)
+    return f"{work[size] / 1e6:,.0f} ({size})" if math.isfinite(work[size]) else "-"
 
 
 def compute_figure(rows: Sequence[Row]) -> Figure:
@@ -157,17 +181,15 @@ def compute_figure(rows: Sequence[Row]) -> Figure:
     for axes, folds in zip(panels, FOLDS, strict=True):
         for depth in DEPTHS:
             chosen = [row for row in rows if row["num_folds"] == str(folds) and row["depth"] == str(depth)]
-            chosen.sort(key=work_of)
-            work = [work_of(row) for row in chosen]
+            chosen.sort(key=lambda row: work_of(row, float(row["num_steps"])))
+            work = [work_of(row, float(row["num_steps"])) for row in chosen]
             shares = [int(row["solved"]) / int(row["seeds"]) for row in chosen]
             ends = [(float(row["solved_low"]), float(row["solved_high"])) for row in chosen]
             axes.vlines(work, *zip(*ends, strict=True), color=COLOURS[depth], alpha=0.3, lw=2)
             axes.plot(
                 work, np.maximum.accumulate(shares), color=COLOURS[depth], lw=1, alpha=0.6, drawstyle="steps-post"
             )
-            axes.plot(
-                work, shares, "o", ms=5, color=COLOURS[depth], label=f"{depth} {'layer' if depth == 1 else 'layers'}"
-            )
+            axes.plot(work, shares, "o", ms=5, color=COLOURS[depth], label=layers(depth))
         axes.set(xscale="log", ylim=(-0.03, 1.03), title=f"{2**folds} pieces", xlabel="multiply-adds of the training")
         finish(axes)
     panels[0].set_ylabel("share of seeds that solve it")
