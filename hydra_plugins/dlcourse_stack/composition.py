@@ -2,10 +2,12 @@
 
 Hydra composes every job of a sweep from its files anew, twice (once to check, once to launch), at a tenth of a second
 each. But jobs that choose the same files differ in values only: the files are read once, and each job's values are set
-on a copy, by Hydra's own function and in the order given, so that the result is the one Hydra would have made.
+on a copy, by Hydra's own function and in the order given, so that the result is the one Hydra would have made. It is
+made once: what a sweeper would only check, the launcher composes, for all jobs before the first one trains.
 """
 
 import copy
+from functools import cache
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_search_path import ConfigSearchPath
@@ -17,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 
 class SweepConfigLoader(ConfigLoaderImpl):
-    """Hydra's config loader with a fast `load_sweep_config`."""
+    """Hydra's config loader with a `load_sweep_config` that checks, and one that composes what the jobs need of it."""
 
     def __init__(self, search_path: ConfigSearchPath) -> None:
         super().__init__(search_path)
@@ -28,19 +30,18 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._without_hydra: dict[int, DictConfig] = {}
         self._refers_to_hydra: dict[int, bool] = {}
         self._hydra: dict[int, DictConfig] = {}
+        self._is_group = cache(self.repository.group_exists)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The configuration of one job: see `hydra.core.config_loader.ConfigLoader`."""
-        overrides = self._parse(sweep_overrides)
-        composed, values = self._compose(master_config, overrides)
-        config = copy.deepcopy(composed)
-        self._apply_overrides_to_config(values, config)
-        _name_overrides(config, overrides)
-        OmegaConf.copy_cache(from_config=master_config, to_config=config)
-        return config
+        """What one job's files compose to, without its values; a sweeper drops it, and wants to know if it can be made.
+
+        The values are set, and refused, by `load_application_config`.
+        """
+        composed, _ = self._compose(master_config, self._parse(sweep_overrides))
+        return composed
 
     def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str], number: int) -> DictConfig:
-        """The same without `hydra`, which is most of a configuration, and takes most of the time.
+        """A job's configuration without `hydra`, which is most of one, and takes most of the time.
 
         Where a value refers to `hydra`, as in `outputs=${hydra:runtime.cwd}/outputs`, that is what the job sees of it.
 
@@ -101,7 +102,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
             return False
         # Hydra draws the same line in hydra._internal.defaults_list.Overrides: an override whose key is a config group
         # chooses a file, unless its value is a dictionary.
-        return isinstance(override.value(), dict) or not self.repository.group_exists(override.key_or_group)
+        return isinstance(override.value(), dict) or not self._is_group(override.key_or_group)
 
 
 def _name_overrides(config: DictConfig, overrides: list[Override]) -> None:
