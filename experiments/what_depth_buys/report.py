@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlcourse.networks.model import widths_of_size
-from dlcourse.pieces.bounds import most_on_line
 from experiments.shared import Colour, fill, finish, measured, read_csv, save, share, table, tuned_rows, write_csv
 
 FOLDER = Path(__file__).parent
@@ -47,41 +46,88 @@ def main() -> None:
 def numbers() -> dict[str, str]:
     """What the page says, from the table beside it."""
     rows = read_csv(FOLDER / "surface.csv")
-    said = {}
+    by_start = read_csv(FOLDER / "surface_by_initialization.csv")
+    said = {
+        "edges": f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}",
+        "work": table(
+            [
+                {"pieces": 2**folds, **{layers(depth): least_work(rows, folds, depth) for depth in DEPTHS}}
+                for folds in FOLDS[:2]
+            ]
+        ),
+        "long": table(
+            [
+                {
+                    "depth": depth,
+                    **{f"{steps} steps": share(of(rows, 4, depth, 240, steps)) for steps in (*BUDGETS, 40000)},
+                    "median error after 40000": error(of(rows, 4, depth, 240, 40000)),
+                }
+                for depth in DEPTHS
+            ]
+        ),
+        "fast": ", ".join(share(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
+        "slow": ", ".join(share(of(rows, 3, depth, 720, 10000)) for depth in DEPTHS),
+        "fast-error": ", ".join(error(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
+    }
     for folds in FOLDS:
         said[f"table-{2**folds}"] = table(
             [
-                {
-                    "parameters": size,
-                    **{layers(depth): share(of(rows, folds, depth, size, 10000)) for depth in DEPTHS},
-                }
+                {"parameters": size, **{layers(depth): entry(of(rows, folds, depth, size, 10000)) for depth in DEPTHS}}
                 for size in SIZES
             ]
         )
-    said["long"] = table(
-        [
-            {
-                "depth": depth,
-                **{f"{steps} steps": share(of(rows, 4, depth, 240, steps)) for steps in (1000, 10000, 40000)},
-                "median error after 40000": f"{float(of(rows, 4, depth, 240, 40000)['mean_squared_error']):.2g}",
-            }
-            for depth in DEPTHS
+    return {
+        **said,
+        **against_one_layer(rows),
+        **{
+            f"{name}-{start}": number
+            for start in ("torch", "he")
+            for name, number in against_one_layer(from_start(by_start, start)).items()
+        },
+    }
+
+
+def against_one_layer(rows: Sequence[Row]) -> dict[str, str]:
+    """How often deeper networks do better, or worse, than one layer of as many parameters."""
+    said = {}
+    for steps in BUDGETS:
+        pairs = [
+            (of(rows, folds, 1, size, steps), of(rows, folds, depth, size, steps))
+            for folds in FOLDS
+            for size in SIZES
+            for depth in DEPTHS[1:]
         ]
-    )
-    said["edges"] = f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}"
-    said["work"] = table(
-        [{"pieces": 2**folds, **{layers(depth): least_work(rows, folds, depth) for depth in DEPTHS}} for folds in FOLDS]
-    )
-    by_start = read_csv(FOLDER / "surface_by_initialization.csv")
-    for name, of_start in {
-        "": rows,
-        "-torch": [row for row in by_start if row["initialization"] == "torch"],
-        "-he": [row for row in by_start if row["initialization"] == "he"],
-    }.items():
-        shallow = [row for row in of_start if row["num_steps"] == "10000" and row["depth"] == "1"]
-        said[f"deeper-surely{name}"] = f"{sum(is_surely_beaten(of_start, row) for row in shallow)} of {len(shallow)}"
-        said[f"shallow-surely{name}"] = str(sum(surely_beats(of_start, row) for row in shallow))
+        said[f"surely-worse-{steps}"] = f"{sum(is_above(shallow, deep) for shallow, deep in pairs)} of {len(pairs)}"
+        said[f"surely-better-{steps}"] = f"{sum(is_above(deep, shallow) for shallow, deep in pairs)} of {len(pairs)}"
+    hard = [[of(rows, folds, depth, size, 10000) for depth in DEPTHS] for folds in FOLDS[2:] for size in SIZES]
+    nearer = sum(min(map(error_of, deeper)) < error_of(shallow) for shallow, *deeper in hard)
+    said["nearer"] = f"{nearer} of {len(hard)}"
     return said
+
+
+def from_start(rows: Sequence[Row], start: str) -> list[Row]:
+    """The networks from one initialisation."""
+    return [row for row in rows if row["initialization"] == start]
+
+
+def error_of(row: Row) -> float:
+    """The median error over the seeds."""
+    return float(row["mean_squared_error"])
+
+
+def error(row: Row) -> str:
+    """The same in words: two decimals, or two digits of what is smaller."""
+    return f"{error_of(row):.2f}" if error_of(row) > 0.1 else f"{error_of(row):.2g}"
+
+
+def entry(row: Row) -> str:
+    """Who solves it, and the median error where fewer than half do."""
+    return share(row) if solves_it(row) else f"{share(row)}; {error(row)}"
+
+
+def solves_it(row: Row) -> bool:
+    """Whether half of the seeds solve it."""
+    return int(row["solved"]) >= int(row["seeds"]) / 2
 
 
 def of(rows: Sequence[Row], folds: int, depth: int, size: int, steps: int) -> Row:
@@ -93,20 +139,9 @@ def of(rows: Sequence[Row], folds: int, depth: int, size: int, steps: int) -> Ro
     return row
 
 
-def rivals(rows: Sequence[Row], row: Row) -> list[Row]:
-    """The networks of other depths with the same target, size and budget."""
-    keys = ("num_folds", "max_parameters", "num_steps")
-    return [other for other in rows if other is not row and all(other[key] == row[key] for key in keys)]
-
-
-def is_surely_beaten(rows: Sequence[Row], row: Row) -> bool:
-    """Whether the interval of some other depth lies above this one's."""
-    return any(float(other["solved_low"]) > float(row["solved_high"]) for other in rivals(rows, row))
-
-
-def surely_beats(rows: Sequence[Row], row: Row) -> bool:
-    """Whether the intervals of all other depths lie below this one's."""
-    return all(float(other["solved_high"]) < float(row["solved_low"]) for other in rivals(rows, row))
+def is_above(row: Row, other: Row) -> bool:
+    """Whether the interval of the one lies wholly above that of the other."""
+    return float(row["solved_low"]) > float(other["solved_high"])
 
 
 def layers(depth: int) -> str:
@@ -135,12 +170,9 @@ def surface_figure(rows: Sequence[Row]) -> Figure:
             for y, depth in enumerate(DEPTHS):
                 for x, size in enumerate(SIZES):
                     row = of(rows, folds, depth, size, steps)
-                    most = most_on_line(widths_of_size(size, depth, 1, 1))
-                    text = row["solved"] if most >= 2**folds else f"{row['solved']}\n(at most {most} pieces)"
+                    text = row["solved"] if solves_it(row) else f"{row['solved']}\nerror {error(row)}"
                     colour = "white" if shares[y, x] < 0.6 else Colour.BLACK
-                    axes.text(
-                        x, y, text, ha="center", va="center", color=colour, fontsize=11 if most >= 2**folds else 8
-                    )
+                    axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=9)
             axes.set_xticks(range(len(SIZES)), list(map(str, SIZES)))
             axes.set_yticks(range(len(DEPTHS)), list(map(str, DEPTHS)))
             axes.set_title(f"{2**folds} pieces, {steps:,} steps", fontsize=11)
@@ -151,9 +183,7 @@ def surface_figure(rows: Sequence[Row]) -> Figure:
                 axes.set_ylabel("hidden layers")
     seeds = rows[0]["seeds"]
     figure.colorbar(image, ax=panels, label=f"share of seeds that solve it (numbers: of {seeds})", shrink=0.8)
-    figure.suptitle(
-        "What depth buys at equal size: seeds that find the zig-zag, each network at its best rate", fontsize=13
-    )
+    figure.suptitle("What depth buys at equal size: seeds that find the zig-zag (and the median error)", fontsize=13)
     return figure
 
 
