@@ -65,6 +65,21 @@ def test_the_first_table_is_that_of_the_experiment() -> None:
     assert "three layers of 8 with 8, three of 16 with all ten" in said
 
 
+def test_the_first_answer_is_that_of_the_experiment() -> None:
+    with (CONFIGS.parent / "experiments/what_depth_buys/surface.csv").open() as file:
+        rows = {
+            tuple(int(row[key]) for key in ("num_folds", "max_parameters", "num_steps", "depth")): row
+            for row in csv.DictReader(file)
+        }
+    solved = {key: f"{row['solved']} of {row['seeds']}" for key, row in rows.items()}
+    errors = {key: f"{float(row['mean_squared_error']):.2f}" for key, row in rows.items()}
+    said = " ".join(README.split())
+    surely, fast, hard = (3, 240, 10000), (3, 720, 1000), (4, 720, 10000)
+    assert f"{solved[*surely, 1]} seeds, three layers {rows[*surely, 3]['solved']})" in said
+    assert f"three layers {solved[*fast, 3]}, one layer {rows[*fast, 1]['solved']})" in said
+    assert f"five layers leave a median error of {errors[*hard, 5]}, one layer {errors[*hard, 1]})" in said
+
+
 def test_files_it_links_to_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) > 8
