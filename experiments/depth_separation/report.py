@@ -190,7 +190,7 @@ def numbers() -> dict[str, str]:
         "many-fewest": percent(min(float(row["wrong_fewest"]) for row in many)),
         "seeds": trained[0]["seeds"],
         "plane-errors": ", ".join(f"{float(row['error_median']):.2g}" for row in plane if row["network"] == "trained"),
-        "plane-solved": f"{plane[-1]['solved']} of {plane[-1]['seeds']}",
+        "plane-solved": ", ".join(f"{row['solved']} of {row['seeds']}" for row in plane if row["network"] == "trained"),
         "plane-table": table([plane_line(row) for row in plane]),
     }
 
