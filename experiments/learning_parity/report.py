@@ -116,8 +116,9 @@ def numbers() -> dict[str, str]:
     said["exact-16"] = f"{sum(int(row['solved']) for row in at_16)} of {sum(int(row['seeds']) for row in at_16)}"
     slow = [at_every_rate(by_rate, 16, depth, 1200, "torch")[0] for depth in DEPTHS]
     said["slow"] = ", ".join(f"{float(row['accuracy']):.3f}" for row in slow)
-    table_solved = [int(row["solved"]) for row in truth_table]
-    said["table-most"] = f"{max(table_solved)} of {truth_table[0]['seeds']}"
+    shallow = the_row(truth_table, depth=1, max_parameters=200)
+    said["table-shallow"] = f"{shallow['solved']} of {shallow['seeds']}"
+    said["table-deep"] = str(max(int(row["solved"]) for row in truth_table if row["depth"] != "1"))
     return {**said, **published_numbers(published, gradients)}
 
 
