@@ -220,7 +220,7 @@ def figure_of_sweep(by_rate: Sequence[Read]) -> Figure:
         line[0].set_ylabel("fraction of all inputs that are right")
     for axes in panels[-1]:
         axes.set_xlabel("rate")
-    panels[0, 0].legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
+    panels[1, 0].legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.08))
     return figure
 
 
