@@ -21,6 +21,7 @@ from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint
 from dlcourse.recording.events import append_events
 from dlcourse.recording.files import remove_what_the_dead_left, unfinished
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder, move_in, saved_beside
+from dlcourse.recording.weights import Weights
 
 NETWORK = torch.nn.Linear(1, 1)
 
@@ -35,7 +36,7 @@ def history(last_step: int) -> History:
 
 
 def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint(step, {"weight": torch.zeros(2)}, [], history(step), None, 0.0)
+    return Checkpoint(step, {"weight": torch.zeros(2)}, [], history(step), Weights(), None, 0.0)
 
 
 def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder:
@@ -54,7 +55,7 @@ def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder
 def finish(run: RunFolder, note: str = "first") -> None:
     facts = TaskFacts("num_parameters", in_features=1, out_features=1)
     result = Result("run", {"task.name": "none", "note": note}, {"num_parameters": 2}, None, 1.0, facts)
-    run.finish(network=NETWORK, history=history(50), result=result, picture=None, num_steps=50)
+    run.finish(network=NETWORK, history=history(50), weights=None, result=result, picture=None, num_steps=50)
 
 
 def points(folder: Path) -> list[tuple[int, float, float]]:

@@ -317,6 +317,7 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
         folder.finish(
             network=trained.network,
             history=trained.history,
+            weights=trained.weights if config.keep_weights else None,
             result=result,
             picture=_picture(config, trained, result),
             num_steps=config.num_steps,

@@ -15,6 +15,7 @@ from dlcourse.recording.events import EVENT_FILES, append_events, event_file, ne
 from dlcourse.recording.files import unfinished, write_atomically
 from dlcourse.recording.log import History, last_values, write_log
 from dlcourse.recording.results import Result, write_result
+from dlcourse.recording.weights import Weights, write_weights
 
 try:
     import fcntl
@@ -94,6 +95,7 @@ class RunFolder:
         *,
         network: nn.Module,
         history: History,
+        weights: Weights | None,
         result: Result,
         picture: tuple[str, bytes] | None,
         num_steps: int,
@@ -103,6 +105,7 @@ class RunFolder:
         Args:
             network: The trained network.
             history: Its curves.
+            weights: Those of its logged points; None writes none.
             result: What it came to.
             picture: What the network has learnt, as tag and PNG, if there is a picture.
             num_steps: The step of the picture.
@@ -115,9 +118,11 @@ class RunFolder:
         def write(folder: Path, events: Path) -> None:
             write_atomically(folder / "config.yaml", self._config.encode())
             write_log(folder, history)
-            weights = io.BytesIO()
-            torch.save(network.state_dict(), weights)
-            write_atomically(folder / "model.pt", weights.getvalue())
+            content = io.BytesIO()
+            torch.save(network.state_dict(), content)
+            write_atomically(folder / "model.pt", content.getvalue())
+            if weights is not None:
+                write_weights(folder, weights)
             append_events(
                 events,
                 scalars=self._with_domain(history),
