@@ -45,12 +45,12 @@ class KeptWeights:
 
     def of_each(self) -> list[Weights]:
         """Those of each member, in memory of their own; nothing for a member that keeps none."""
-        return [
-            Weights([*steps], {name: value[member, self._indices(steps)] for name, value in self._values.items()})
-            if steps
-            else Weights()
-            for member, steps in enumerate(self._steps)
-        ]
+        found = []
+        for member, steps in enumerate(self._steps):
+            indices = self._indices(steps)
+            values = {name: value[member, indices] for name, value in self._values.items()} if steps else {}
+            found.append(Weights(list(steps), values))
+        return found
 
     def _begin(self, parameters: dict[str, Tensor]) -> None:
         """Makes room for all that will be kept, and puts there what was kept before."""
@@ -63,9 +63,10 @@ class KeptWeights:
         for member, weights in enumerate(self._before):
             if self._is_kept[member]:
                 self._steps[member] = list(weights.steps)
+                indices = self._indices(weights.steps)
                 for name, value in weights.parameters.items():
-                    self._values[name][member, self._indices(weights.steps)] = value
+                    self._values[name][member, indices] = value
 
-    def _indices(self, steps: Sequence[int]) -> list[int]:
+    def _indices(self, steps: Sequence[int]) -> Tensor:
         """Where the values of these steps are."""
-        return [self._due.index(step) for step in steps]
+        return torch.tensor([self._due.index(step) for step in steps], dtype=torch.long)
