@@ -55,7 +55,7 @@ def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder
 def finish(run: RunFolder, note: str = "first") -> None:
     facts = TaskFacts("num_parameters", in_features=1, out_features=1)
     result = Result("run", {"task.name": "none", "note": note}, {"num_parameters": 2}, None, 1.0, facts)
-    run.finish(network=NETWORK, history=history(50), weights=None, result=result, picture=None, num_steps=50)
+    run.finish(network=NETWORK, history=history(50), weights=None, result=result, pictures={})
 
 
 def points(folder: Path) -> list[tuple[int, float, float]]:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -97,8 +97,7 @@ class RunFolder:
         history: History,
         weights: Weights | None,
         result: Result,
-        picture: tuple[str, bytes] | None,
-        num_steps: int,
+        pictures: Mapping[str, Sequence[tuple[int, bytes]]],
     ) -> None:
         """Writes what a finished run leaves behind; `metrics.json` comes last, as the mark of a finished run.
 
@@ -107,8 +106,7 @@ class RunFolder:
             history: Its curves.
             weights: Those of its logged points; None writes none.
             result: What it came to.
-            picture: What the network has learnt, as tag and PNG, if there is a picture.
-            num_steps: The step of the picture.
+            pictures: What the network has learnt: tag -> (step, content of a PNG file) pairs.
 
         Raises:
             OSError: If something cannot be written.
@@ -126,7 +124,7 @@ class RunFolder:
             append_events(
                 events,
                 scalars=self._with_domain(history),
-                images={picture[0]: (num_steps, picture[1])} if picture else None,
+                images=pictures,
                 hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
                 metrics=last_values(self._with_domain(history)),
                 started=self._started,

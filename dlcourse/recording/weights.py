@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,16 @@ class Weights:
         """
         if step not in self.steps:
             raise ValueError(f"step must be one of those whose weights are kept ({_said(self.steps)}), got {step!r}")
-        index = self.steps.index(step)
-        return replace(self, steps=[step], parameters={name: value[[index]] for name, value in self.parameters.items()})
+        return self._those([self.steps.index(step)])
+
+    def some(self, most: int) -> "Weights":
+        """Those of so many steps, evenly apart, the first and the last among them."""
+        return self._those(evenly(len(self.steps), most))
+
+    def _those(self, indices: list[int]) -> "Weights":
+        """Those at some places."""
+        parameters = {name: value[indices] for name, value in self.parameters.items()}
+        return Weights([self.steps[index] for index in indices], parameters)
 
 
 def kept_steps(num_steps: int, log_every: int, bytes_a_point: int) -> list[int]:
