@@ -53,7 +53,7 @@ def broken_off(at_step: int, monkeypatch: pytest.MonkeyPatch, sweep: list[RunCon
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_weights_of_a_step_are_those_of_a_run_of_so_many_steps(config: Make, tmp_path: Path, dtype: str) -> None:
-    """The rate is constant, so that a shorter run is the beginning of a longer one; three members, one of them alone."""
+    """The rate is constant, so that a shorter run is the beginning of a longer one."""
     sweep = [config(seed=seed, dtype=dtype) for seed in range(3)]
     runs.run(sweep)
     weights = read_weights(sweep[1].folder)
@@ -105,7 +105,7 @@ def test_without_them_nothing_is_written_and_the_results_are_the_same(config: Ma
     assert keeping.run_name == other.run_name
     run = load(other.folder)
     for ask in (lambda: run.steps, lambda: run.at(0), run.film):
-        with pytest.raises(FileNotFoundError, match="folder must hold a weights.pt"):
+        with pytest.raises(FileNotFoundError, match=r"folder must hold a weights\.pt"):
             ask()
 
 

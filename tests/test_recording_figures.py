@@ -116,9 +116,8 @@ def test_cells_of_several_settings_are_refused() -> None:
 @pytest.mark.parametrize("width", [1000, 640])
 @pytest.mark.slow
 def test_png(width: int) -> None:
-    first, second = (
-        figures.to_png(figures.depth_against_width(sweep(), "mean_squared_error"), width=width) for _ in range(2)
-    )
+    drawn = [figures.depth_against_width(sweep(), "mean_squared_error") for _ in range(2)]
+    first, second = (figures.to_png(figure, width=width) for figure in drawn)
     assert first == second
     assert len(first) < 200_000
     picture = Image.open(io.BytesIO(first))

@@ -1,5 +1,6 @@
 """Which weights a run keeps, and that they come back as they were."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_kept_steps_are_logged_points_spread_evenly(num_steps: int, log_every: i
     assert len(steps) * size <= 2 * 2**20 or len(steps) <= 2
     assert all(step % log_every == 0 or step == num_steps for step in steps)
     points = [-(-step // log_every) for step in steps]
-    gaps = {later - earlier for earlier, later in zip(points, points[1:], strict=False)}
+    gaps = {later - earlier for earlier, later in pairwise(points)}
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 
