@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from dlcourse import pieces
 from dlcourse.tasks import Curve, Data, Planar, Task
-
-if TYPE_CHECKING:
-    from dlcourse.recording import learnt
 
 NUM_PICTURES = 5
 """A run has so many, at kept steps that are evenly apart: enough to see how it went, for little more time than one."""
@@ -57,7 +53,10 @@ def pictures(
     if isinstance(task, Curve):
         tag = "fit"
         film = learnt.fits(
-            [_fit(task, stage, count_pieces) for stage in stages],
+            [
+                learnt.Shown(_function(stage.network), *_pieces(task, stage.network, count_pieces), stage.metrics)
+                for stage in stages
+            ],
             target=task.target,
             train_inputs=data.train_inputs,
             train_targets=data.train_targets,
@@ -80,15 +79,12 @@ def pictures(
     return {tag: list(zip([stage.step for stage in stages], film.to_pngs(), strict=True))}
 
 
-def _fit(task: Curve, stage: Stage, count_pieces: bool) -> "learnt.Shown":
-    """A network of one input, with its breakpoints."""
-    from dlcourse.recording.learnt import Shown
-
-    function = _function(stage.network)
+def _pieces(task: Curve, network: nn.Module, count_pieces: bool) -> tuple[list[float], int | None]:
+    """A network's breakpoints, and how many pieces lie between them, if they are counted."""
     if not count_pieces:
-        return Shown(function, metrics=stage.metrics)
-    found = pieces.on_line(stage.network, task.low, task.high)
-    return Shown(function, found.points(found.breakpoints)[:, 0], found.num_pieces, stage.metrics)
+        return [], None
+    found = pieces.on_line(network, task.low, task.high)
+    return found.points(found.breakpoints)[:, 0].tolist(), found.num_pieces
 
 
 def _function(network: nn.Module) -> Callable[[Tensor], Tensor]:
