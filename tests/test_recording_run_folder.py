@@ -187,6 +187,20 @@ def test_what_comes_late_does_not_get_into_a_folder_that_has_been_replaced(
     assert shown(folder) == expected(50)
 
 
+def test_a_folder_that_was_written_to_while_it_was_replaced_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with opened(folder) as slow:
+        slow.save(checkpoint(10))
+        with monkeypatch.context() as patch, opened(folder) as fast:
+            patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)  # as if there always were a new file
+            finish(fast, "fast")
+        assert len(list(tmp_path.iterdir())) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert read_result(folder).config["note"] == "fast"
+
+
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     lock = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(); input()"
     with subprocess.Popen([sys.executable, "-c", lock, str(tmp_path)], stdin=-1, stdout=-1) as other:

@@ -173,8 +173,16 @@ class RunFolder:
         return self._lock is not None
 
     def _unlock(self) -> None:
-        """Leaves the folder to others."""
+        """Leaves the folder to others.
+
+        If another process has put a finished run in its place, it could not delete this one while it was written to.
+        """
         if self._lock is not None:
+            if is_finished(self._folder) and not _is_same(self._lock, self._folder):
+                with contextlib.suppress(OSError):  # no names for open folders
+                    replaced = Path(os.readlink(self._locked_folder))
+                    if replaced.name.startswith(f".{self._folder.name}.old."):
+                        shutil.rmtree(replaced, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
 
