@@ -119,6 +119,7 @@ if __name__ == "__main__":
     for module in (
         "dlcourse.cli.door",
         "dlcourse.recording.figures",
+        "dlcourse.recording.learnt",
         "matplotlib.pyplot",
         "tensorboard.compat.proto.event_pb2",
         "tensorboard.summary.writer.record_writer",

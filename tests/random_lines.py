@@ -21,7 +21,8 @@ FLAGS = [
 ]  # fmt: skip
 KEYS = [
     "task", "model", "optimizer", "experiment", "schema", "seed", "num_steps", "batch_size", "log_every", "dtype",
-    "device", "name", "outputs", "force", "plan", "only", "pictures", "count_pieces", "checkpoint_seconds",
+    "device", "name", "outputs", "force", "plan", "only", "pictures", "count_pieces", "keep_weights",
+    "checkpoint_seconds",
     "model.depth", "model.width", "model.widths", "model.activation", "model.initialization", "model.skip",
     "model.dept",
     "optimizer.rate", "optimizer.schedule", "optimizer.momentum", "optimizer.lr", "optimizer.beta1", "task.num_folds",

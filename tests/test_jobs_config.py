@@ -1,6 +1,7 @@
 """The typed configuration: what it refuses, which folder it names, which network it makes."""
 
 import json
+import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,7 @@ def test_network_is_a_function_of_the_seed() -> None:
 def test_folder_does_not_depend_on_what_does_not_bear_on_the_result() -> None:
     plain = config()
     for same in (config(outputs="/elsewhere"), config(force=True), config(pictures=False), config(name="x"),
+                 config(keep_weights=False),
                  config(device=Device.cpu), config(compare=Compare(tune=["num_steps"])),
                  config(model=MLPModel(depth=2, width=8))):  # fmt: skip
         assert same.run_name == plain.run_name
@@ -197,6 +199,21 @@ def test_every_yaml_composes(path: Path) -> None:
             assert run_config.name == path.stem
         case "optimizer":
             assert type(run_config.optimizer) in (SGD, Adam)
+
+
+def test_experiments_of_over_a_thousand_runs_keep_no_weights() -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser, nums = OverridesParser.create(), {}
+    for path in CONFIGS.glob("experiment/*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        if {"override /model": None} in content["defaults"]:  # measurements
+            continue
+        swept = [f"{key}={value}" for key, value in content["hydra"]["sweeper"]["params"].items()]
+        overrides = [each for each in parser.parse_overrides(swept) if each.is_sweep_override()]
+        nums[path.stem] = math.prod(len(list(each.sweep_iterator())) for each in overrides)
+        assert content.get("keep_weights", True) == (nums[path.stem] <= 1000), path.stem
+    assert nums["depth_vs_width_zigzag"] == 5 * 2 * 5 * 10
 
 
 @pytest.mark.parametrize("kind", Choices().names("measurement"))

@@ -45,7 +45,7 @@ def test_a_run_leaves_what_the_design_says(config: Any) -> None:
     folder = each.folder
     (events,) = folder.glob("events.out.tfevents*")
     assert {path.name for path in folder.iterdir()} == {
-        "config.yaml", "train.log", "model.pt", "metrics.json", events.name
+        "config.yaml", "train.log", "model.pt", "weights.pt", "metrics.json", events.name
     }  # fmt: skip
     assert read_result(folder) == result
     assert result.metrics["num_parameters"] == 4 + 4 + 4 + 1

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from dlcourse.recording import checkpoints
 from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint, write_checkpoint
+from dlcourse.recording.weights import Weights
 
 CHECKPOINT = Checkpoint(
     step=7,
     parameters={"weight": torch.tensor([1.5, -2.0])},
     moments=[],
     history={"loss/train": [(0, 1.0), (7, 0.5)]},
+    weights=Weights([0, 7], {"weight": torch.tensor([[0.0, 1.0], [1.5, -2.0]])}),
     diverged_at=None,
     seconds=0.25,
 )
@@ -29,6 +31,8 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found is not None
     assert found.parameters["weight"].equal(CHECKPOINT.parameters["weight"])
     assert (found.step, found.history, found.seconds) == (7, CHECKPOINT.history, 0.25)
+    assert found.weights.steps == [0, 7]
+    assert found.weights.parameters["weight"].equal(CHECKPOINT.weights.parameters["weight"])
 
 
 @given(place=st.integers(min_value=0), bit=st.integers(0, 7))
@@ -59,7 +63,7 @@ def test_another_runs_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_what_an_earlier_version_wrote_is_refused(tmp_path: Path) -> None:
     content = io.BytesIO()
-    torch.save(vars(CHECKPOINT), content)
+    torch.save({**vars(CHECKPOINT), "weights": None}, content)
     (tmp_path / "checkpoint.pt").write_bytes(content.getvalue())
     with pytest.raises(UnfitCheckpointError, match="no checkpoint of this version"):
         read_checkpoint(tmp_path, run="this")

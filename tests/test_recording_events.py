@@ -66,7 +66,7 @@ def test_it_cannot_finish_before_it_started(tmp_path: Path) -> None:
 
 def test_images_come_back(tmp_path: Path) -> None:
     content = png(30, 20)
-    write_events(tmp_path, scalars={"loss": [(0, 1.0), (70, 0.5)]}, images={"fit": (70, content)})
+    write_events(tmp_path, scalars={"loss": [(0, 1.0), (70, 0.5)]}, images={"fit": [(70, content)]})
     (image,) = read(tmp_path).Images("fit")
     assert (image.step, image.width, image.height) == (70, 30, 20)
     assert image.encoded_image_string == content
@@ -77,7 +77,7 @@ def test_images_come_back(tmp_path: Path) -> None:
 
 def test_what_is_no_png_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"images\['fit'\] must be the content of a PNG file, got b'GIF89a'"):
-        write_events(tmp_path, scalars={}, images={"fit": (0, b"GIF89a")})
+        write_events(tmp_path, scalars={}, images={"fit": [(0, b"GIF89a")]})
     assert list(tmp_path.iterdir()) == []
 
 

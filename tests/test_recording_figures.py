@@ -1,14 +1,10 @@
 import io
-import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor, nn
 
 from dlcourse.recording import Cell, Result, TaskFacts, cells, figures
 
@@ -28,126 +24,6 @@ def line(axes: object, label: str) -> np.ndarray:
     """The points of the line of that label, [n, 2]."""
     (found,) = (line for line in axes.lines if line.get_label() == label)
     return np.asarray(found.get_xydata())
-
-
-def tent(x: Tensor) -> Tensor:
-    return 1 - (x - 1).abs()
-
-
-def fit(**changes: object) -> Figure:
-    arguments: dict[str, object] = {
-        "target": lambda x: x,
-        "train_inputs": torch.tensor([[0.5], [1.5]]),
-        "train_targets": torch.tensor([[0.25], [2.0]]),
-        "start": 0.0,
-        "end": 2.0,
-        "title": "depth 3, width 8",
-        "breakpoints": [1.0],
-        "num_pieces": 2,
-        "metrics": {"mean_squared_error": 0.001234},
-    }
-    return figures.fit(tent, **(arguments | changes))
-
-
-def test_fit_shows_what_it_says() -> None:
-    figure = fit()
-    (axes,) = figure.axes
-    assert figure.get_suptitle() == "depth 3, width 8\n2 linear pieces, mean squared error 0.00123"
-    network, target = line(axes, "network"), line(axes, "target")
-    assert network[0].tolist() == [0, 0]
-    assert network[-1].tolist() == [2, 0]
-    assert (np.diff(network[:, 0]) >= 0).all()
-    np.testing.assert_allclose(target[:, 1], target[:, 0], rtol=1e-6)  # computed in float32
-    assert line(axes, "breakpoints").tolist() == [[1, 1]]
-    (points,) = (c for c in axes.collections if c.get_label() == "train points")
-    assert points.get_offsets().tolist() == [[0.5, 0.25], [1.5, 2.0]]
-
-
-def test_fit_has_every_corner_in_the_curve() -> None:
-    corner = 1 / 3  # between two points of the grid
-    figure = figures.fit(
-        lambda x: (x - corner).abs(),
-        target=None,
-        train_inputs=torch.zeros(1, 1, dtype=torch.float64),
-        train_targets=torch.zeros(1, 1, dtype=torch.float64),
-        start=0.0,
-        end=1.0,
-        title="",
-        breakpoints=np.array([corner]),
-    )
-    assert line(figure.axes[0], "network")[:, 1].min() == 0
-
-
-def test_fit_without_pieces_and_target() -> None:
-    figure = fit(target=None, breakpoints=[], num_pieces=None, metrics=None)
-    assert figure.get_suptitle() == "depth 3, width 8"
-    assert {"target", "breakpoints"}.isdisjoint(texts(figure))
-    assert "1 linear piece\n" in fit(num_pieces=1, metrics=None).get_suptitle() + "\n"
-
-
-def test_networks_are_called_in_the_type_of_the_data() -> None:
-    network = nn.Linear(1, 1, dtype=torch.float32)
-    fit_of_float32 = figures.fit(
-        network,
-        target=None,
-        train_inputs=torch.zeros(1, 1),
-        train_targets=torch.zeros(1, 1),
-        start=0.0,
-        end=1.0,
-        title="",
-    )
-    curve = line(fit_of_float32.axes[0], "network")
-    assert curve[-1, 1] == network(torch.ones(1, 1)).item()
-
-
-@pytest.mark.parametrize("single", [False, True], ids=["logits", "one output"])
-def test_decision_regions_have_the_colours_of_their_classes(single: bool) -> None:
-    def classifier(x: Tensor) -> Tensor:  # class 1 where x[2] > 0.25
-        logit = x[:, 1:] - 0.25
-        return logit if single else torch.cat([-logit, logit], -1)
-
-    figure = figures.decision_regions(
-        classifier,
-        inputs=torch.tensor([[0.0, 0.5], [0.0, -0.5], [0.5, -0.5]]),
-        classes=torch.tensor([1, 0, 0]),
-        low=(-1.0, -1.0),
-        high=(1.0, 1.0),
-        title="spirals",
-        metrics={"accuracy": 1.0},
-    )
-    (axes,) = figure.axes
-    picture = axes.images[0].get_array()
-    assert picture is not None
-    colours = [1 - 0.3 * (1 - np.array(to_rgb(colour))) for colour in figures.CLASS_COLORS]
-    np.testing.assert_allclose(picture[0, 0], colours[0])  # the first row is the lowest: origin="lower"
-    np.testing.assert_allclose(picture[-1, -1], colours[1])
-    assert (picture == picture[:, :1]).all()  # x[1] makes no difference
-    share = np.isclose(picture[:, 0], colours[1]).all(-1).mean()
-    assert share == pytest.approx(0.375, abs=1 / 300)
-    boundaries = [
-        path
-        for c in axes.collections
-        if c.get_label() is None or "class" not in c.get_label()
-        for path in c.get_paths()
-    ]
-    heights = np.concatenate([path.vertices[:, 1] for path in boundaries])
-    np.testing.assert_allclose(heights, 0.25, atol=1e-6)  # float32 logits
-    assert {"class 0", "class 1"} <= set(texts(figure))
-    assert figure.get_suptitle() == "spirals\naccuracy 1"
-
-
-def test_decision_regions_of_many_classes() -> None:
-    angles = torch.arange(12) * math.tau / 12
-    directions = torch.stack([angles.cos(), angles.sin()], 1)
-    figure = figures.decision_regions(
-        lambda x: x @ directions.T,
-        inputs=directions,
-        classes=torch.arange(12),
-        low=(-1.0, -1.0),
-        high=(1.0, 1.0),
-        title="",
-    )
-    assert {f"class {index}" for index in range(12)} <= set(texts(figure))
 
 
 def sweep(*, pieces: bool = True, metric: str = "mean_squared_error", diverged: bool = False) -> list[Cell]:
@@ -240,13 +116,14 @@ def test_cells_of_several_settings_are_refused() -> None:
 @pytest.mark.parametrize("width", [1000, 640])
 @pytest.mark.slow
 def test_png(width: int) -> None:
-    first, second = (figures.to_png(fit(), width=width) for _ in range(2))
+    drawn = [figures.depth_against_width(sweep(), "mean_squared_error") for _ in range(2)]
+    first, second = (figures.to_png(figure, width=width) for figure in drawn)
     assert first == second
     assert len(first) < 200_000
     picture = Image.open(io.BytesIO(first))
     picture.load()
     assert picture.format == "PNG"
-    assert picture.size == (width, width // 2)
+    assert picture.size[0] == width
 
 
 @pytest.mark.slow

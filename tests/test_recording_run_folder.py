@@ -21,6 +21,7 @@ from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint
 from dlcourse.recording.events import append_events
 from dlcourse.recording.files import remove_what_the_dead_left, unfinished
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder, move_in, saved_beside
+from dlcourse.recording.weights import Weights
 
 NETWORK = torch.nn.Linear(1, 1)
 
@@ -35,7 +36,7 @@ def history(last_step: int) -> History:
 
 
 def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint(step, {"weight": torch.zeros(2)}, [], history(step), None, 0.0)
+    return Checkpoint(step, {"weight": torch.zeros(2)}, [], history(step), Weights(), None, 0.0)
 
 
 def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder:
@@ -54,7 +55,7 @@ def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder
 def finish(run: RunFolder, note: str = "first") -> None:
     facts = TaskFacts("num_parameters", in_features=1, out_features=1)
     result = Result("run", {"task.name": "none", "note": note}, {"num_parameters": 2}, None, 1.0, facts)
-    run.finish(network=NETWORK, history=history(50), result=result, picture=None, num_steps=50)
+    run.finish(network=NETWORK, history=history(50), weights=None, result=result, pictures={})
 
 
 def points(folder: Path) -> list[tuple[int, float, float]]:
@@ -184,6 +185,20 @@ def test_what_comes_late_does_not_get_into_a_folder_that_has_been_replaced(
     assert read_result(folder).config["note"] in ("fast", "slow")
     assert len(list(folder.glob("events*"))) == 1
     assert shown(folder) == expected(50)
+
+
+def test_a_folder_that_was_written_to_while_it_was_replaced_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with opened(folder) as slow:
+        slow.save(checkpoint(10))
+        with monkeypatch.context() as patch, opened(folder) as fast:
+            patch.setattr(module.shutil, "rmtree", lambda *_, **__: None)  # as if there always were a new file
+            finish(fast, "fast")
+        assert len(list(tmp_path.iterdir())) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert read_result(folder).config["note"] == "fast"
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def results(folder: Path) -> dict[str, Any]:
             {**json.loads(path.read_text()), "seconds": None, "provenance": None},
             {name: value.numpy().tobytes() for name, value in network.items()},
             (path.parent / "train.log").read_text(),
+            (path.parent / "weights.pt").read_bytes(),
             sorted(points),
         )
     return found

@@ -70,6 +70,8 @@ class RunConfig(Job):
         outputs: The folder of all results.
         force: Whether a finished run is run again.
         pictures: Whether the run draws what it has learnt.
+        keep_weights: Whether the run keeps the weights of its logged points, at most 50 of them, for a film of its
+            training (`weights.pt`).
         checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0. Its
             curves in TensorBoard grow as often.
         plan: Whether to say what the command would do, and do nothing.
@@ -92,6 +94,7 @@ class RunConfig(Job):
     outputs: str = "outputs"
     force: bool = False
     pictures: bool = True
+    keep_weights: bool = True
     checkpoint_seconds: float = 30.0
     plan: bool = False
     only: str | None = None

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from dlcourse.jobs.config import RunConfig
 from dlcourse.networks import MLPModel
+from dlcourse.recording.weights import kept_steps
 
 BYTES_OF_A_WORKER = 400 * 2**20
 """What a process takes that has imported torch, and nothing else."""
@@ -30,15 +31,18 @@ def num_bytes(config: RunConfig) -> int:
     """Roughly the memory of one member: its data twice (float64, and the run's format), eight times its parameters.
 
     The parameters are there with their gradient, two moments, the copies for a checkpoint and for counting; what the
-    units say to a batch comes on top, with skip connections what goes past them, too.
+    units say to a batch comes on top, with skip connections what goes past them, too. Kept weights are there once in
+    the stack and once apart.
     """
-    return _bytes_of_data(config) + _bytes_of_network(config)
+    return _bytes_of_data(config) + _bytes_of_network(config) + 2 * _bytes_of_weights(config)
 
 
 def num_bytes_on_disk(config: RunConfig) -> int:
-    """Roughly the size of a run's folder: the network, 500 bytes a logged point, and a picture of 40 kB."""
+    """Roughly the size of a run's folder: network, kept weights, 500 bytes a logged point, a picture of 40 kB."""
     points = config.num_steps // config.log_every + 1
-    return _num_parameters(config) * config.dtype.dtype.itemsize + 500 * points + 40_000 * config.pictures + 10_000
+    weights = _bytes_of_weights(config) if config.keep_weights else 0
+    network = _num_parameters(config) * config.dtype.dtype.itemsize
+    return network + weights + 500 * points + 40_000 * config.pictures + 10_000
 
 
 def check_memory(config: RunConfig) -> None:
@@ -86,6 +90,14 @@ def _bytes_of_network(config: RunConfig) -> int:
     items = config.batch_size or config.task.num_items
     values = 8 * _num_parameters(config) + numbers_a_unit * items * sum(_sizes(config))
     return values * config.dtype.dtype.itemsize
+
+
+def _bytes_of_weights(config: RunConfig) -> int:
+    """What the weights of the logged points take, if they are kept."""
+    if not (config.keep_weights or config.pictures):
+        return 0
+    size = _num_parameters(config) * config.dtype.dtype.itemsize
+    return size * len(kept_steps(config.num_steps, config.log_every, size))
 
 
 def _memory() -> int:

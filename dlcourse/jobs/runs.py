@@ -24,7 +24,7 @@ from dlcourse.networks import num_parameters
 from dlcourse.recording import Result, TaskFacts, last_values
 from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint
 from dlcourse.recording.files import scratch_folder, write_atomically
-from dlcourse.recording.pictures import picture
+from dlcourse.recording.pictures import NUM_PICTURES, Stage, pictures
 from dlcourse.recording.provenance import provenance
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder
 
@@ -317,9 +317,9 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
         folder.finish(
             network=trained.network,
             history=trained.history,
+            weights=trained.weights if config.keep_weights else None,
             result=result,
-            picture=_picture(config, trained, result),
-            num_steps=config.num_steps,
+            pictures=_pictures(config, trained),
         )
     except KeptAsideError as error:
         return Failure(config, str(error))
@@ -357,18 +357,17 @@ def _hparams(config: RunConfig) -> dict[str, bool | int | float | str]:
     }
 
 
-def _picture(config: RunConfig, trained: Trained, result: Result) -> tuple[str, bytes] | None:
-    """What the network has learnt, as tag and PNG; None if it has diverged, or no picture is wanted."""
+def _pictures(config: RunConfig, trained: Trained) -> dict[str, list[tuple[int, bytes]]]:
+    """What the network has learnt at some steps, as pictures; none if it has diverged, or no picture is wanted."""
     if trained.data is None or trained.diverged_at is not None:
-        return None
-    return picture(
-        config.task,
-        trained.network,
-        trained.data,
-        title=config.label,
-        metrics={config.task.metric: result.metrics[config.task.metric]},
-        count_pieces=config.model.has_pieces,
-    )
+        return {}
+    metric = config.task.metric
+    curve, weights = dict(trained.history[f"metric/{metric}"]), trained.weights.some(NUM_PICTURES)
+    stages = [
+        Stage(step, network, {metric: curve[step]})
+        for step, network in zip(weights.steps, weights.networks(trained.network), strict=True)
+    ]
+    return pictures(config.task, stages, trained.data, title=config.label, count_pieces=config.model.has_pieces)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.counts import Rectangle, Segments
 from dlcourse.jobs.curves import Curves
+from dlcourse.jobs.kept import KeptWeights
 from dlcourse.networks import stack, unstack
 from dlcourse.recording import History
 from dlcourse.recording.checkpoints import Checkpoint
+from dlcourse.recording.weights import Weights
 from dlcourse.tasks import Data
 from dlcourse.training import Batches, Snapshot, train
 
@@ -29,6 +31,7 @@ class Trained:
         network: The trained network, on the CPU.
         data: What it was trained and tested on, in float64, if the run is to be pictured.
         history: Its curves.
+        weights: Those of its logged points, if they are kept.
         diverged_at: The step at which it was found to have diverged, or None.
         seconds: Its share of the time, that before its checkpoint included.
     """
@@ -36,6 +39,7 @@ class Trained:
     network: nn.Module
     data: Data | None
     history: History
+    weights: Weights
     diverged_at: int | None
     seconds: float
 
@@ -75,18 +79,20 @@ def train_stack(
     pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
     # The float64 data can be large, and is needed from here on only by the members that will be pictured.
     del all_data
+    kept = KeptWeights(configs, [checkpoint.weights for checkpoint in checkpoints])
     step, saved = first_step, time.monotonic()
     for snapshot in _snapshots(configs, data, checkpoints):
         # Where training goes on from checkpoints, their curves have a point for the first snapshot already.
         if snapshot.step > first_step or not checkpoints:
             curves.add(snapshot)
+        kept.add(snapshot)
         curves.note_divergence(snapshot)
         progress((snapshot.step - step) * len(configs), curves.training_losses)
         step = snapshot.step
         is_stopped = step < config.num_steps and stop()
         if is_stopped or (time.monotonic() - saved >= config.checkpoint_seconds and step < config.num_steps):
             curves.count()
-            save(_checkpoints(snapshot, curves, seconds_before + (time.monotonic() - started) / len(configs)))
+            save(_checkpoints(snapshot, curves, kept, seconds_before + (time.monotonic() - started) / len(configs)))
             saved = time.monotonic()
         if is_stopped:
             raise StoppedError
@@ -94,9 +100,9 @@ def train_stack(
     seconds = seconds_before + (time.monotonic() - started) / len(configs)
     networks = [network.cpu() for network in unstack(snapshot.members)]
     return [
-        Trained(network, run_data, history, diverged_at, seconds)
-        for network, run_data, history, diverged_at in zip(
-            networks, pictured, curves.histories, curves.diverged_at, strict=True
+        Trained(network, run_data, history, weights, diverged_at, seconds)
+        for network, run_data, history, weights, diverged_at in zip(
+            networks, pictured, curves.histories, kept.of_each(), curves.diverged_at, strict=True
         )
     ]
 
@@ -158,7 +164,7 @@ def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[C
     )
 
 
-def _checkpoints(snapshot: Snapshot, curves: Curves, seconds: float) -> list[Checkpoint]:
+def _checkpoints(snapshot: Snapshot, curves: Curves, kept: KeptWeights, seconds: float) -> list[Checkpoint]:
     """One checkpoint a member, from which it can go on after this snapshot."""
     return [
         Checkpoint(
@@ -166,10 +172,13 @@ def _checkpoints(snapshot: Snapshot, curves: Curves, seconds: float) -> list[Che
             parameters=_of_member(snapshot.members.parameters, member),
             moments=[_of_member(moment, member) for moment in snapshot.moments],
             history=dict(history),
+            weights=weights,
             diverged_at=diverged_at,
             seconds=seconds,
         )
-        for member, (history, diverged_at) in enumerate(zip(curves.histories, curves.diverged_at, strict=True))
+        for member, (history, weights, diverged_at) in enumerate(
+            zip(curves.histories, kept.of_each(), curves.diverged_at, strict=True)
+        )
     ]
 
 

@@ -40,8 +40,10 @@ def faults(folder: Path) -> list[str]:
 def _faults_of_run(folder: Path) -> list[tuple[str, str]]:
     """The files of a run that are damaged or missing, each with what is wrong with it."""
     found = []
-    if (fault := _fault_of_network(folder / "model.pt")) is not None:
-        found.append(("model.pt", fault))
+    for name in ("model.pt", "weights.pt"):
+        is_there = name == "model.pt" or (folder / name).exists()  # not every run keeps its weights
+        if is_there and (fault := _fault_of_network(folder / name)) is not None:
+            found.append((name, fault))
     try:
         steps = {step for points in read_log(folder).values() for step, _ in points}
     except (OSError, ValueError, IndexError) as error:

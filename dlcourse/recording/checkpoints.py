@@ -1,6 +1,5 @@
 """An unfinished run's way back: what one member needs in order to go on as if nothing had happened."""
 
-import dataclasses
 import hashlib
 import io
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from torch import Tensor
 
 from dlcourse.recording.files import write_atomically
 from dlcourse.recording.log import History
+from dlcourse.recording.weights import Weights
 
 # What a file begins with: the kind of file, the run that it belongs to, and the hash of the rest.
-_KIND = b"dlcourse checkpoint 2"
+_KIND = b"dlcourse checkpoint 3"
 
 
 class UnfitCheckpointError(ValueError):
@@ -29,6 +29,7 @@ class Checkpoint:
         parameters: The network's values.
         moments: What the optimizer remembers, moment after moment.
         history: The curves so far.
+        weights: Those of the logged points so far, if they are kept.
         diverged_at: The step at which it was found to have diverged, or None.
         seconds: Time spent so far.
     """
@@ -37,6 +38,7 @@ class Checkpoint:
     parameters: dict[str, Tensor]
     moments: list[dict[str, Tensor]]
     history: History
+    weights: Weights
     diverged_at: int | None
     seconds: float
 
@@ -50,7 +52,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, run: str) -> None:
         run: What tells the run from all others, in one line: it is not read as another run's.
     """
     content = io.BytesIO()
-    torch.save({field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}, content)
+    torch.save({**vars(checkpoint), "weights": vars(checkpoint.weights)}, content)
     header = b" ".join([_KIND, run.encode(), _hash(content.getvalue())])
     write_atomically(folder / "checkpoint.pt", header + b"\n" + content.getvalue())
 
@@ -78,7 +80,8 @@ def read_checkpoint(folder: Path, *, run: str) -> Checkpoint | None:
         raise UnfitCheckpointError("it is damaged")
     if written_for != run.encode():
         raise UnfitCheckpointError(f"it is that of another run, {written_for.decode(errors='replace')}")
-    return Checkpoint(**torch.load(io.BytesIO(content), weights_only=True, map_location="cpu"))
+    saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    return Checkpoint(**{**saved, "weights": Weights(**saved["weights"])})
 
 
 def _hash(content: bytes) -> bytes:

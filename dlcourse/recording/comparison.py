@@ -94,7 +94,7 @@ def write_comparison(
         chosen = [cell for cell in found if cell.setting == setting]
         png = to_png(depth_against_width(chosen, metric, title=headline, target_pieces=target_pieces))
         write_atomically(comparison / f"{picture}.png", png)
-        images[f"comparison/{picture}"] = (0, png)
+        images[f"comparison/{picture}"] = [(0, png)]
         kept.add(f"{picture}.png")
     if images:
         kept.add(write_events(comparison, scalars={}, images=images).name)

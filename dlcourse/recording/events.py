@@ -19,7 +19,7 @@ def write_events(
     folder: Path,
     *,
     scalars: Mapping[str, Sequence[tuple[int, int | float]]],
-    images: Mapping[str, tuple[int, bytes]] | None = None,
+    images: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
     hparams: Mapping[str, bool | int | float | str] | None = None,
     metrics: Mapping[str, int | float] | None = None,
     started: float | None = None,
@@ -33,7 +33,7 @@ def write_events(
     Args:
         folder: The run's folder; made if it is not there.
         scalars: Tag -> (step, value) pairs. NaN and infinite values are allowed.
-        images: Tag -> (step, content of a PNG file).
+        images: Tag -> (step, content of a PNG file) pairs.
         hparams: What the run was asked to do: one row of the HPARAMS tab, which TensorBoard names after the folder.
             None writes no such row (a comparison is no run).
         metrics: What came out in the end. A metric is the last point of the curve of its name, at the run's last step:
@@ -72,7 +72,7 @@ def append_events(
     scalars: Mapping[str, Sequence[tuple[int, int | float]]],
     hparams: Mapping[str, bool | int | float | str],
     started: float,
-    images: Mapping[str, tuple[int, bytes]] | None = None,
+    images: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
     metrics: Mapping[str, int | float] | None = None,
     is_finished: bool = False,
 ) -> None:
@@ -87,7 +87,7 @@ def append_events(
         scalars: All curves from their first point on, as for `write_events`.
         hparams: The run's row in the HPARAMS tab.
         started: When training began, in seconds since 1970.
-        images: Tag -> (step, content of a PNG file).
+        images: Tag -> (step, content of a PNG file) pairs, in rising order.
         metrics: What came out in the end.
         is_finished: Whether this is the end of the run.
     """
@@ -125,7 +125,7 @@ def new_event_file(folder: Path) -> Path:
 
 def _values(
     scalars: Mapping[str, Sequence[tuple[int, int | float]]],
-    images: Mapping[str, tuple[int, bytes]],
+    images: Mapping[str, Sequence[tuple[int, bytes]]],
     metrics: Mapping[str, int | float],
     known: Collection[tuple[str, int]] = (),
 ) -> dict[int, list[Any]]:
@@ -137,9 +137,7 @@ def _values(
     # Imported when needed: it takes a tenth of a second, which `dlcourse --help` need not wait for.
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    last_step = max(
-        [0, *(step for points in scalars.values() for step, _ in points), *(step for step, _ in images.values())]
-    )
+    last_step = max([0, *(step for points in (*scalars.values(), *images.values()) for step, _ in points)])
     curves = {tag: dict(points) for tag, points in scalars.items()}
     for tag, value in metrics.items():
         curves.setdefault(tag, {})[last_step] = value
@@ -148,9 +146,10 @@ def _values(
         for step, value in curve.items():
             if (tag, step) not in known:
                 values[step].append(Summary.Value(tag=tag, simple_value=value))
-    for tag, (step, png) in images.items():
-        if (tag, step) not in known:
-            values[step].append(Summary.Value(tag=tag, image=_image(tag, png)))
+    for tag, pictures in images.items():
+        for step, png in pictures:
+            if (tag, step) not in known:
+                values[step].append(Summary.Value(tag=tag, image=_image(tag, png)))
     return values
 
 

@@ -1,4 +1,4 @@
-"""Pictures: the fit and its breakpoints, decision regions, depth against width.
+"""The picture of a sweep: depth against width.
 
 Made with matplotlib's objects alone, without pyplot and its global state. Importing this module imports matplotlib
 (half a second): import it where a picture is drawn.
@@ -6,20 +6,17 @@ Made with matplotlib's objects alone, without pyplot and its global state. Impor
 
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from torch import Tensor
 
-from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR, TARGET_COLOR
+from dlcourse.palette import FAINT, INK
 from dlcourse.recording.cells import Cell
 from dlcourse.recording.over_seeds import in_words
 
@@ -37,135 +34,6 @@ def to_png(figure: Figure, *, width: int = 1000) -> bytes:
     # Without the name of the software: it includes matplotlib's version, so that each would write other bytes.
     figure.savefig(content, format="png", dpi=width / figure.get_figwidth(), metadata={"Software": None})
     return content.getvalue()
-
-
-def fit(
-    network: Callable[[Tensor], Tensor],
-    *,
-    target: Callable[[Tensor], Tensor] | None,
-    train_inputs: Float[Tensor, "train 1"],
-    train_targets: Float[Tensor, "train 1"],
-    start: float,
-    end: float,
-    title: str,
-    breakpoints: Sequence[float] | np.ndarray | Tensor = (),
-    num_pieces: int | None = None,
-    metrics: Mapping[str, int | float] | None = None,
-) -> Figure:
-    """A network's function of one input against the target, its breakpoints marked on the curve and along the axis.
-
-    Args:
-        network: Maps inputs `[n, 1]` of the train inputs' type and device to outputs `[n, 1]`.
-        target: The function to be learnt, likewise; None if there is none.
-        train_inputs: The points that the network was trained on.
-        train_targets: Their (noisy) values.
-        start: Left end of the interval that is drawn.
-        end: Right end.
-        title: What network this is: "depth 3, width 8, relu, seed 0".
-        breakpoints: Where one linear piece ends and the next begins, in `[start, end]`.
-        num_pieces: Number of linear pieces on the interval; None for networks without.
-        metrics: Name -> value, said below the title.
-    """
-    grid = torch.linspace(start, end, 1001, dtype=torch.float64)
-    corners = torch.as_tensor(breakpoints, dtype=torch.float64)
-    # The breakpoints are among the points that are drawn: a corner between two grid points would be cut off.
-    inputs = torch.cat([grid, corners]).sort().values
-
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    axes = figure.add_subplot()
-    _plain(axes)
-    axes.scatter(
-        train_inputs.cpu(), train_targets.cpu(), s=12, color=DATA_COLOR, alpha=0.6, linewidths=0, label="train points"
-    )
-    if target is not None:
-        axes.plot(inputs, _values(target, inputs, train_inputs), color=TARGET_COLOR, lw=4, alpha=0.7, label="target")
-    axes.plot(inputs, _values(network, inputs, train_inputs), color=NETWORK_COLOR, lw=1.8, label="network")
-    if len(corners):
-        axes.plot(
-            corners,
-            _values(network, corners, train_inputs),
-            "o",
-            ms=5.5,
-            mfc="white",
-            mec=NETWORK_COLOR,
-            mew=1.4,
-            label="breakpoints",
-        )
-        axes.vlines(corners, 0, 0.035, color=NETWORK_COLOR, lw=1.2, transform=axes.get_xaxis_transform())
-    axes.set_xlim(start, end)
-    axes.set_xlabel("x")
-    axes.set_ylabel("y")
-    pieces = [] if num_pieces is None else [f"{num_pieces} linear {'piece' if num_pieces == 1 else 'pieces'}"]
-    _title(figure, title, pieces + _said(metrics))
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    return figure
-
-
-def decision_regions(
-    classifier: Callable[[Tensor], Tensor],
-    *,
-    inputs: Float[Tensor, "items 2"],
-    classes: Int[Tensor, " items"],
-    low: tuple[float, float],
-    high: tuple[float, float],
-    title: str,
-    metrics: Mapping[str, int | float] | None = None,
-) -> Figure:
-    """The class that a network of two inputs gives to each point of a rectangle, the boundaries, and the data.
-
-    Args:
-        classifier: Maps inputs `[n, 2]`, of the type and device of `inputs`, to logits `[n, num_classes]`, or to one
-            output `[n, 1]` whose sign tells class 1 from class 0.
-        inputs: Data points.
-        classes: Their true classes, from 0.
-        low: Lower left corner of the rectangle.
-        high: Upper right corner.
-        title: What network this is: "depth 3, width 8, relu, seed 0".
-        metrics: Name -> value, said below the title.
-    """
-    resolution = 300
-    x = torch.linspace(low[0], high[0], resolution, dtype=torch.float64)
-    y = torch.linspace(low[1], high[1], resolution, dtype=torch.float64)
-    grid = torch.cartesian_prod(y, x).flip(-1).to(inputs)
-    with torch.no_grad():
-        logits = classifier(grid).double().cpu()
-    if logits.shape[-1] == 1:
-        logits = torch.cat([-logits, logits], -1)
-    logits = logits.reshape(resolution, resolution, -1)
-    chosen = logits.argmax(-1)
-
-    figure = Figure(figsize=(7, 7), layout="constrained")
-    axes = figure.add_subplot()
-    _plain(axes, grid=False)
-    extent = (low[0], high[0], low[1], high[1])
-    tints = np.array([_tint(_class_color(index)) for index in range(logits.shape[-1])])
-    axes.imshow(tints[chosen], origin="lower", extent=extent, aspect="equal", interpolation="nearest")
-    for index in range(logits.shape[-1]):
-        others = logits.clone()
-        others[..., index] = -math.inf
-        # By how much the class leads the best of the others. The boundary of its region is where that is 0.
-        lead = logits[..., index] - others.amax(-1)
-        if lead.min() < 0 < lead.max():
-            axes.contour(x, y, lead, levels=[0], colors=INK, linewidths=1.1)
-    points, labels = inputs.cpu(), classes.cpu()
-    for index in labels.unique().tolist():
-        axes.scatter(
-            points[labels == index, 0],
-            points[labels == index, 1],
-            s=26,
-            color=_class_color(index),
-            edgecolors="white",
-            linewidths=0.6,
-            marker=CLASS_MARKERS[index % len(CLASS_MARKERS)],
-            label=f"class {index}",
-        )
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
-    axes.set_xlabel("x[1]")
-    axes.set_ylabel("x[2]")
-    _title(figure, title, _said(metrics))
-    figure.legend(loc="outside lower center", ncols=6, frameon=False)
-    return figure
 
 
 def depth_against_width(
@@ -211,7 +79,7 @@ def depth_against_width(
     _discs_over_parameters(last, cells, metric)
     last.set_title(f"{name} against size")
 
-    _title(figure, title or "depth against width", _said_of(cells))
+    write_title(figure, title or "depth against width", _said_of(cells))
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
     return figure
@@ -252,7 +120,7 @@ def _curves(cells: Sequence[Cell]) -> Iterator[tuple[list[Cell], str, tuple[floa
 
 def _shares_over_depth(axes: Axes, cells: Sequence[Cell]) -> None:
     """One line for each width, with the interval of each probability; those of other widths stand a little aside."""
-    _plain(axes)
+    plain_axes(axes)
     curves = list(_curves(cells))
     for index, (line, name, color, marker) in enumerate(curves):
         depths = np.array([cell.depth for cell in line]) + 0.08 * (index - (len(curves) - 1) / 2)
@@ -267,7 +135,7 @@ def _shares_over_depth(axes: Axes, cells: Sequence[Cell]) -> None:
 
 def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: int | None = None) -> None:
     """One line for each width, with a band between the quartiles; a dashed line at the target's value."""
-    _plain(axes)
+    plain_axes(axes)
     targets = [] if target is None else [float(target)]
     found = [quartiles for cell in cells if (quartiles := cell.quartiles(metric))]
     values = [value for q in found for value in (q.lower, q.median, q.upper)]
@@ -295,7 +163,7 @@ def _lines_over_depth(axes: Axes, cells: Sequence[Cell], metric: str, target: in
 
 def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> None:
     """One disc for each architecture, coloured by its depth, which is written in it."""
-    _plain(axes)
+    plain_axes(axes)
     depths = sorted({cell.depth for cell in cells})
     discs = [
         (cell.depth, parameters.median, quartiles.median)
@@ -359,7 +227,7 @@ def _nan_to(worst: float, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), worst, values)
 
 
-def _plain(axes: Axes, *, grid: bool = True) -> None:
+def plain_axes(axes: Axes, *, grid: bool = True) -> None:
     """Axes without a frame, on a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
@@ -368,32 +236,13 @@ def _plain(axes: Axes, *, grid: bool = True) -> None:
     axes.set_axisbelow(True)
 
 
-def _title(figure: Figure, title: str, said: Sequence[str]) -> None:
+def write_title(figure: Figure, title: str, said: Sequence[str]) -> Text:
     """What the figure shows, and below it what came out."""
-    figure.suptitle("\n".join([title, ", ".join(said)]) if said else title, x=0.01, ha="left", fontsize=12, color=INK)
-
-
-def _said(metrics: Mapping[str, int | float] | None) -> list[str]:
-    """Metrics with their names: "mean squared error 0.0012"."""
-    return [f"{in_words(name)} {value:.3g}" for name, value in (metrics or {}).items()]
+    return figure.suptitle(
+        "\n".join([title, ", ".join(said)]) if said else title, x=0.01, ha="left", fontsize=12, color=INK
+    )
 
 
 def _shade(index: int, num: int, name: str = "viridis") -> tuple[float, float, float, float]:
     """One of `num` colours in an order that one sees, dark to light, and without the palest end."""
     return colormaps[name](0.1 + 0.72 * index / max(num - 1, 1))
-
-
-def _class_color(index: int) -> str:
-    """The colour of a class; beyond ten they start again, with other markers."""
-    return CLASS_COLORS[index % len(CLASS_COLORS)]
-
-
-def _tint(color: str) -> np.ndarray:
-    """A colour mixed with white."""
-    return 1 - 0.3 * (1 - np.array(to_rgb(color)))
-
-
-def _values(function: Callable[[Tensor], Tensor], inputs: Tensor, like: Tensor) -> Tensor:
-    """A function of one input at some points, computed in the type and on the device of `like`."""
-    with torch.no_grad():
-        return function(inputs.to(like)[:, None])[:, 0].double().cpu()

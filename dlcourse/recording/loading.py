@@ -1,8 +1,9 @@
 """The way back from folders: a run's network, ready to use, and the results of a sweep as a table."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from dlcourse import outside
 from dlcourse.networks import MLP, Model, SoftmaxClassifier
 from dlcourse.recording.results import Result, read_result, read_results
+from dlcourse.recording.weights import Weights, read_weights
 
 if TYPE_CHECKING:
     import pandas
@@ -25,11 +27,53 @@ class LoadedRun:
         network: The trained network, in evaluation mode, on the CPU. For a classifier its outputs are logits.
         config: The run's configuration by dotted keys: `{"task.name": "zigzag", "model.depth": 3, ..., "seed": 0}`.
         metrics: What the run came to.
+        folder: Where it was read.
     """
 
     network: nn.Module
     config: dict[str, Any]
     metrics: dict[str, Any]
+    folder: Path
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps whose weights the run has kept: its logged points, or at most 50 that are spread over them.
+
+        Raises:
+            FileNotFoundError: If it has kept none.
+            ValueError: If they cannot be read.
+        """
+        return list(self._weights.steps)
+
+    def at(self, step: int) -> nn.Module:
+        """The network as it was after so many updates; a copy, in evaluation mode, on the CPU.
+
+        Args:
+            step: One of `steps`: the first is 0, the last one's network is that of the end.
+
+        Raises:
+            FileNotFoundError: If the run has kept no weights.
+            ValueError: If it has kept none of this step, or they cannot be read.
+        """
+        (network,) = self._weights.at(step).networks(self.network)
+        return network
+
+    def film(self) -> Iterator[tuple[int, nn.Module]]:
+        """The network at every kept step, from the first to the last.
+
+        Yields:
+            The step, and a copy of the network as it was then.
+
+        Raises:
+            FileNotFoundError: If the run has kept no weights.
+            ValueError: If they cannot be read.
+        """
+        return zip(self.steps, self._weights.networks(self.network), strict=True)
+
+    @cached_property
+    def _weights(self) -> Weights:
+        """The kept weights, which are read when they are first asked for."""
+        return read_weights(self.folder)
 
 
 def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun:
@@ -60,7 +104,7 @@ def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun
     with torch.random.fork_rng(devices=[]):  # the network draws initial values, which the stored ones replace
         network = _lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
     network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
-    return LoadedRun(network.eval(), result.config, result.metrics)
+    return LoadedRun(network.eval(), result.config, result.metrics, folder)
 
 
 def _lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MLP | SoftmaxClassifier:

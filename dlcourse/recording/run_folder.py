@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from dlcourse.recording.events import EVENT_FILES, append_events, event_file, ne
 from dlcourse.recording.files import unfinished, write_atomically
 from dlcourse.recording.log import History, last_values, write_log
 from dlcourse.recording.results import Result, write_result
+from dlcourse.recording.weights import Weights, write_weights
 
 try:
     import fcntl
@@ -94,18 +95,18 @@ class RunFolder:
         *,
         network: nn.Module,
         history: History,
+        weights: Weights | None,
         result: Result,
-        picture: tuple[str, bytes] | None,
-        num_steps: int,
+        pictures: Mapping[str, Sequence[tuple[int, bytes]]],
     ) -> None:
         """Writes what a finished run leaves behind; `metrics.json` comes last, as the mark of a finished run.
 
         Args:
             network: The trained network.
             history: Its curves.
+            weights: Those of its logged points; None writes none.
             result: What it came to.
-            picture: What the network has learnt, as tag and PNG, if there is a picture.
-            num_steps: The step of the picture.
+            pictures: What the network has learnt: tag -> (step, content of a PNG file) pairs.
 
         Raises:
             OSError: If something cannot be written.
@@ -115,13 +116,15 @@ class RunFolder:
         def write(folder: Path, events: Path) -> None:
             write_atomically(folder / "config.yaml", self._config.encode())
             write_log(folder, history)
-            weights = io.BytesIO()
-            torch.save(network.state_dict(), weights)
-            write_atomically(folder / "model.pt", weights.getvalue())
+            content = io.BytesIO()
+            torch.save(network.state_dict(), content)
+            write_atomically(folder / "model.pt", content.getvalue())
+            if weights is not None:
+                write_weights(folder, weights)
             append_events(
                 events,
                 scalars=self._with_domain(history),
-                images={picture[0]: (num_steps, picture[1])} if picture else None,
+                images=pictures,
                 hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
                 metrics=last_values(self._with_domain(history)),
                 started=self._started,
@@ -170,8 +173,16 @@ class RunFolder:
         return self._lock is not None
 
     def _unlock(self) -> None:
-        """Leaves the folder to others."""
+        """Leaves the folder to others.
+
+        If another process has put a finished run in its place, it could not delete this one while it was written to.
+        """
         if self._lock is not None:
+            if is_finished(self._folder) and not _is_same(self._lock, self._folder):
+                with contextlib.suppress(OSError):  # no names for open folders
+                    replaced = Path(os.readlink(self._locked_folder))
+                    if replaced.name.startswith(f".{self._folder.name}.old."):
+                        shutil.rmtree(replaced, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
 
