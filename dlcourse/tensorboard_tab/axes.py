@@ -1,0 +1,143 @@
+"""What all plotly figures share: their axes, colours and look."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+from dlcourse.palette import FAINT, INK
+from dlcourse.recording.scales import Scale
+from dlcourse.tensorboard_tab.curves import DEPTH, PARAMETERS, PIECES
+
+Figure = dict[str, Any]
+"""A figure of plotly, as `plotly.graph_objects.Figure` takes it and JSON holds it. Importing plotly takes a second."""
+
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "x", "triangle-left")
+"""Curves differ in their markers, too, for those who cannot tell the colours."""
+
+MOST_TICKS = 14
+"""Up to so many values of a setting stand on the axis, each below its points."""
+
+SPAN_OF_LOG = 8
+"""Settings that span a factor of so much are on a log axis."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A horizontal axis: numbers as they are, words one after the other.
+
+    Attributes:
+        layout: What plotly is told of it.
+        is_log: Whether it is logarithmic.
+        order: Where each word stands; None for numbers.
+        gap: The least distance of two neighbours, or on a log axis the least ratio.
+    """
+
+    layout: dict[str, Any]
+    is_log: bool
+    order: dict[str, int] | None
+    gap: float
+
+    def place(self, value: Any, aside: float = 0.0) -> float:
+        """Where a value stands.
+
+        Args:
+            value: The value.
+            aside: How far beside its place, in distances to the neighbour.
+        """
+        number = float(value) if self.order is None else float(self.order[repr(value)])
+        return number * self.gap**aside if self.is_log else number + aside * self.gap
+
+
+def axis(key: str, values: Sequence[Any], label: str) -> Axis:
+    """The horizontal axis for the values of a setting, or of what is counted.
+
+    Args:
+        key: What is on it.
+        values: All values, in the order of the axis.
+        label: What stands below it.
+    """
+    values = list({repr(value): value for value in values}.values())
+    layout: dict[str, Any] = {"title": {"text": escape(label, quote=False)}}
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        layout |= {"tickvals": list(range(len(values))), "ticktext": [escape(str(value)) for value in values]}
+        return Axis(layout, False, {repr(value): place for place, value in enumerate(values)}, 1.0)
+    numbers = sorted(map(float, values))
+    low, high = numbers[0], numbers[-1]
+    least_span = 1.5 if key in (PARAMETERS, PIECES) else SPAN_OF_LOG
+    is_log = low > 0 and high >= least_span * low and key != DEPTH
+    gap = min((b / a if is_log else b - a for a, b in pairwise(numbers)), default=2.0 if is_log else 1.0)
+    if is_log:
+        margin = max((high / low) ** 0.04, 1.05)
+        layout |= {"type": "log", "range": [math.log10(low / margin), math.log10(high * margin)]}
+    if len(numbers) <= MOST_TICKS and key not in (PARAMETERS, PIECES):
+        layout |= {"tickvals": numbers, "ticktext": [f"{number:g}" for number in numbers]}
+    elif is_log:
+        layout |= {"dtick": _log_ticks(low, high), "exponentformat": "none"}
+    if len(numbers) == 1:
+        layout["range"] = [low - 1, low + 1]
+    return Axis(layout, is_log, None, gap)
+
+
+def vertical(chosen: Scale, *, high: float | None = None) -> dict[str, Any]:
+    """The vertical axis for a metric.
+
+    Args:
+        chosen: Its scale.
+        high: Another upper end.
+    """
+    low, high = chosen.low, chosen.high if high is None else high
+    if not chosen.is_log:
+        return {"range": [low, high]}
+    ticks: dict[str, Any] = {"dtick": _log_ticks(low, high)}
+    powers = {"exponentformat": "power" if low < 0.001 else "none"}
+    return {"type": "log", "range": [math.log10(low), math.log10(high)], **ticks, **powers}
+
+
+def _log_ticks(low: float, high: float) -> str | int:
+    """Where a log axis has ticks: at every digit, at 1, 2 and 5, at powers of ten, or at every second or third."""
+    decades = math.log10(high / low)
+    return "D1" if decades < 0.8 else "D2" if decades < 2 else max(1, round(decades / 6))
+
+
+def with_opacity(color: str, opacity: float) -> str:
+    """The colour "#482878", seen through."""
+    red, green, blue = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity})"
+
+
+def figure(
+    traces: Sequence[dict[str, Any]],
+    title: str,
+    *,
+    x: dict[str, Any],
+    y: dict[str, Any],
+    notes: Sequence[dict[str, Any]] = (),
+    shapes: Sequence[dict[str, Any]] = (),
+) -> Figure:
+    """A figure with the look of all.
+
+    Args:
+        traces: What is drawn, for plotly.
+        title: What it shows.
+        x: The horizontal axis.
+        y: The vertical axis.
+        notes: Words in it.
+        shapes: Lines across it.
+    """
+    lines = {"gridcolor": FAINT, "linecolor": INK, "ticks": "outside", "tickcolor": FAINT, "zeroline": False}
+    layout = {
+        "title": {"text": escape(title, quote=False), "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        "font": {"family": "Roboto, Helvetica, Arial, sans-serif", "size": 12, "color": INK},
+        "margin": {"l": 58, "r": 14, "t": 62, "b": 46},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
+        "hoverlabel": {"bgcolor": "white", "align": "left", "font": {"color": INK}},
+        "hovermode": "closest",
+        "xaxis": {**lines, **x},
+        "yaxis": {**lines, **y},
+        "annotations": list(notes),
+        "shapes": list(shapes),
+    }
+    return {"data": list(traces), "layout": layout}
