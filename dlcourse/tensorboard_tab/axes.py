@@ -20,6 +20,12 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "penta
 MOST_TICKS = 14
 """Up to so many values of a setting stand on the axis, each below its points."""
 
+# In pixels, roughly, by which the names of the curves get as many lines as they need.
+WIDTH_OF_A_FIGURE, WIDTH_OF_A_NAME, WIDTH_OF_A_LETTER = 460, 48, 6
+
+MOST_ROWS = 2
+"""Names that take more rows than these stand beside the figure."""
+
 SPAN_OF_LOG = 8
 """Settings that span a factor of so much are on a log axis."""
 
@@ -75,10 +81,29 @@ def axis(key: str, values: Sequence[Any], label: str) -> Axis:
     if len(numbers) <= MOST_TICKS and key not in (PARAMETERS, PIECES):
         layout |= {"tickvals": numbers, "ticktext": [f"{number:g}" for number in numbers]}
     elif is_log:
-        layout |= {"dtick": _log_ticks(low, high), "exponentformat": "none"}
+        layout |= _round_ticks(low, high)
     if len(numbers) == 1:
         layout["range"] = [low - 1, low + 1]
     return Axis(layout, is_log, None, gap)
+
+
+def _round_ticks(low: float, high: float) -> dict[str, Any]:
+    """Ticks of a log axis at round numbers, more the less it spans."""
+    span = high / low
+    digits = (1,) if span > 300 else (1, 2, 5) if span > 8 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    powers = powers[:: max(1, len(powers) // 5)]
+    return {
+        "tickvals": [digit * 10.0**power for power in powers for digit in digits],
+        "ticktext": [_round_number(digit, power) for power in powers for digit in digits],
+    }
+
+
+def _round_number(digit: float, power: int) -> str:
+    """A digit times a power of ten: 0.002, 50, or what would have many zeros as a power."""
+    if -4 < power < 6:
+        return f"{digit * 10.0**power:g}"
+    return f"{'' if digit == 1 else f'{digit:g}·'}10<sup>{power}</sup>"
 
 
 def vertical(chosen: Scale, *, high: float | None = None) -> dict[str, Any]:
@@ -91,15 +116,7 @@ def vertical(chosen: Scale, *, high: float | None = None) -> dict[str, Any]:
     low, high = chosen.low, chosen.high if high is None else high
     if not chosen.is_log:
         return {"range": [low, high]}
-    ticks: dict[str, Any] = {"dtick": _log_ticks(low, high)}
-    powers = {"exponentformat": "power" if low < 0.001 else "none"}
-    return {"type": "log", "range": [math.log10(low), math.log10(high)], **ticks, **powers}
-
-
-def _log_ticks(low: float, high: float) -> str | int:
-    """Where a log axis has ticks: at every digit, at 1, 2 and 5, at powers of ten, or at every second or third."""
-    decades = math.log10(high / low)
-    return "D1" if decades < 0.8 else "D2" if decades < 2 else max(1, round(decades / 6))
+    return {"type": "log", "range": [math.log10(low), math.log10(high)], **_round_ticks(low, high)}
 
 
 def with_opacity(color: str, opacity: float) -> str:
@@ -128,11 +145,16 @@ def figure(
         shapes: Lines across it.
     """
     lines = {"gridcolor": FAINT, "linecolor": INK, "ticks": "outside", "tickcolor": FAINT, "zeroline": False}
+    names = [trace["name"] for trace in traces if trace.get("showlegend")]
+    rows = -(-sum(WIDTH_OF_A_NAME + WIDTH_OF_A_LETTER * len(name) for name in names) // WIDTH_OF_A_FIGURE)
+    above = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"}
+    beside = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1.0, "yanchor": "top", "font": {"size": 10}}
+    is_above = rows <= MOST_ROWS
     layout = {
         "title": {"text": escape(title, quote=False), "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         "font": {"family": "Roboto, Helvetica, Arial, sans-serif", "size": 12, "color": INK},
-        "margin": {"l": 58, "r": 14, "t": 62, "b": 46},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
+        "margin": {"l": 50, "r": 14, "t": 38 + 20 * rows if is_above else 38, "b": 42},
+        "legend": {"itemsizing": "constant", **(above if is_above else beside)},
         "hoverlabel": {"bgcolor": "white", "align": "left", "font": {"color": INK}},
         "hovermode": "closest",
         "xaxis": {**lines, **x},

@@ -83,9 +83,13 @@ def curves(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> lis
     along = [x]
     if x in COUNTED:
         sizes = [key for key in (WIDTH, SIZE) if key in varied and key != by]
-        along += sizes or [DEPTH]
-    keys = list(dict.fromkeys(key for key in (by, *varied) if key not in along))
+        along += sizes or [key for key in [DEPTH] if key != by]
     placed = [(value, cell) for cell in found if cell.results and (value := coordinate(cell, x)) is not None]
+    keys = list(dict.fromkeys(key for key in (by, *varied) if key not in along))
+    for key in keys[1:]:
+        others = [other for other in keys if other != key]
+        if x not in COUNTED and _are_told_apart([cell for _, cell in placed], [x, *others]):
+            keys = others  # it follows from the others, as the width does from the depth at equal size
     values = [[coordinate(cell, key) for key in keys] for _, cell in placed]
     lines: dict[tuple[int, ...], list[tuple[Any, Cell]]] = {}
     for place, point in zip(places_in_order(values), placed, strict=True):
@@ -94,6 +98,11 @@ def curves(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> lis
         Curve(name_of(lines[place][0][1], keys), _in_order(lines[place]), index, len(lines))
         for index, place in enumerate(sorted(lines))
     ]
+
+
+def _are_told_apart(found: Sequence[Cell], keys: Sequence[str]) -> bool:
+    """Whether no two networks have the same values of some settings."""
+    return len({repr([coordinate(cell, key) for key in keys]) for cell in found}) == len(found)
 
 
 def _in_order(points: Sequence[tuple[Any, Cell]]) -> list[tuple[Any, Cell]]:
@@ -122,7 +131,7 @@ def said_of(key: str, value: Any) -> str:
     number = f"{value:g}" if isinstance(value, float) else str(value)
     match key:
         case "model.max_parameters":
-            return f"at most {number} parameters"
+            return f"≤ {number} parameters"
         case "num_parameters":
             return f"{number} parameters"
     name = in_words(key.rpartition(".")[2])

@@ -26,7 +26,7 @@ MOST_BYTES_OF_EVENTS = 10**7
 def detail(log: LogFolder, asked: Mapping[str, str]) -> Content:
     """The runs of the network `cell`, and the run `run`, of which the end of its name is enough.
 
-    A sweep of one run shows that run, whatever is asked for.
+    The only network of a sweep is shown whatever is asked for, and so is the only run.
 
     Args:
         log: The log folder.
@@ -43,6 +43,8 @@ def detail(log: LogFolder, asked: Mapping[str, str]) -> Content:
     cell = None
     if shown is not None:
         cell = next((cell for cell in shown.cells if cell.place == asked.get("cell")), None)
+        if len(shown.cells) == 1 and len(found.results) > 1:
+            (cell,) = shown.cells
     run = _run_asked_for(found, asked)
     return {
         "cell": None if cell is None or shown is None else _cell(cell, shown),
@@ -102,9 +104,14 @@ def _cell(cell: Cell, shown: View) -> Content:
         others = cell.num_candidates - len(set(cell.choice.split(" | ")))
         notes.append(
             f"{' and '.join(cell.tuned)}: {cell.choice}, of {cell.num_candidates} settings. Chosen on one half of the "
-            f"seeds, the other half's runs count: these. Those of {others} other settings are shown where nothing is tuned."
+            f"seeds, the other half's runs count: these. The runs of {others} others show where nothing is tuned."
         )
-    return {"title": f"{cell.place}: {len(rows)} {'run' if len(rows) == 1 else 'runs'}", "head": head, "rows": rows, "notes": notes}
+    return {
+        "title": f"{cell.place}: {len(rows)} {'run' if len(rows) == 1 else 'runs'}",
+        "head": head,
+        "rows": rows,
+        "notes": notes,
+    }
 
 
 def _run(sweep: Sweep, found: Found, name: str) -> Content:
@@ -119,7 +126,9 @@ def _run(sweep: Sweep, found: Found, name: str) -> Content:
         return content
     content["settings"] = [[key, _said(value)] for key, value in result.config.items()]
     content["facts"] = [[in_words(key).replace("/", " in "), _said(value)] for key, value in result.metrics.items()]
-    content["facts"] += [["solved", _solved(result)]] if result.task is not None and result.task.solved is not None else []
+    content["facts"] += (
+        [["solved", _solved(result)]] if result.task is not None and result.task.solved is not None else []
+    )
     content["facts"] += [["seconds", _said(result.seconds)], *map(list, result.provenance.items())]
     content["picture"] = "picture?" + urlencode({"sweep": sweep.name, "run": name}) if _has_picture(folder) else None
     return content

@@ -1,4 +1,4 @@
-"""Depth against width as plotly figures, which answer a pointer and a click; `recording.figures` draws the same on paper.
+"""Depth against width as figures of plotly, which answer a pointer and a click; `recording.figures` is for paper.
 
 Every point carries in `customdata` which network it stands for, and a single seed's also which run.
 """
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
-from dlcourse.palette import INK, NETWORK_COLOR, WIDTH_SHADES, shade
+from dlcourse.palette import DEPTH_SHADES, INK, NETWORK_COLOR, WIDTH_SHADES, shade
 from dlcourse.recording import Cell, Result
 from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.results import setting_of
 from dlcourse.recording.scales import Scale, scale
-from dlcourse.tensorboard_tab.axes import SYMBOLS, Figure, Axis, axis, figure, vertical, with_opacity
-from dlcourse.tensorboard_tab.curves import PIECES, Curve, label_of, values_of
+from dlcourse.tensorboard_tab.axes import SYMBOLS, Axis, Figure, axis, figure, vertical, with_opacity
+from dlcourse.tensorboard_tab.curves import PARAMETERS, PIECES, Curve, label_of, values_of
 from dlcourse.tensorboard_tab.most_pieces import most_pieces
 
 BEYOND = 25.0
@@ -29,7 +29,6 @@ def metric_over(
     metric: str,
     x: str,
     *,
-    title: str | None = None,
     shows_seeds: bool = True,
     shades: tuple[str, ...] = WIDTH_SHADES,
 ) -> Figure:
@@ -41,7 +40,6 @@ def metric_over(
         curves: The networks: see `curves.curves`.
         metric: The metric, one that they have.
         x: What is on the axis.
-        title: What it shows; the metric if nothing is said.
         shows_seeds: Whether every single seed is a point.
         shades: The colours' scale.
     """
@@ -49,12 +47,37 @@ def metric_over(
     chosen = _scale(cells, metric, shows_seeds)
     along = axis(x, values_of(curves), label_of(x, cells))
     traces = [trace for curve in curves for trace in _curve(curve, metric, along, chosen, shows_seeds, shades)]
-    words = label_of(metric, cells)
-    return figure(_in_layers(traces), title or words, x=along.layout, y={"title": {"text": words}, **vertical(chosen)})
+    return figure(_in_layers(traces), label_of(metric, cells), x=along.layout, y=vertical(chosen))
+
+
+def metric_over_parameters(curves: Sequence[Curve], metric: str, *, shows_seeds: bool = True) -> Figure:
+    """A metric over the number of parameters: what a network of a size comes to, its depth written in its disc.
+
+    Args:
+        curves: The networks, a curve a depth.
+        metric: The metric.
+        shows_seeds: Whether every single seed is a point.
+    """
+    cells = cells_of(curves)
+    chosen = _scale(cells, metric, shows_seeds)
+    along = axis(PARAMETERS, values_of(curves), label_of(PARAMETERS, cells))
+    traces = []
+    for curve in curves:
+        _, *others = _curve(curve, metric, along, chosen, shows_seeds, DEPTH_SHADES)
+        traces += others
+        for trace in others:
+            if trace["mode"] == "lines+markers":
+                trace |= _discs(curve, metric, chosen)
+    return figure(_in_layers(traces), f"{label_of(metric, cells)} against size", x=along.layout, y=vertical(chosen))
 
 
 def pieces_over(
-    curves: Sequence[Curve], x: str, *, target: int | None = None, shows_seeds: bool = True, shades: tuple[str, ...] = WIDTH_SHADES
+    curves: Sequence[Curve],
+    x: str,
+    *,
+    target: int | None = None,
+    shows_seeds: bool = True,
+    shades: tuple[str, ...] = WIDTH_SHADES,
 ) -> Figure:
     """Linear pieces over an axis, with the target's number and, dotted, the most that are possible.
 
@@ -89,11 +112,9 @@ def pieces_over(
     if target is not None:
         shapes.append(_across(target))
         notes.append(_note(f"target: {target}", math.log10(target) if chosen.is_log else target))
-    if most:
-        words = "dotted: the most that are possible"
-        notes.append(_note(words, 1, yref="paper", yanchor="top", bgcolor="rgba(255,255,255,0.7)"))
-    y = {"title": {"text": "pieces"}, **vertical(chosen, high=high)}
-    return figure(_in_layers(traces), label_of(PIECES, cells), x=along.layout, y=y, notes=notes, shapes=shapes)
+    title = f"{label_of(PIECES, cells)}{' (dotted: most possible)' if most else ''}"
+    y = vertical(chosen, high=high)
+    return figure(_in_layers(traces), title, x=along.layout, y=y, notes=notes, shapes=shapes)
 
 
 def solved_over(curves: Sequence[Curve], x: str, *, shades: tuple[str, ...] = WIDTH_SHADES) -> Figure:
@@ -126,9 +147,8 @@ def solved_over(curves: Sequence[Curve], x: str, *, shades: tuple[str, ...] = WI
                 "hovertext": [said_of_cell(cell) for _, cell in curve.points],
             }
         )
-    most = max(len(cell.results) for cell in cells)
     confidence = 90 if any(cell.is_tuned for cell in cells) else 95
-    title = f"share of seeds that solve it ({most}; bars: about {confidence}%)" if most > 1 else "solved (one seed)"
+    title = f"seeds that solve it (bars: {confidence}% intervals)"
     return figure(traces, title, x=along.layout, y={"range": [-0.04, 1.04], "tickformat": ".0%"})
 
 
@@ -158,7 +178,7 @@ def heat_map(curves: Sequence[Curve], metric: str, x: str) -> Figure:
         "colorscale": [[0, "#f1f5fa"], [1, NETWORK_COLOR]],
     }  # fmt: skip
     names = {"title": {"text": escape(label_of(x, cells), quote=False)}, "type": "category", "showgrid": False}
-    solved = ", and who solves it" if all(cell.num_solved is not None for cell in cells) else ""
+    solved = " and seeds that solve it" if all(cell.num_solved is not None for cell in cells) else ""
     is_count = metric.startswith("num_")
     title = f"{label_of(metric, cells)}{solved} ({'dark is more' if is_count else 'dark is better'})"
     y = {"type": "category", "showgrid": False, "automargin": True, "ticks": ""}
@@ -209,7 +229,7 @@ def _curve(
     color = shade(curve.index, curve.num, shades)
     places = [along.place(value) for value, _, _ in points]
     edges = [[_or_worst(getattr(found, edge), chosen) for _, _, found in points] for edge in ("lower", "upper")]
-    if len(points) > 1 and any(len(cell.results) > 1 for _, cell, _ in points):
+    if points:
         yield {
             "x": [*places, *reversed(places)], "y": [*edges[1], *reversed(edges[0])], "fill": "toself",
             "fillcolor": with_opacity(color, 0.13), "line": {"width": 0}, "mode": "lines",
@@ -233,7 +253,9 @@ def _curve(
         "customdata": [[cell.place] for _, cell, _ in points],
         "hovertext": [said_of_cell(cell, metric) for _, cell, _ in points],
     }
-    if lost := [(place, cell) for place, (_, cell, found) in zip(places, points, strict=True) if found.median != found.median]:
+    if lost := [
+        (place, cell) for place, (_, cell, found) in zip(places, points, strict=True) if found.median != found.median
+    ]:
         yield {
             **_line(curve, shades),
             "x": [place for place, _ in lost],
@@ -265,6 +287,31 @@ def _line(curve: Curve, shades: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def _discs(curve: Curve, metric: str, chosen: Scale) -> dict[str, Any]:
+    """Another look of a curve: quartiles as bars, and in every marker its depth."""
+    color = shade(curve.index, curve.num, DEPTH_SHADES)
+    points = [(cell, found) for _, cell in curve.points if (found := cell.quartiles(metric))]
+    edges = [
+        [
+            0 if math.isnan(found.median) else _or_worst(getattr(found, edge), chosen) - found.median
+            for _, found in points
+        ]
+        for edge in ("upper", "lower")
+    ]
+    return {
+        "mode": "lines+markers+text",
+        "line": {"color": with_opacity(color, 0.5), "width": 1.5},
+        "marker": {"color": color, "size": 16, "line": {"color": "white", "width": 1}},
+        "text": [str(cell.depth) for cell, _ in points],
+        "textfont": {"color": "white", "size": 10},
+        "cliponaxis": False,
+        "error_y": {
+            "array": edges[0], "arrayminus": [abs(edge) for edge in edges[1]],
+            "color": with_opacity(color, 0.5), "thickness": 1.5, "width": 0,
+        },
+    }  # fmt: skip
+
+
 def _of(curve: Curve, *, is_named: bool) -> dict[str, Any]:
     """What belongs to a curve is switched on and off with it."""
     name = escape(curve.name, quote=False)
@@ -275,7 +322,7 @@ def _of(curve: Curve, *, is_named: bool) -> dict[str, Any]:
 
 def _in_layers(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Bands below seeds below lines, whichever curve they are of."""
-    order = {"lines": 0, "markers": 1, "lines+markers": 2}
+    order = {"lines": 0, "markers": 1, "lines+markers": 2, "lines+markers+text": 3}
     return sorted(traces, key=lambda trace: order[trace["mode"]])
 
 
@@ -287,7 +334,10 @@ def _aside(curve: Curve) -> float:
 def _scale(cells: Sequence[Cell], metric: str, shows_seeds: bool, more: Sequence[float] = ()) -> Scale:
     """The vertical axis for the quartiles of a metric and, where they are shown, its seeds."""
     values = [
-        value for cell in cells if (found := cell.quartiles(metric)) for value in (found.lower, found.median, found.upper)
+        value
+        for cell in cells
+        if (found := cell.quartiles(metric))
+        for value in (found.lower, found.median, found.upper)
     ]
     if shows_seeds:
         seeds = [_value(run, metric) for cell in cells for run in cell.results]
@@ -354,5 +404,3 @@ def _note(words: str, y: float, **more: Any) -> dict[str, Any]:
 def _number(value: float) -> str:
     """Three digits."""
     return "diverged" if math.isnan(value) else f"{value:.3g}"
-
-

@@ -2,7 +2,7 @@
 // which stand in TensorBoard's address (#depth_width&p.depth_width.NAME=VALUE), so that a view can be sent.
 
 const PREFIX = "p.depth_width.";
-const LOOK = {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
+const LOOK = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
 
 let state = {};
 let asked = 0;
@@ -182,8 +182,8 @@ function choose(changes) {
 function inAddress() {
   const found = {};
   for (const part of window.parent.location.hash.slice(1).split("&")) {
-    const [name, ...value] = part.split("=").map(decodeURIComponent);
-    if (name.startsWith(PREFIX)) found[name.slice(PREFIX.length)] = value.join("=");
+    const [name, value] = [...new URLSearchParams(part.replaceAll("+", "%2B"))][0] ?? [""];
+    if (name.startsWith(PREFIX)) found[name.slice(PREFIX.length)] = value;
   }
   return found;
 }

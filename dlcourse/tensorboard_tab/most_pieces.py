@@ -45,7 +45,7 @@ def most_pieces(result: Result) -> int | None:
 
 @cache
 def _bounds() -> ModuleType:
-    """`dlcourse.pieces.bounds` without its package, which imports torch: the formulas need none, and it takes seconds."""
+    """`dlcourse.pieces.bounds` without its package, which imports torch for seconds: the formulas need none."""
     name = "dlcourse.pieces.bounds"
     if name not in sys.modules:
         path = Path(dlcourse.__file__).parent.joinpath("pieces", "bounds.py")

@@ -7,10 +7,11 @@ from typing import Any
 
 from dlcourse.palette import DEPTH_SHADES
 from dlcourse.recording import History, read_log
+from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.table import notes_on, what_solves, what_was_tuned
 from dlcourse.tensorboard_tab.axes import Figure
 from dlcourse.tensorboard_tab.curves import COUNTED, DEPTH, PARAMETERS, PIECES, SIZE, WIDTH, curves
-from dlcourse.tensorboard_tab.figures import heat_map, metric_over, pieces_over, solved_over
+from dlcourse.tensorboard_tab.figures import heat_map, metric_over, metric_over_parameters, pieces_over, solved_over
 from dlcourse.tensorboard_tab.folders import Found, LogFolder, Sweep, folder_of, regular
 from dlcourse.tensorboard_tab.run_figures import on_their_way
 from dlcourse.tensorboard_tab.sentence import caveats, sentence
@@ -23,6 +24,9 @@ SECONDS_TO_ASK_AGAIN = 10
 
 MOST_ON_THEIR_WAY = 40
 """The curves of so many runs that are not finished are shown."""
+
+SAME_SIZE = 1.2
+"""Networks whose numbers of parameters differ by no larger factor are of one size."""
 
 Content = dict[str, Any]
 
@@ -53,9 +57,11 @@ def page(log: LogFolder, asked: Mapping[str, str]) -> Content:
         choices += shown.choices
         metric = shown.task.metric
         figures = dict(_figures(shown))
-        content["facts"] += [what_solves(shown.cells)[2:-1], *what_was_tuned(shown.cells)] if shown.cells else []
+        content["facts"] += [_what_solves(shown), *what_was_tuned(shown.cells)] if shown.cells else []
         content["warnings"] = [*caveats(shown.cells, metric), *_warnings(shown)]
-        content["notes"] = [note for note in (notes_on(shown.cells) if shown.cells else []) if not note.startswith("* ")]
+        content["notes"] = [
+            note for note in (notes_on(shown.cells) if shown.cells else []) if not note.startswith("* ")
+        ]
         content["sentence"] = sentence(shown.cells, metric)
     else:
         content["sentence"] = "No run is finished yet."
@@ -95,12 +101,10 @@ def _figures(shown: View) -> dict[str, Figure]:
     shades = {"shades": DEPTH_SHADES} if shown.by == DEPTH else {}
     seeds = shown.shows_seeds
     figures = {"metric": metric_over(lines, shown.metric, shown.x, shows_seeds=seeds, **shades)}
-    if (shown.x, shown.by) != (PARAMETERS, DEPTH):
+    sizes = [found.median for cell in shown.cells if (found := cell.quartiles(PARAMETERS))]
+    if (shown.x, shown.by) != (PARAMETERS, DEPTH) and sizes and max(sizes) > SAME_SIZE * min(sizes):
         by_size = curves(shown.cells, PARAMETERS, DEPTH, shown.varied)
-        title = f"{figures['metric']['layout']['title']['text']} against size"
-        figures["size"] = metric_over(
-            by_size, shown.metric, PARAMETERS, title=title, shows_seeds=seeds, shades=DEPTH_SHADES
-        )
+        figures["size"] = metric_over_parameters(by_size, shown.metric, shows_seeds=seeds)
     if all(cell.num_solved is not None for cell in shown.cells):
         figures["solved"] = solved_over(lines, shown.x, **shades)
     counted = [cell for cell in shown.cells if cell.quartiles(PIECES)]
@@ -129,6 +133,11 @@ def _counted(found: Found) -> str:
         "damaged": found.num_damaged,
     }
     return ", ".join(f"{num} {'runs ' if kind == 'finished' else ''}{kind}" for kind, num in numbers.items() if num)
+
+
+def _what_solves(shown: View) -> str:
+    """What solving means: "solved: mean squared error below 0.0013"."""
+    return what_solves(shown.cells)[2:-1].replace("solved: ", f"solved: {in_words(shown.task.metric)} ", 1)
 
 
 def _warnings(shown: View) -> list[str]:

@@ -45,7 +45,9 @@ def pieces_in_training(history: History, *, target: int | None) -> Figure | None
     if target is not None:
         ends = [points[0][0], points[-1][0]]
         line = {"color": TARGET_COLOR, "dash": "dash"}
-        traces.append({"type": "scatter", "x": ends, "y": [target] * 2, "mode": "lines", "line": line, "name": "target"})
+        traces.append(
+            {"type": "scatter", "x": ends, "y": [target] * 2, "mode": "lines", "line": line, "name": "target"}
+        )
     values = [value for _, value in points] + ([] if target is None else [float(target)])
     y = vertical(scale(values, "num_pieces", is_better_higher=False))
     return figure(traces, "linear pieces in training", x=STEPS, y=y)

@@ -13,7 +13,7 @@ def sentence(found: Sequence[Cell], metric: str) -> str:
 
     The best is the one that solves the task with the largest share of its seeds; of these, and where nobody solves it
     or the task does not say what that is, the one with the best median; of these the one with the fewest parameters.
-    Networks of a given size are compared with others of that size.
+    It is compared with networks of the same setting (activation, task) only, and where sizes are given, of its size.
 
     Args:
         found: The networks, each with its runs.
@@ -23,7 +23,7 @@ def sentence(found: Sequence[Cell], metric: str) -> str:
     if not found:
         return "No finished runs yet."
     best = _best(found, metric)
-    kind, rivals = _rivals(best, [cell for cell in found if cell.max_parameters == best.max_parameters])
+    kind, rivals = _rivals(best, found)
     if not best.num_solved:
         return _by_median(best, kind, rivals, metric)
     size = " of that size" if best.max_parameters is not None else ""
@@ -44,7 +44,7 @@ def caveats(found: Sequence[Cell], metric: str) -> list[str]:
     if not found:
         return []
     best = _best(found, metric)
-    _, rivals = _rivals(best, [cell for cell in found if cell.max_parameters == best.max_parameters])
+    _, rivals = _rivals(best, found)
     said = []
     if best.num_solved and rivals and _share(rival := _best(rivals, metric)) < _share(best):
         low, high = best.solved_interval[0], rival.solved_interval[1]
@@ -80,7 +80,8 @@ def _best(found: Sequence[Cell], metric: str) -> Cell:
 
 
 def _rivals(best: Cell, found: Sequence[Cell]) -> tuple[str, list[Cell]]:
-    """What the best network is compared with, and how that is called."""
+    """What the best network is compared with, and how that is called: networks that are like it but for their size."""
+    found = [cell for cell in found if (cell.max_parameters, cell.setting) == (best.max_parameters, best.setting)]
     single = [cell for cell in found if cell.depth <= 1]
     deeper = [cell for cell in found if cell.depth > 1]
     if best.depth > 1 and single:
@@ -94,13 +95,13 @@ def _by_median(best: Cell, kind: str, rivals: Sequence[Cell], metric: str) -> st
     """The answer where nobody solves the task, or the task does not say what that is."""
     begin = "" if best.num_solved is None else "No network solves it. "
     over = "" if len(best.results) == 1 else "a median "
-    said = (
-        f"{begin}{_named(best)} {_plural(best, 'come')} {'closest, with' if begin else 'to'} {over}{in_words(metric)} of "
-        f"{_median(best, metric)}{_where(best)}"
-    )
+    comes = f"{_plural(best, 'come')} {'closest, with' if begin else 'to'}"
+    said = f"{begin}{_named(best)} {comes} {over}{in_words(metric)} of {_median(best, metric)}{_where(best)}"
     if not rivals:
         return f"{said}."
-    return f"{said}; the best {kind}{_range([_best(rivals, metric)])} comes to {_median(_best(rivals, metric), metric)}."
+    return (
+        f"{said}; the best {kind}{_range([_best(rivals, metric)])} comes to {_median(_best(rivals, metric), metric)}."
+    )
 
 
 def _named(cell: Cell) -> str:

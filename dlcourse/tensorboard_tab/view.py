@@ -15,6 +15,7 @@ from dlcourse.tensorboard_tab.curves import (
     SIZE,
     WIDTH,
     coordinate,
+    curves,
     differing,
     dimensions,
     label_of,
@@ -23,6 +24,9 @@ from dlcourse.tensorboard_tab.curves import (
 
 ALL = "all"
 """Chosen for a setting that is neither on the axis nor makes the curves: there is a curve for each of its values."""
+
+MOST_CURVES = 6
+"""More curves are a tangle: if nothing else is said, one value of a setting is shown."""
 
 ON, OFF = "1", "0"
 
@@ -98,12 +102,14 @@ def view(results: Sequence[Result], asked: Mapping[str, str]) -> View:
     metrics = dict.fromkeys(name for result in results for name in result.metrics)
     metric = _choice("metric", "metric", {name: _metric_in_words(name, found) for name in metrics}, asked, facts.metric)
     x, by = _axes(found, varied, metrics, asked)
-    fixed = [_fixed(key, found, asked) for key in varied if key not in (x.value, by.value)]
+    others = [key for key in varied if key not in (x.value, by.value)]
+    fixed = [_fixed(key, found, asked, shows_all=_shows_all(key, x.value, by.value, found)) for key in others]
     chosen = [choice for choice in fixed if choice.value != ALL]
     shown = [
         cell
         for cell in found
-        if all(_written(coordinate(cell, choice.name)) == choice.value for choice in chosen) and cell.quartiles(metric.value)
+        if all(_written(coordinate(cell, choice.name)) == choice.value for choice in chosen)
+        and cell.quartiles(metric.value)
     ]
     seeds = _switch("seeds", "seeds as points", asked)
     along = {WIDTH, SIZE, DEPTH} if x.value in COUNTED else set()
@@ -132,20 +138,35 @@ def _axes(
     settings = dict.fromkeys([DEPTH, *sized, *varied])
     counted = [key for key in COUNTED if key in metrics]
     default = next((key for key in settings if key in varied), DEPTH)
-    x = _choice("x", "axis", {key: label_of(key, found) for key in (*settings, *counted)}, asked, default)
+    x = _choice("x", "x axis", {key: label_of(key, found) for key in (*settings, *counted)}, asked, default)
     others = [key for key in settings if key != x.value] or [DEPTH]
-    order = [key for key in (*sized, DEPTH, *varied) if key in others]
-    first = next((key for key in order if key in varied), others[0])
+    # Tasks are no alternatives to each other, as activations are: of them one is chosen.
+    order = [
+        *(key for key in (*sized, DEPTH) if key in varied),
+        *(key for key in varied if not key.startswith("task.")),
+        *(key for key in (*sized, DEPTH) if key not in varied),
+        *others,
+    ]
+    candidates = [key for key in order if key in others]
+    joins = (key for key in candidates if any(len(line.points) > 1 for line in curves(found, x.value, key, varied)))
+    first = next(joins, candidates[0])  # the first that joins any networks by a line
     return x, _choice("by", "a curve for each", {key: label_of(key, found) for key in others}, asked, first)
 
 
-def _fixed(key: str, found: Sequence[Cell], asked: Mapping[str, str]) -> Choice:
-    """Which of a setting's values is shown: of depth and size all, of others one if nothing is said."""
+def _shows_all(key: str, x: str, by: str, found: Sequence[Cell]) -> bool:
+    """Whether all values of a setting are shown if nothing is said: of depth and size, where that is no tangle."""
+    if key not in (DEPTH, WIDTH, SIZE):
+        return False
+    return x in COUNTED or len({repr((coordinate(cell, by), coordinate(cell, key))) for cell in found}) <= MOST_CURVES
+
+
+def _fixed(key: str, found: Sequence[Cell], asked: Mapping[str, str], *, shows_all: bool) -> Choice:
+    """Which of a setting's values is shown."""
     values = list({_written(value): value for cell in found if (value := coordinate(cell, key)) is not None}.values())
     places = places_in_order([[value] for value in values])
     ordered = [value for _, value in sorted(zip(places, values, strict=True), key=lambda each: each[0])]
     options = {_written(value): said_of(key, value) for value in ordered} | {ALL: "all"}
-    default = ALL if key in (DEPTH, WIDTH, SIZE) else next(iter(options))
+    default = ALL if shows_all else next(iter(options))
     return _choice(key, label_of(key, found), options, asked, default)
 
 
