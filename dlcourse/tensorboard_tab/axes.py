@@ -21,7 +21,7 @@ MOST_TICKS = 14
 """Up to so many values of a setting stand on the axis, each below its points."""
 
 # In pixels, roughly, by which the names of the curves get as many lines as they need.
-WIDTH_OF_A_FIGURE, WIDTH_OF_A_NAME, WIDTH_OF_A_LETTER = 460, 48, 6
+WIDTH_OF_A_FIGURE, WIDTH_OF_A_NAME, WIDTH_OF_A_LETTER, HEIGHT_OF_A_ROW = 460, 48, 6, 27
 
 MOST_ROWS = 2
 """Names that take more rows than these stand beside the figure."""
@@ -145,16 +145,23 @@ def figure(
         shapes: Lines across it.
     """
     lines = {"gridcolor": FAINT, "linecolor": INK, "ticks": "outside", "tickcolor": FAINT, "zeroline": False}
-    names = [trace["name"] for trace in traces if trace.get("showlegend")]
+    names = [trace["name"] for trace in traces if "name" in trace and trace.get("showlegend", True)]
     rows = -(-sum(WIDTH_OF_A_NAME + WIDTH_OF_A_LETTER * len(name) for name in names) // WIDTH_OF_A_FIGURE)
     above = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"}
     beside = {"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1.0, "yanchor": "top", "font": {"size": 10}}
     is_above = rows <= MOST_ROWS
     layout = {
-        "title": {"text": escape(title, quote=False), "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        "title": {
+            "text": escape(title, quote=False),
+            "x": 0.01,
+            "xanchor": "left",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 9},
+        },
         "font": {"family": "Roboto, Helvetica, Arial, sans-serif", "size": 12, "color": INK},
-        "margin": {"l": 50, "r": 14, "t": 38 + 20 * rows if is_above else 38, "b": 42},
-        "legend": {"itemsizing": "constant", **(above if is_above else beside)},
+        "margin": {"l": 50, "r": 14, "t": 34 + HEIGHT_OF_A_ROW * rows if is_above else 38, "b": 42},
+        "legend": above if is_above else beside,
         "hoverlabel": {"bgcolor": "white", "align": "left", "font": {"color": INK}},
         "hovermode": "closest",
         "xaxis": {**lines, **x},

@@ -71,8 +71,7 @@ def coordinate(cell: Cell, key: str) -> Any:
 def curves(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> list[Curve]:
     """The curves over an axis.
 
-    Networks of one curve have the same value of `by`, and of every other setting that varies. Over what is counted, say
-    the number of parameters, they may differ in their size, or in their depth if the size makes the curves.
+    Networks of one curve have the same value of `by`, and of every other setting that varies: see `splitting`.
 
     Args:
         found: The networks.
@@ -80,16 +79,8 @@ def curves(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> lis
         by: What makes the curves.
         varied: The settings in which the networks differ: see `dimensions`.
     """
-    along = [x]
-    if x in COUNTED:
-        sizes = [key for key in (WIDTH, SIZE) if key in varied and key != by]
-        along += sizes or [key for key in [DEPTH] if key != by]
+    keys = [by, *splitting(found, x, by, varied)]
     placed = [(value, cell) for cell in found if cell.results and (value := coordinate(cell, x)) is not None]
-    keys = list(dict.fromkeys(key for key in (by, *varied) if key not in along))
-    for key in keys[1:]:
-        others = [other for other in keys if other != key]
-        if x not in COUNTED and _are_told_apart([cell for _, cell in placed], [x, *others]):
-            keys = others  # it follows from the others, as the width does from the depth at equal size
     values = [[coordinate(cell, key) for key in keys] for _, cell in placed]
     lines: dict[tuple[int, ...], list[tuple[Any, Cell]]] = {}
     for place, point in zip(places_in_order(values), placed, strict=True):
@@ -98,6 +89,30 @@ def curves(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> lis
         Curve(name_of(lines[place][0][1], keys), _in_order(lines[place]), index, len(lines))
         for index, place in enumerate(sorted(lines))
     ]
+
+
+def splitting(found: Sequence[Cell], x: str, by: str, varied: Sequence[str]) -> list[str]:
+    """The settings, besides what makes the curves, in which networks of one curve must not differ.
+
+    Over what is counted, they may differ in their size, or in their depth if the size makes the curves. What follows
+    from the others, as the width does from the depth at equal size, splits nothing.
+
+    Args:
+        found: The networks.
+        x: What is on the axis.
+        by: What makes the curves.
+        varied: The settings in which the networks differ: see `dimensions`.
+    """
+    along = [x, by]
+    if x in COUNTED:
+        sizes = [key for key in (WIDTH, SIZE) if key in varied and key != by]
+        along += sizes or [DEPTH]
+    keys = [key for key in varied if key not in along]
+    for key in keys if x not in COUNTED else []:
+        others = [other for other in keys if other != key]
+        if _are_told_apart(found, [x, by, *others]):
+            keys = others
+    return keys
 
 
 def _are_told_apart(found: Sequence[Cell], keys: Sequence[str]) -> bool:
@@ -154,4 +169,10 @@ def label_of(key: str, found: Sequence[Cell]) -> str:
             return "most parameters allowed"
         case "num_pieces":
             return pieces_in_words(found)
-    return in_words(key.rpartition(".")[2]).replace("num ", "number of ").replace("/", ", ")
+    return name_of_metric(key) if "/" in key else in_words(key.rpartition(".")[2]).replace("num ", "number of ")
+
+
+def name_of_metric(name: str) -> str:
+    """A metric's name as one says it: "mean squared error", "train loss"."""
+    whole, _, part = name.partition("/")
+    return in_words(f"{part} {whole}".strip())

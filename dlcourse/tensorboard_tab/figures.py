@@ -63,7 +63,7 @@ def metric_over_parameters(curves: Sequence[Curve], metric: str, *, shows_seeds:
     along = axis(PARAMETERS, values_of(curves), label_of(PARAMETERS, cells))
     traces = []
     for curve in curves:
-        _, *others = _curve(curve, metric, along, chosen, shows_seeds, DEPTH_SHADES)
+        _, *others = _curve(curve, metric, along, chosen, shows_seeds, DEPTH_SHADES, aside=0)
         traces += others
         for trace in others:
             if trace["mode"] == "lines+markers":
@@ -112,7 +112,8 @@ def pieces_over(
     if target is not None:
         shapes.append(_across(target))
         notes.append(_note(f"target: {target}", math.log10(target) if chosen.is_log else target))
-    title = f"{label_of(PIECES, cells)}{' (dotted: most possible)' if most else ''}"
+    is_seen = any(bound <= high for bound in most.values())
+    title = f"{label_of(PIECES, cells)}{' (dotted: most possible)' if is_seen else ''}"
     y = vertical(chosen, high=high)
     return figure(_in_layers(traces), title, x=along.layout, y=y, notes=notes, shapes=shapes)
 
@@ -222,7 +223,13 @@ def said_of_cell(cell: Cell, metric: str | None = None) -> str:
 
 
 def _curve(
-    curve: Curve, metric: str, along: Axis, chosen: Scale, shows_seeds: bool, shades: tuple[str, ...]
+    curve: Curve,
+    metric: str,
+    along: Axis,
+    chosen: Scale,
+    shows_seeds: bool,
+    shades: tuple[str, ...],
+    aside: float = 1,
 ) -> Iterator[dict[str, Any]]:
     """The band, the seeds, the line and the hollow markers of a curve."""
     points = [(value, cell, found) for value, cell in curve.points if (found := cell.quartiles(metric))]
@@ -238,7 +245,7 @@ def _curve(
     if shows_seeds:
         seeds = [(value, cell, run) for value, cell, _ in points if len(cell.results) > 1 for run in cell.results]
         yield {
-            "x": [along.place(value, _aside(curve)) for value, _, _ in seeds],
+            "x": [along.place(value, aside * _aside(curve)) for value, _, _ in seeds],
             "y": [_drawn(run, metric, chosen) for _, _, run in seeds],
             "mode": "markers",
             "marker": {"color": color, "size": 4.5, "opacity": 0.3, "symbol": SYMBOLS[curve.index % len(SYMBOLS)]},

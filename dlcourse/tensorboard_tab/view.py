@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcourse.recording import TUNED, Cell, Result, TaskFacts, by_task, cells
-from dlcourse.recording.over_seeds import in_words, places_in_order
+from dlcourse.recording.over_seeds import places_in_order
 from dlcourse.tensorboard_tab.curves import (
     COUNTED,
     DEPTH,
@@ -19,7 +19,9 @@ from dlcourse.tensorboard_tab.curves import (
     differing,
     dimensions,
     label_of,
+    name_of_metric,
     said_of,
+    splitting,
 )
 
 ALL = "all"
@@ -102,7 +104,7 @@ def view(results: Sequence[Result], asked: Mapping[str, str]) -> View:
     metrics = dict.fromkeys(name for result in results for name in result.metrics)
     metric = _choice("metric", "metric", {name: _metric_in_words(name, found) for name in metrics}, asked, facts.metric)
     x, by = _axes(found, varied, metrics, asked)
-    others = [key for key in varied if key not in (x.value, by.value)]
+    others = splitting(found, x.value, by.value, varied)
     fixed = [_fixed(key, found, asked, shows_all=_shows_all(key, x.value, by.value, found)) for key in others]
     chosen = [choice for choice in fixed if choice.value != ALL]
     shown = [
@@ -112,8 +114,7 @@ def view(results: Sequence[Result], asked: Mapping[str, str]) -> View:
         and cell.quartiles(metric.value)
     ]
     seeds = _switch("seeds", "seeds as points", asked)
-    along = {WIDTH, SIZE, DEPTH} if x.value in COUNTED else set()
-    offered = [task, metric, x, by, *(choice for choice in fixed if choice.name not in along)]
+    offered = [task, metric, x, by, *fixed]
     targets = {cell.results[0].task.num_pieces for cell in shown if cell.results[0].task is not None}
     return View(
         [*(choice for choice in offered if len(choice.options) > 1), *([tuned] if can_tune else []), seeds],
@@ -141,10 +142,11 @@ def _axes(
     x = _choice("x", "x axis", {key: label_of(key, found) for key in (*settings, *counted)}, asked, default)
     others = [key for key in settings if key != x.value] or [DEPTH]
     # Tasks are no alternatives to each other, as activations are: of them one is chosen.
+    sized = [DEPTH, *sized] if x.value in COUNTED else [*sized, DEPTH]
     order = [
-        *(key for key in (*sized, DEPTH) if key in varied),
+        *(key for key in sized if key in varied),
         *(key for key in varied if not key.startswith("task.")),
-        *(key for key in (*sized, DEPTH) if key not in varied),
+        *(key for key in sized if key not in varied),
         *others,
     ]
     candidates = [key for key in order if key in others]
@@ -191,4 +193,4 @@ def _written(value: Any) -> str:
 
 def _metric_in_words(name: str, found: Sequence[Cell]) -> str:
     """A metric in the list of metrics."""
-    return label_of(name, found) if name in (PIECES, PARAMETERS) else in_words(name).replace("/", " in ")
+    return label_of(name, found) if name in (PIECES, PARAMETERS) else name_of_metric(name)
