@@ -11,6 +11,7 @@ from dlcourse.recording.events import EVENT_FILES, read_events
 from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.results import setting_of, varied_settings
 from dlcourse.tensorboard_tab.axes import Figure
+from dlcourse.tensorboard_tab.curves import name_of_metric
 from dlcourse.tensorboard_tab.folders import Found, LogFolder, Sweep, folder_of, regular
 from dlcourse.tensorboard_tab.page import Content, chosen_sweep
 from dlcourse.tensorboard_tab.run_figures import pieces_in_training, training
@@ -92,7 +93,13 @@ def _cell(cell: Cell, shown: View) -> Content:
     names = list(dict.fromkeys([metric, shown.metric, "num_pieces", "num_regions", "steps_until_solved"]))
     names = [name for name in names if any(name in run.metrics for run in cell.results)]
     solves = ["solved"] if cell.num_solved is not None else []
-    head = ["seed", *(key.rpartition(".")[2] for key in varied), *map(in_words, names), *solves, "seconds"]
+    head = [
+        "seed",
+        *(key.rpartition(".")[2] for key in varied),
+        *(in_words(name.removeprefix("num_")) for name in names),
+        *solves,
+        "seconds",
+    ]
     rows = []
     for run in cell.results:
         values = [run.config.get("seed"), *(setting_of(run, key) for key in varied)]
@@ -104,7 +111,7 @@ def _cell(cell: Cell, shown: View) -> Content:
         others = cell.num_candidates - len(set(cell.choice.split(" | ")))
         notes.append(
             f"{' and '.join(cell.tuned)}: {cell.choice}, of {cell.num_candidates} settings. Chosen on one half of the "
-            f"seeds, the other half's runs count: these. The runs of {others} others show where nothing is tuned."
+            f"seeds, the other half's runs count: these. Untick 'tuned' to see those of the other {others}."
         )
     return {
         "title": f"{cell.place}: {len(rows)} {'run' if len(rows) == 1 else 'runs'}",
@@ -125,7 +132,7 @@ def _run(sweep: Sweep, found: Found, name: str) -> Content:
         content["settings"] = settings
         return content
     content["settings"] = [[key, _said(value)] for key, value in result.config.items()]
-    content["facts"] = [[in_words(key).replace("/", " in "), _said(value)] for key, value in result.metrics.items()]
+    content["facts"] = [[name_of_metric(key), _said(value)] for key, value in result.metrics.items()]
     content["facts"] += (
         [["solved", _solved(result)]] if result.task is not None and result.task.solved is not None else []
     )

@@ -10,12 +10,10 @@ from typing import Any
 
 from dlcourse.palette import DEPTH_SHADES, INK, NETWORK_COLOR, WIDTH_SHADES, shade
 from dlcourse.recording import Cell, Result
-from dlcourse.recording.over_seeds import in_words
-from dlcourse.recording.results import setting_of
 from dlcourse.recording.scales import Scale, scale
 from dlcourse.tensorboard_tab.axes import SYMBOLS, Axis, Figure, axis, figure, vertical, with_opacity
 from dlcourse.tensorboard_tab.curves import PARAMETERS, PIECES, Curve, label_of, values_of
-from dlcourse.tensorboard_tab.most_pieces import most_pieces
+from dlcourse.tensorboard_tab.hover import most_of, number, said_of_cell, said_of_run
 
 BEYOND = 25.0
 """The axis of pieces ends at so many times what networks have; the most that are possible may lie far above."""
@@ -89,7 +87,7 @@ def pieces_over(
         shades: The colours' scale.
     """
     cells = cells_of(curves)
-    most = {cell.place: found for cell in cells if (found := _most(cell)) is not None}
+    most = {cell.place: found for cell in cells if (found := most_of(cell)) is not None}
     chosen = _scale(cells, PIECES, shows_seeds, [] if target is None else [float(target)])
     along = axis(x, values_of(curves), label_of(x, cells))
     traces = [trace for curve in curves for trace in _curve(curve, PIECES, along, chosen, shows_seeds, shades)]
@@ -191,37 +189,6 @@ def cells_of(curves: Sequence[Curve]) -> list[Cell]:
     return [cell for curve in curves for _, cell in curve.points]
 
 
-def said_of_cell(cell: Cell, metric: str | None = None) -> str:
-    """What a network has come to, as the pointer shows it.
-
-    Args:
-        cell: The network.
-        metric: A metric; the task's if nothing is said.
-    """
-    task = cell.results[0].task
-    names = dict.fromkeys(name for name in (task.metric if task else None, metric) if name)
-    said = [f"<b>{escape(cell.place)}</b>"]
-    for name in names:
-        if found := cell.quartiles(name):
-            quartiles = f" ({_number(found.lower)} to {_number(found.upper)})" if len(cell.results) > 1 else ""
-            said.append(f"{in_words(name)} {_number(found.median)}{quartiles}")
-    if cell.num_solved is not None:
-        low, high = cell.solved_interval
-        said.append(f"solved by {cell.num_solved} of {len(cell.results)} seeds ({100 * low:.0f}-{100 * high:.0f}%)")
-    if pieces := cell.quartiles(PIECES):
-        most = _most(cell)
-        said.append(f"{pieces.median:.10g} linear pieces{'' if most is None else f' of at most {most}'}")
-    if parameters := cell.quartiles("num_parameters"):
-        said.append(f"{parameters.median:.10g} parameters")
-    if cell.choice:
-        names_of_tuned = " ".join(key.rpartition(".")[2] for key in cell.tuned)
-        said.append(f"{names_of_tuned} {escape(cell.choice)}, chosen on half of the seeds for the other")
-    said += [f"{key.rpartition('.')[2]} {end:g} is an end of its grid: widen it" for key, end in cell.at_an_end.items()]
-    if cell.num_diverged:
-        said.append(f"{cell.num_diverged} of {len(cell.results)} runs diverged")
-    return "<br>".join(said)
-
-
 def _curve(
     curve: Curve,
     metric: str,
@@ -273,14 +240,6 @@ def _curve(
             "hovertext": [said_of_cell(cell, metric) for _, cell in lost],
             "showlegend": False,
         }
-
-
-def said_of_run(run: Result, metric: str, cell: Cell) -> str:
-    """What one run of a network has come to."""
-    value = run.metrics.get(metric, math.nan)
-    end = "diverged" if run.diverged_at is not None else f"{in_words(metric)} {_number(value)}"
-    tuned = "".join(f", {key.rpartition('.')[2]} {setting_of(run, key)}" for key in cell.tuned)
-    return f"{escape(cell.place)}, seed {run.config.get('seed', 0)}: {end}{escape(tuned)}"
 
 
 def _line(curve: Curve, shades: tuple[str, ...]) -> dict[str, Any]:
@@ -384,16 +343,10 @@ def _goodness(cell: Cell, metric: str, chosen: Scale) -> float | None:
 def _in_heat_map(cell: Cell, metric: str) -> str:
     """The numbers of a network in the heat map."""
     found = cell.quartiles(metric)
-    said = ["" if found is None else "diverged" if math.isnan(found.median) else _number(found.median)]
+    said = ["" if found is None else "diverged" if math.isnan(found.median) else number(found.median)]
     if cell.num_solved is not None:
         said.append(f"{cell.num_solved} of {len(cell.results)}")
     return "<br>".join(said)
-
-
-def _most(cell: Cell) -> int | None:
-    """The most pieces that a network can have."""
-    found = [most_pieces(run) for run in cell.results]
-    return found[0] if found and len({*found}) == 1 else None
 
 
 def _across(value: float) -> dict[str, Any]:
@@ -406,8 +359,3 @@ def _note(words: str, y: float, **more: Any) -> dict[str, Any]:
     """Words at the right end of the figure."""
     place = {"xref": "paper", "x": 1, "xanchor": "right", "y": y, "yanchor": "bottom", "showarrow": False}
     return {"text": words, "font": {"size": 11}, **place, **more}
-
-
-def _number(value: float) -> str:
-    """Three digits."""
-    return "diverged" if math.isnan(value) else f"{value:.3g}"

@@ -31,6 +31,7 @@ export async function render() {
   }
   listen();
   await update(first);
+  if (state.cell || state.run) place.detail.scrollIntoView();
 }
 
 // --- the page

@@ -95,8 +95,8 @@ def _changed(folder: Path) -> float:
 
 def _figures(shown: View) -> dict[str, Figure]:
     """The figures of the first screen."""
-    if not shown.cells:
-        return {}
+    if not shown.cells or len(shown.results) == 1:
+        return {}  # one run is shown below, all of it
     lines = curves(shown.cells, shown.x, shown.by, shown.varied)
     shades = {"shades": DEPTH_SHADES} if shown.by == DEPTH else {}
     seeds = shown.shows_seeds

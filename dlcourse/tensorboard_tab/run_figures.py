@@ -12,6 +12,7 @@ from dlcourse.recording.log import RATE
 from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.scales import scale
 from dlcourse.tensorboard_tab.axes import SYMBOLS, Figure, figure, vertical
+from dlcourse.tensorboard_tab.curves import name_of_metric
 
 STEPS = {"title": {"text": "step"}, "rangemode": "tozero"}
 
@@ -103,4 +104,4 @@ def _line(points: Sequence[tuple[int, float]], name: str, index: int, num: int) 
 
 def _said(tag: str) -> str:
     """A curve's name in words."""
-    return in_words(tag.removeprefix("metric/")).replace("/", " in ")
+    return name_of_metric(tag.removeprefix("metric/"))

@@ -94,14 +94,16 @@ def _rivals(best: Cell, found: Sequence[Cell]) -> tuple[str, list[Cell]]:
 def _by_median(best: Cell, kind: str, rivals: Sequence[Cell], metric: str) -> str:
     """The answer where nobody solves the task, or the task does not say what that is."""
     begin = "" if best.num_solved is None else "No network solves it. "
-    over = "" if len(best.results) == 1 else "a median "
+    article = "an" if metric[0] in "aeiou" else "a"
+    over = f"{article} " if len(best.results) == 1 else "a median "
     comes = f"{_plural(best, 'come')} {'closest, with' if begin else 'to'}"
     said = f"{begin}{_named(best)} {comes} {over}{in_words(metric)} of {_median(best, metric)}{_where(best)}"
     if not rivals:
         return f"{said}."
-    return (
-        f"{said}; the best {kind}{_range([_best(rivals, metric)])} comes to {_median(_best(rivals, metric), metric)}."
-    )
+    rival = _best(rivals, metric)
+    if _median(rival, metric) == _median(best, metric):
+        return f"{said}, and so does the best {kind}{_range([rival])}."
+    return f"{said}; the best {kind}{_range([rival])} comes to {_median(rival, metric)}."
 
 
 def _named(cell: Cell) -> str:
