@@ -53,7 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("--hypothesis-profile") == "fast":
         return
-    rooms = ("circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "training")
+    rooms = (
+        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "tensorboard_tab", "training",
+    )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
 
 

@@ -22,7 +22,7 @@ class Scale:
     worst: float
 
 
-def scale(values: Sequence[float], metric: str, *, is_better_higher: bool) -> Scale:
+def scale(values: Sequence[int | float], metric: str, *, is_better_higher: bool) -> Scale:
     """The axis for some values of a metric: counts are on a log axis, errors too if they span more than a decade.
 
     Args:

@@ -99,7 +99,7 @@ def _round_ticks(low: float, high: float) -> dict[str, Any]:
     }
 
 
-def _round_number(digit: float, power: int) -> str:
+def _round_number(digit: int | float, power: int) -> str:
     """A digit times a power of ten: 0.002, 50, or what would have many zeros as a power."""
     if -4 < power < 6:
         return f"{digit * 10.0**power:g}"

@@ -61,7 +61,7 @@ def metric_over_parameters(curves: Sequence[Curve], metric: str, *, shows_seeds:
     along = axis(PARAMETERS, values_of(curves), label_of(PARAMETERS, cells))
     traces = []
     for curve in curves:
-        _, *others = _curve(curve, metric, along, chosen, shows_seeds, DEPTH_SHADES, aside=0)
+        _, *others = _curve(curve, metric, along, chosen, shows_seeds, DEPTH_SHADES, aside=0.0)
         traces += others
         for trace in others:
             if trace["mode"] == "lines+markers":
@@ -108,8 +108,8 @@ def pieces_over(
     high = max(chosen.high, min(max(most.values(), default=0) * 1.4, chosen.high * BEYOND))
     shapes, notes = [], []
     if target is not None:
-        shapes.append(_across(target))
-        notes.append(_note(f"target: {target}", math.log10(target) if chosen.is_log else target))
+        shapes.append(_across(float(target)))
+        notes.append(_note(f"target: {target}", math.log10(target) if chosen.is_log else float(target)))
     is_seen = any(bound <= high for bound in most.values())
     title = f"{label_of(PIECES, cells)}{' (dotted: most possible)' if is_seen else ''}"
     y = vertical(chosen, high=high)
@@ -196,7 +196,7 @@ def _curve(
     chosen: Scale,
     shows_seeds: bool,
     shades: tuple[str, ...],
-    aside: float = 1,
+    aside: float = 1.0,
 ) -> Iterator[dict[str, Any]]:
     """The band, the seeds, the line and the hollow markers of a curve."""
     points = [(value, cell, found) for value, cell in curve.points if (found := cell.quartiles(metric))]

@@ -55,6 +55,6 @@ def most_of(cell: Cell) -> int | None:
     return found[0] if found and len({*found}) == 1 else None
 
 
-def number(value: float) -> str:
+def number(value: int | float) -> str:
     """Three digits."""
     return "diverged" if math.isnan(value) else f"{value:.3g}"

@@ -17,8 +17,8 @@ from dlcourse.tensorboard_tab.curves import name_of_metric
 STEPS = {"title": {"text": "step"}, "rangemode": "tozero"}
 
 
-def training(history: History, metric: str, *, is_better_higher: bool) -> Figure:
-    """The losses and the metric of a run over the steps.
+def training(history: History, metric: str, *, is_better_higher: bool) -> Figure | None:
+    """The losses and the metric of a run over the steps; None if there are none.
 
     Args:
         history: Its curves.
@@ -26,6 +26,8 @@ def training(history: History, metric: str, *, is_better_higher: bool) -> Figure
         is_better_higher: Whether more of it is better.
     """
     shown = [tag for tag in (f"metric/{metric}", "loss/train", "loss/test") if tag in history]
+    if not shown:
+        return None
     traces = [_line(history[tag], _said(tag), index, len(shown)) for index, tag in enumerate(shown)]
     values = [value for tag in shown for _, value in history[tag]]
     y = vertical(scale(values, metric, is_better_higher=is_better_higher and len(shown) == 1))
