@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import browser
 import matplotlib
 import pytest
 import torch
@@ -60,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips the tests marked `cuda` where there is no CUDA device."""
+    """Skips the tests marked `cuda` where there is no CUDA device, and those marked `browser` where there is none."""
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
+    if item.get_closest_marker("browser") and (missing := browser.missing()):
+        pytest.skip(missing)
