@@ -170,6 +170,24 @@ def test_the_heat_map_has_a_row_a_curve_and_the_numbers_in_it() -> None:
     assert list(found.customdata[1][1]) == ["depth 3, width 8"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "values", "palest", "darkest"),
+    [
+        (TaskFacts("error"), [1.5e-4, 1e-4], -2e-4, -1e-4),  # twice the best, on a linear scale
+        (TaskFacts("error"), [0.01, 1e-4], 2.0, 4.0),  # a log scale: -log10(0.01), -log10(0.0001)
+        (TaskFacts("accuracy", ("accuracy",)), [0.98, 1.0], 0.9, 1.0),
+        (TaskFacts("accuracy", ("accuracy",)), [0.5, 1.0], 0.5, 1.0),
+        (TaskFacts("num_things"), [10.0, 20.0], math.log10(2.0), math.log10(20.0)),  # a factor of ten
+    ],
+)
+def test_small_differences_do_not_fill_the_colours(
+    facts: TaskFacts, values: list[float], palest: float, darkest: float
+) -> None:
+    runs = [result(depth, 4, 0, value, facts=facts) for depth, value in enumerate(values, start=1)]
+    (found,) = heat_map(lines(runs), facts.metric, DEPTH)["data"]
+    assert (found["zmin"], found["zmax"]) == pytest.approx((palest, darkest))
+
+
 def test_holes_and_diverged_networks_of_the_heat_map() -> None:
     runs = [result(1, 4, 0, 0.5), result(2, 4, 0, 0.5, diverged_at=3), result(1, 8, 0, 0.25)]
     (found,) = heat_map(lines(runs), METRIC, DEPTH)["data"]

@@ -174,7 +174,7 @@ def heat_map(curves: Sequence[Curve], metric: str, x: str) -> Figure:
         "type": "heatmap", "z": colors, "text": texts, "hovertext": hovers, "customdata": data,
         "texttemplate": "%{text}", "hoverinfo": "text", "showscale": False, "xgap": 2, "ygap": 2,
         "x": [str(value) for value in values], "y": [escape(curve.name) for curve in curves],
-        "colorscale": [[0, "#f1f5fa"], [1, NETWORK_COLOR]],
+        "colorscale": [[0, "#f1f5fa"], [1, NETWORK_COLOR]], **_range_of_colors(colors, metric, chosen, cells),
     }  # fmt: skip
     names = {"title": {"text": escape(label_of(x, cells), quote=False)}, "type": "category", "showgrid": False}
     solved = " and seeds that solve it" if all(cell.num_solved is not None for cell in cells) else ""
@@ -329,6 +329,22 @@ def _value(run: Result, metric: str) -> float:
 def _or_worst(value: float, chosen: Scale) -> float:
     """The value, or where NaN is drawn."""
     return value if math.isfinite(value) else chosen.worst
+
+
+def _range_of_colors(
+    colors: Sequence[Sequence[float | None]], metric: str, chosen: Scale, cells: Sequence[Cell]
+) -> dict[str, float]:
+    """From the palest to the darkest colour, which small differences must not fill.
+
+    That is at least a factor of ten on a log scale, a tenth of the best where more is better, and else twice the best.
+    """
+    known = [color for row in colors for color in row if color is not None]
+    if not known:
+        return {}
+    best = max(known)
+    is_more = metric.startswith("num_") or any(cell.is_better_higher(metric) for cell in cells)
+    least = 1.0 if chosen.is_log else abs(best) * (0.1 if is_more else 1.0)
+    return {"zmin": min(*known, best - least), "zmax": best}
 
 
 def _goodness(cell: Cell, metric: str, chosen: Scale) -> float | None:

@@ -118,7 +118,9 @@ function showDetail({cell, run}) {
   const parts = [];
   if (cell) {
     parts.push(element("h2", {textContent: cell.title}), ...cell.notes.map((textContent) => element("p", {textContent})));
-    parts.push(table(cell, run?.title));
+    const box = element("div", {className: "runs"});
+    box.append(table(cell, run?.title));
+    parts.push(box);
   }
   place.detail.replaceChildren(...parts);
   if (!run) return;
