@@ -66,7 +66,7 @@ def axis(key: str, values: Sequence[Any], label: str) -> Axis:
         label: What stands below it.
     """
     values = list({repr(value): value for value in values}.values())
-    layout: dict[str, Any] = {"title": {"text": escape(label, quote=False)}}
+    layout: dict[str, Any] = {"title": {"text": escape(label, quote=False), "standoff": 6}}
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         layout |= {"tickvals": list(range(len(values))), "ticktext": [escape(str(value)) for value in values]}
         return Axis(layout, False, {repr(value): place for place, value in enumerate(values)}, 1.0)
@@ -160,7 +160,7 @@ def figure(
             "pad": {"t": 9},
         },
         "font": {"family": "Roboto, Helvetica, Arial, sans-serif", "size": 12, "color": INK},
-        "margin": {"l": 50, "r": 14, "t": 34 + HEIGHT_OF_A_ROW * rows if is_above else 38, "b": 42},
+        "margin": {"l": 50, "r": 14, "t": 34 + HEIGHT_OF_A_ROW * rows if is_above else 38, "b": 46},
         "legend": above if is_above else beside,
         "hoverlabel": {"bgcolor": "white", "align": "left", "font": {"color": INK}},
         "hovermode": "closest",

@@ -176,7 +176,11 @@ def heat_map(curves: Sequence[Curve], metric: str, x: str) -> Figure:
         "x": [str(value) for value in values], "y": [escape(curve.name) for curve in curves],
         "colorscale": [[0, "#f1f5fa"], [1, NETWORK_COLOR]], **_range_of_colors(colors, metric, chosen, cells),
     }  # fmt: skip
-    names = {"title": {"text": escape(label_of(x, cells), quote=False)}, "type": "category", "showgrid": False}
+    names = {
+        "title": {"text": escape(label_of(x, cells), quote=False), "standoff": 6},
+        "type": "category",
+        "showgrid": False,
+    }
     solved = " and seeds that solve it" if all(cell.num_solved is not None for cell in cells) else ""
     is_count = metric.startswith("num_")
     title = f"{label_of(metric, cells)}{solved} ({'dark is more' if is_count else 'dark is better'})"

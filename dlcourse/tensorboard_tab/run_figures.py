@@ -14,7 +14,7 @@ from dlcourse.recording.scales import scale
 from dlcourse.tensorboard_tab.axes import SYMBOLS, Figure, figure, vertical
 from dlcourse.tensorboard_tab.curves import name_of_metric
 
-STEPS = {"title": {"text": "step"}, "rangemode": "tozero"}
+STEPS = {"title": {"text": "step", "standoff": 6}, "rangemode": "tozero"}
 
 
 def training(history: History, metric: str, *, is_better_higher: bool) -> Figure | None:
