@@ -22,6 +22,7 @@ experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figure
 	for report in experiments/*/report.py; do $(BIN)/python $$report || exit 1; done
 
 tensorboard: $(INSTALLED) ## look at everything in outputs/
+	@echo "depth against width: http://localhost:6006/#depth_width"
 	$(BIN)/tensorboard --logdir outputs
 
 test: $(INSTALLED) ## the tests

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import browser
 import matplotlib
 import pytest
 import torch
@@ -53,11 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("--hypothesis-profile") == "fast":
         return
-    rooms = ("circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "training")
+    rooms = (
+        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "tensorboard_tab", "training",
+    )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips the tests marked `cuda` where there is no CUDA device."""
+    """Skips the tests marked `cuda` where there is no CUDA device, and those marked `browser` where there is none."""
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
+    if item.get_closest_marker("browser") and (missing := browser.missing()):
+        pytest.skip(missing)

@@ -21,6 +21,7 @@ FLOORS = [
     ["job"],
     ["measurements"],
     ["jobs"],
+    ["tensorboard_tab"],
     ["cli"],
     ["__main__"],
 ]
@@ -103,6 +104,10 @@ def test_circles_are_found() -> None:
         ),
         ("dlcourse.cli.results", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
         ("dlcourse.cli.figures", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
+        (
+            "dlcourse.tensorboard_tab.page, dlcourse.tensorboard_tab.detail",
+            ("hydra", "omegaconf", "torch", "matplotlib", "pandas", "plotly"),
+        ),
         ("dlcourse", ("torch", "numpy")),
     ],
 )

@@ -32,9 +32,6 @@ def program() -> str:
     return shlex.join(words)
 
 
-TUNED_CURVES = "%5Ecomparison(%3F!.*untuned)"
-"""The runs of TensorBoard that a comparison shows first, as a regular expression in an address."""
-
 _WHERE_FILES_ARE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn")
 
 
@@ -78,7 +75,7 @@ def run(config: RunConfig, result: Result) -> None:
     if result.diverged_at is not None:
         said.append(f"diverged at step {result.diverged_at}")
     # The hash at the end of a run's name is enough to find it.
-    address = _tensorboard(config.folder.parent, config.run_name[-10:])
+    address = _tensorboard(config.folder.parent, run=config.run_name[-10:])
     print(f"{', '.join(said)}\nin {config.folder}; to look at it:\n{address}")
 
 
@@ -101,7 +98,7 @@ def comparison(folder: Path, results: Sequence[Result], tune: Sequence[str]) -> 
         facts = of_task[0].task
         assert facts is not None  # only measurements have none
         print(depth_width_table(of_task, facts.metric, tune), end="\n\n")
-    print(f"in {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(folder, TUNED_CURVES)}", flush=True)
+    print(f"in {folder} (results.csv, comparison/); to look at it:\n{_tensorboard(folder)}", flush=True)
 
 
 def large_batches(batch_size: int, num_items: int) -> None:
@@ -171,7 +168,7 @@ def failure(reason: str, command: str | None = None) -> None:
     print(f"failed: {reason}" if command is None else f"failed: {reason}\n  {command}", file=sys.stderr)
 
 
-def _tensorboard(folder: Path, shown: str) -> str:
-    """The command that shows the results, and where, without TensorBoard's smoothing, which distorts short curves."""
-    address = f"http://localhost:6006/#scalars&regexInput={shown}&_smoothingWeight=0"
-    return f"  tensorboard --logdir {shlex.quote(str(folder))}\n  {address}"
+def _tensorboard(folder: Path, run: str | None = None) -> str:
+    """The command that shows the results, and the address of its tab "Depth x width", where they or one run are."""
+    shown = "" if run is None else f"&p.depth_width.run={run}"
+    return f"  tensorboard --logdir {shlex.quote(str(folder))}\n  http://localhost:6006/#depth_width{shown}"

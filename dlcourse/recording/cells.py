@@ -104,6 +104,14 @@ def cells(results: Sequence[Result], tune: Sequence[str] = TUNED) -> list[Cell]:
     )
 
 
+def pieces_in_words(cells: Sequence[Cell]) -> str:
+    """What is counted, and where: "linear pieces on [-2, 2]"."""
+    tasks = [result.task for cell in cells for result in cell.results if "num_pieces" in result.metrics]
+    domains = {None if task is None else task.pieces_domain for task in tasks}
+    domain = domains.pop() if len(domains) == 1 else None
+    return f"linear pieces on {domain}" if domain else "number of linear pieces"
+
+
 def _cell(found: Judged, setting: str) -> Cell:
     """The cell of an architecture."""
     max_parameters = _max_parameters(found.example)

@@ -9,16 +9,16 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from dlcourse.palette import FAINT, INK
-from dlcourse.recording.cells import Cell
+from dlcourse.palette import DEPTH_SHADES, FAINT, INK, shade
+from dlcourse.recording.cells import Cell, pieces_in_words
 from dlcourse.recording.over_seeds import in_words
+from dlcourse.recording.scales import scale
 
 CLASS_MARKERS = "os^DvPX<>"
 
@@ -75,7 +75,7 @@ def depth_against_width(
         between[0].set_title("share of seeds that solve it")
     if has_pieces:
         _lines_over_depth(between[-1], cells, "num_pieces", target=target_pieces)
-        between[-1].set_title(_pieces_in_words(cells))
+        between[-1].set_title(pieces_in_words(cells))
     _discs_over_parameters(last, cells, metric)
     last.set_title(f"{name} against size")
 
@@ -97,15 +97,7 @@ def _said_of(cells: Sequence[Cell]) -> list[str]:
     return said
 
 
-def _pieces_in_words(cells: Sequence[Cell]) -> str:
-    """What is counted, and where: "linear pieces on [-2, 2]"."""
-    tasks = [result.task for cell in cells for result in cell.results if "num_pieces" in result.metrics]
-    domains = {None if task is None else task.pieces_domain for task in tasks}
-    domain = domains.pop() if len(domains) == 1 else None
-    return f"linear pieces on {domain}" if domain else "number of linear pieces"
-
-
-def _curves(cells: Sequence[Cell]) -> Iterator[tuple[list[Cell], str, tuple[float, float, float, float], str]]:
+def _curves(cells: Sequence[Cell]) -> Iterator[tuple[list[Cell], str, str, str]]:
     """The cells of each width, or of each size, by depth; its name, colour and marker."""
     names = list(
         dict.fromkeys(
@@ -115,7 +107,7 @@ def _curves(cells: Sequence[Cell]) -> Iterator[tuple[list[Cell], str, tuple[floa
     for index, name in enumerate(names):
         line = [cell for cell in cells if cell.curve == name]
         said = f"width {line[0].width}" if line[0].max_parameters is None else f"{line[0].max_parameters} parameters"
-        yield line, said, _shade(index, len(names)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
+        yield line, said, shade(index, len(names)), CLASS_MARKERS[index % len(CLASS_MARKERS)]
 
 
 def _shares_over_depth(axes: Axes, cells: Sequence[Cell]) -> None:
@@ -177,11 +169,11 @@ def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> No
     axes.set_xlim(min(sizes) / 1.3, max(sizes) * 1.3)
     _plain_numbers(axes.xaxis, sizes)
     for index, depth in enumerate(depths):
-        color = _shade(index, len(depths), "plasma")
+        color = shade(index, len(depths), DEPTH_SHADES)
         line = sorted((size, median) for its_depth, size, median in discs if its_depth == depth)
         axes.plot([size for size, _ in line], [median for _, median in line], lw=1.5, alpha=0.5, color=color)
     for depth, size, median in sorted(discs):
-        color = _shade(depths.index(depth), len(depths), "plasma")
+        color = shade(depths.index(depth), len(depths), DEPTH_SHADES)
         y, inside, outside = (worst, "white", color) if math.isnan(median) else (median, color, "white")
         axes.plot(size, y, "o", ms=15, mfc=inside, mec=outside, mew=1.5)
         axes.annotate(
@@ -191,26 +183,13 @@ def _discs_over_parameters(axes: Axes, cells: Sequence[Cell], metric: str) -> No
 
 
 def _scale(axes: Axes, values: Sequence[float], metric: str, *, is_better_higher: bool) -> float:
-    """Chooses the y axis for the values; returns where NaN is drawn: beyond the worst of them.
-
-    Counts are on a log axis, errors too if they span more than a decade.
-    """
-    finite = [value for value in values if math.isfinite(value)] or [1.0]
-    low, high = min(finite), max(finite)
-    # How many margins there are beyond the worst value: three if something must be drawn there in place of NaN.
-    room = 3 if len(finite) < len(values) else 1
-    if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher)):
+    """Chooses the y axis for the values; returns where NaN is drawn: beyond the worst of them."""
+    chosen = scale(values, metric, is_better_higher=is_better_higher)
+    if chosen.is_log:
         axes.set_yscale("log")
-        axes.set_ylim(low / 1.4, high * 1.4**room)
-        _plain_numbers(axes.yaxis, finite)
-        return high * 1.4 ** (room - 1)
-    if is_better_higher:
-        margin = 0.06 * ((high - low) or 1)
-        axes.set_ylim(low - margin * room, high + margin)
-        return low - margin * (room - 1)
-    margin = 0.06 * (high or 1)
-    axes.set_ylim(min(0, low), high + margin * room)
-    return high + margin * (room - 1)
+        _plain_numbers(axes.yaxis, [value for value in values if math.isfinite(value)] or [1.0])
+    axes.set_ylim(chosen.low, chosen.high)
+    return chosen.worst
 
 
 def _plain_numbers(axis: Axis, values: Sequence[float]) -> None:
@@ -241,8 +220,3 @@ def write_title(figure: Figure, title: str, said: Sequence[str]) -> Text:
     return figure.suptitle(
         "\n".join([title, ", ".join(said)]) if said else title, x=0.01, ha="left", fontsize=12, color=INK
     )
-
-
-def _shade(index: int, num: int, name: str = "viridis") -> tuple[float, float, float, float]:
-    """One of `num` colours in an order that one sees, dark to light, and without the palest end."""
-    return colormaps[name](0.1 + 0.72 * index / max(num - 1, 1))

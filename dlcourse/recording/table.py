@@ -29,11 +29,11 @@ def depth_width_table(results: Sequence[Result], metric: str, tune: Sequence[str
         return (
             "widths differ from layer to layer: results.csv has all runs" if results else "no finished runs to compare"
         )
-    blocks = ["\n".join([f"{in_words(metric)}{_what_solves(found)}{_where_pieces_are(found)}", *_over_seeds(found)])]
+    blocks = ["\n".join([f"{in_words(metric)}{what_solves(found)}{_where_pieces_are(found)}", *what_was_tuned(found)])]
     for setting in dict.fromkeys(cell.setting for cell in found):
         lines = _lines([cell for cell in found if cell.setting == setting], metric)
         blocks.append("\n".join([setting, *lines] if setting else lines))
-    if notes := _notes(found):
+    if notes := notes_on(found):
         blocks.append("\n".join(notes))
     return "\n\n".join(blocks)
 
@@ -75,7 +75,7 @@ def _three(found: Quartiles | None) -> dict[str, float | str]:
     return {"": found.median, "_lower": found.lower, "_upper": found.upper}
 
 
-def _what_solves(found: Sequence[Cell]) -> str:
+def what_solves(found: Sequence[Cell]) -> str:
     """What solving means: " (solved: below 0.0013)"; nothing if the task does not say."""
     tasks = [result.task for cell in found for result in cell.results if result.task is not None]
     said = [
@@ -96,7 +96,7 @@ def _where_pieces_are(found: Sequence[Cell]) -> str:
     return f", linear pieces on {domain}" if domain else ", linear pieces"
 
 
-def _over_seeds(found: Sequence[Cell]) -> list[str]:
+def what_was_tuned(found: Sequence[Cell]) -> list[str]:
     """How many seeds there are, what was tuned on them, and what so many cannot tell."""
     most = max(len(cell.results) for cell in found)
     tuned = list(dict.fromkeys(key for cell in found if cell.is_tuned for key in cell.tuned))
@@ -161,7 +161,7 @@ def _steps(cell: Cell, median: float) -> str:
     return f"> {max(result.config.get('num_steps', 0) for result in cell.results)}"
 
 
-def _notes(found: Sequence[Cell]) -> list[str]:
+def notes_on(found: Sequence[Cell]) -> list[str]:
     """What the medians do not show: ends of grids, runs that diverged, seeds and settings that are missing."""
     most = max(len(cell.results) for cell in found)
     notes = []

@@ -1,0 +1,228 @@
+// Shows what Python has decided, and sends back what is chosen. All that is asked of the tab is `state`: names and values,
+// which stand in TensorBoard's address (#depth_width&p.depth_width.NAME=VALUE), so that a view can be sent.
+
+const PREFIX = "p.depth_width.";
+const LOOK = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
+
+let state = {};
+let asked = 0;
+let timer = null;
+const place = {};
+
+export async function render() {
+  document.title = "Depth x width";
+  document.head.append(element("link", {rel: "stylesheet", href: "./style.css"}));
+  for (const name of ["header", "figures", "detail"]) {
+    place[name] = element(name === "header" ? "header" : "div", {className: name});
+    document.body.append(place[name]);
+  }
+  state = inAddress();
+  const script = element("script", {src: "./plotly.js"});
+  const loaded = new Promise((done, failed) => { script.onload = done; script.onerror = failed; });
+  document.head.append(script);
+  // Python reads the runs while the browser reads plotly.
+  const first = content("page");
+  first.catch(() => {});
+  try {
+    await loaded;
+  } catch {
+    complain("plotly's script did not load");
+    return;
+  }
+  listen();
+  await update(first);
+  if (state.cell || state.run) place.detail.scrollIntoView();
+}
+
+// --- the page
+
+async function update(page = content("page")) {
+  const number = ++asked;
+  const detail = content("detail");
+  detail.catch(() => {});
+  clearTimeout(timer);
+  try {
+    const shown = await page;
+    if (number !== asked) return; // something else has been chosen meanwhile
+    showPage(shown);
+    if (shown.ask_again_in) timer = setTimeout(update, 1000 * shown.ask_again_in);
+    const found = await detail;
+    if (number === asked) showDetail(found);
+    document.body.dataset.shown = number; // what a test waits for
+  } catch (error) {
+    if (number === asked) complain(error.message);
+  }
+}
+
+function showPage(page) {
+  place.header.replaceChildren(
+    choices(page.choices),
+    element("h1", {textContent: page.sentence}),
+    element("p", {className: "facts", textContent: [page.title, ...(page.facts ?? [])].join(" · ")}),
+    ...(page.warnings ?? []).map((text) => element("p", {className: "warnings", textContent: text})),
+    notes(page.notes ?? []),
+  );
+  showFigures(place.figures, page.figures ?? []);
+}
+
+function choices(all) {
+  const row = element("div", {className: "choices"});
+  for (const choice of all) {
+    const label = element("label", {textContent: choice.label});
+    const control = choice.is_switch
+      ? element("input", {type: "checkbox", checked: choice.value === "1"})
+      : element("select");
+    control.name = choice.name;
+    if (!choice.is_switch) {
+      control.append(...choice.options.map(({value, label}) => element("option", {value, textContent: label})));
+      control.value = choice.value;
+    }
+    control.onchange = () => choose({[choice.name]: choice.is_switch ? (control.checked ? "1" : "0") : control.value});
+    choice.is_switch ? label.prepend(control) : label.append(control);
+    row.append(label);
+  }
+  return row;
+}
+
+function notes(all) {
+  const list = element("ul");
+  list.append(...all.map((text) => element("li", {textContent: text})));
+  const box = element("details", {hidden: !all.length});
+  box.append(element("summary", {textContent: all.length === 1 ? "1 note" : `${all.length} notes`}), list);
+  return box;
+}
+
+// Figures of the same name are drawn into the same place, so that a running sweep moves and does not blink.
+function showFigures(parent, figures) {
+  const before = Object.fromEntries([...parent.children].map((box) => [box.dataset.name, box]));
+  const boxes = figures.map(({name}) => before[name] ?? element("div", {className: `figure ${name}`, dataset: {name}}));
+  for (const box of parent.children) if (!boxes.includes(box)) Plotly.purge(box);
+  parent.replaceChildren(...boxes);
+  figures.forEach(({figure}, index) => {
+    const box = boxes[index];
+    const isNew = !box.data;
+    Plotly.react(box, figure.data, figure.layout, LOOK);
+    if (isNew) box.on("plotly_click", ({points: [point]}) => clicked(point.customdata));
+  });
+}
+
+function clicked(data) {
+  if (!data?.length) return;
+  const [cell, run] = data;
+  choose({...(cell ? {cell} : {}), run: run ?? ""}).then(() => place.detail.scrollIntoView({behavior: "smooth"}));
+}
+
+// --- what a click shows
+
+function showDetail({cell, run}) {
+  const parts = [];
+  if (cell) {
+    parts.push(element("h2", {textContent: cell.title}), ...cell.notes.map((textContent) => element("p", {textContent})));
+    const box = element("div", {className: "runs"});
+    box.append(table(cell, run?.title));
+    parts.push(box);
+  }
+  place.detail.replaceChildren(...parts);
+  if (!run) return;
+  const figures = element("div", {className: "figures"});
+  const side = element("div", {className: "side"});
+  side.append(pairs("what it came to", run.facts), pairs("configuration", run.settings));
+  place.detail.append(element("h2", {textContent: run.title}), figures);
+  if (run.picture) place.detail.append(element("img", {className: "picture", src: run.picture, alt: "what it has learnt"}));
+  if (run.command) {
+    place.detail.append(element("p", {textContent: "This does it again:"}), element("pre", {textContent: run.command}));
+  }
+  place.detail.append(side);
+  showFigures(figures, run.figures.map((figure, index) => ({name: `run${index}`, figure})));
+}
+
+function table({head, rows}, chosen) {
+  const body = element("tbody", {className: "runs"});
+  for (const {run, entries} of rows) {
+    const row = element("tr", {className: run === chosen ? "chosen" : "", title: run});
+    row.append(...entries.map((textContent) => element("td", {textContent})));
+    row.onclick = () => choose({run});
+    body.append(row);
+  }
+  return tableOf(head, body);
+}
+
+function pairs(title, all) {
+  const body = element("tbody");
+  for (const pair of all) {
+    const row = element("tr");
+    row.append(...pair.map((textContent) => element("td", {textContent})));
+    body.append(row);
+  }
+  const box = element("div");
+  const made = tableOf([], body);
+  made.className = "pairs";
+  box.append(element("h2", {textContent: title}), made);
+  return box;
+}
+
+function tableOf(head, body) {
+  const made = element("table");
+  const top = element("tr");
+  top.append(...head.map((textContent) => element("th", {textContent})));
+  const thead = element("thead");
+  thead.append(top);
+  made.append(thead, body);
+  return made;
+}
+
+// --- state and address
+
+function choose(changes) {
+  // Another sweep has other networks; another network has other runs.
+  if ("sweep" in changes) state = {};
+  state = Object.fromEntries(Object.entries({...state, ...changes}).filter(([, value]) => value !== ""));
+  const words = Object.entries(state).map(([name, value]) => `${encodeURIComponent(PREFIX + name)}=${encodeURIComponent(value)}`);
+  window.parent.history.replaceState(null, "", ["#depth_width", ...words].join("&"));
+  return update();
+}
+
+function inAddress() {
+  const found = {};
+  for (const part of window.parent.location.hash.slice(1).split("&")) {
+    const [name, value] = [...new URLSearchParams(part.replaceAll("+", "%2B"))][0] ?? [""];
+    if (name.startsWith(PREFIX)) found[name.slice(PREFIX.length)] = value;
+  }
+  return found;
+}
+
+// TensorBoard tells its frames when it reloads; and an address may be pasted into the window.
+function listen() {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = ({data}) => {
+    const message = JSON.parse(data);
+    if (message.type === "experimental.DataReloaded") update();
+    if (!message.isReply) {
+      channel.port1.postMessage(JSON.stringify({...message, payload: null, error: null, isReply: true}));
+    }
+  };
+  window.parent.postMessage("experimental.bootstrap", "*", [channel.port2]);
+  window.parent.addEventListener("hashchange", () => {
+    const found = inAddress();
+    if (!Object.keys(found).length || JSON.stringify(found) === JSON.stringify(state)) return;
+    state = found;
+    update();
+  });
+}
+
+async function content(what) {
+  const answer = await fetch(`./${what}?${new URLSearchParams(state)}`);
+  const found = await answer.json();
+  if (found.error) throw new Error(found.error);
+  return found;
+}
+
+function complain(text) {
+  place.header.replaceChildren(element("p", {className: "error", textContent: text}));
+}
+
+function element(tag, {dataset, ...properties} = {}) {
+  const made = Object.assign(document.createElement(tag), properties);
+  Object.assign(made.dataset, dataset);
+  return made;
+}

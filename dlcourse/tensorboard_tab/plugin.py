@@ -1,0 +1,144 @@
+"""What TensorBoard loads: the tab's addresses. A fault in here would end TensorBoard, for every project of its users.
+
+So this module imports the standard library and TensorBoard only, and all else when the tab is asked for. Whatever goes
+wrong makes the tab inactive, or an answer with the code 500, with one line on stderr.
+"""
+
+import gzip
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+
+if TYPE_CHECKING:
+    from dlcourse.tensorboard_tab.folders import LogFolder
+
+SECONDS_IN_THE_BROWSER = 24 * 3600
+"""How long the browser may keep plotly's script, whose address names its version."""
+
+SECONDS_INACTIVE = 10
+"""How long it holds that there is nothing of ours in the log folder, in which TensorBoard asks again and again."""
+
+
+class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has no types
+    """The tab "Depth x width".
+
+    Args:
+        context: What TensorBoard tells its plugins, of which the log folder is used.
+    """
+
+    plugin_name = "depth_width"
+
+    def __init__(self, context: Any) -> None:
+        self._folder = getattr(context, "logdir", None)
+        self._log: LogFolder | None = None
+        self._inactive_since = -float(SECONDS_INACTIVE)
+        self._complaints: set[str] = set()
+        self._script: bytes | None = None
+
+    def is_active(self) -> bool:
+        """Whether the log folder has runs of ours, and all that the tab needs is installed."""
+        if time.monotonic() - self._inactive_since < SECONDS_INACTIVE:
+            return False
+        try:
+            files("plotly")
+            is_active = next(self._log_folder().sweeps(), None) is not None
+        except Exception as error:
+            self._complain(error)
+            is_active = False
+        if not is_active:
+            self._inactive_since = time.monotonic()
+        return is_active
+
+    def frontend_metadata(self) -> Any:
+        """How TensorBoard shows the tab."""
+        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Depth × width")
+
+    def get_plugin_apps(self) -> dict[str, Any]:
+        """The addresses below `data/plugin/depth_width/`, each with what answers it."""
+        return {
+            "/index.js": self._app(lambda request: self._file(request, "index.js", "text/javascript")),
+            "/style.css": self._app(lambda request: self._file(request, "style.css", "text/css")),
+            "/plotly.js": self._app(self._plotly),
+            "/page": self._app(self._page),
+            "/detail": self._app(self._detail),
+            "/picture": self._app(self._picture),
+        }
+
+    def _app(self, answer: Callable[[Any], Any]) -> Callable[..., Any]:
+        """A WSGI application that never fails: what goes wrong is its answer, and a line on stderr."""
+
+        def app(environ: Any, start_response: Any) -> Any:
+            from werkzeug.wrappers import Request
+
+            request = Request(environ)
+            try:
+                response = answer(request)
+            except Exception as error:
+                self._complain(error)
+                content = {"error": f"{type(error).__name__}: {error}"}
+                response = http_util.Respond(request, content, "application/json", code=500)
+            return response(environ, start_response)
+
+        return app
+
+    def _page(self, request: Any) -> Any:
+        """The first screen."""
+        from dlcourse.tensorboard_tab.page import page
+
+        return _json(request, page(self._log_folder(), request.args.to_dict()))
+
+    def _detail(self, request: Any) -> Any:
+        """What a click shows: the runs of a network, and one run."""
+        from dlcourse.tensorboard_tab.detail import detail
+
+        return _json(request, detail(self._log_folder(), request.args.to_dict()))
+
+    def _picture(self, request: Any) -> Any:
+        """The picture that a run has drawn at its end."""
+        from dlcourse.tensorboard_tab.detail import recorded_picture
+
+        picture = recorded_picture(self._log_folder(), request.args.to_dict())
+        if picture is None:
+            return http_util.Respond(request, "There is no such picture.", "text/plain", code=404)
+        return http_util.Respond(request, picture, "image/png")
+
+    def _file(self, request: Any, name: str, content_type: str) -> Any:
+        """A file of this package."""
+        return http_util.Respond(request, (Path(__file__).parent / name).read_bytes(), content_type)
+
+    def _plotly(self, request: Any) -> Any:
+        """plotly's script, which its package carries: no network is needed."""
+        if self._script is None:
+            self._script = gzip.compress((files("plotly") / "package_data" / "plotly.min.js").read_bytes(), 6)
+        return http_util.Respond(
+            request, self._script, "text/javascript", content_encoding="gzip", expires=SECONDS_IN_THE_BROWSER
+        )
+
+    def _log_folder(self) -> "LogFolder":
+        """The log folder, and what was read of it."""
+        from dlcourse.tensorboard_tab.folders import LogFolder
+
+        if not self._folder or not Path(self._folder).is_dir():
+            raise ValueError(f"the log folder must be a folder of this machine, got {self._folder!r}")
+        if self._log is None:
+            self._log = LogFolder(Path(self._folder))
+        return self._log
+
+    def _complain(self, error: Exception) -> None:
+        """One line on stderr for what goes wrong, once for each fault."""
+        line = f"dlcourse: the tab Depth x width: {type(error).__name__}: {error}".replace("\n", " ")
+        if line not in self._complaints:
+            self._complaints.add(line)
+            print(line, file=sys.stderr, flush=True)
+
+
+def _json(request: Any, content: dict[str, Any]) -> Any:
+    """An answer in JSON, which knows no NaN."""
+    return http_util.Respond(request, json.dumps(content, allow_nan=False), "application/json")
