@@ -162,7 +162,7 @@ def digits_row(row: Read) -> Row:
         "width": "-" if row["depth"] == "0" else row["width"],
         "parameters": f"{float(row['parameters']):,.0f}",
         "accuracy": accuracy(row),
-        "rate": chosen(row),
+        "rate and initialisation": chosen(row),
     }
 
 
