@@ -25,7 +25,7 @@ from dlcourse.recording.events import read_events
 
 # With fewer steps it would not be worth starting workers (`WORTH_WORKERS` in dlcourse/jobs/runs.py).
 SWEEP = [
-    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=24000", "log_every=400",
+    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=24000", "log_every=1200",
     "checkpoint_seconds=0", "pictures=false", "count_pieces=false",
 ]  # fmt: skip
 

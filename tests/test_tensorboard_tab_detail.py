@@ -115,7 +115,7 @@ def test_the_picture_that_a_run_has_drawn(tmp_path: Path) -> None:
     drawn, other = (tmp_path / result(1, 4, seed, 0.5).run for seed in range(2))
     png = io.BytesIO()
     Image.effect_noise((200, 200), 90).save(png, "png")  # noise, so that it is as large as a picture
-    write_events(drawn, scalars={}, images={"fit": (100, png.getvalue())})
+    write_events(drawn, scalars={}, images={"fit": [(100, png.getvalue())]})
     write_events(other, scalars={"loss": [(0, 1.0)]})
     log = LogFolder(tmp_path)
     assert recorded_picture(log, {"run": drawn.name}) == png.getvalue()
