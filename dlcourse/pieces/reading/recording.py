@@ -1,0 +1,419 @@
+"""What a network does to its input, written down: it is run as it is, on a tensor that records what becomes of it.
+
+Everything that torch would run is run: hooks, also global ones and those of the network itself, replaced forwards,
+loops, tests of shapes. The recorded tensor knows its shape but no values, so a forward whose course depends on values
+cannot go unnoticed.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from dlcourse.pieces.reading.own_dtype import CONVERSIONS, bits, check_conversion
+from dlcourse.pieces.reading.shapes import check_shapes
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor that depends on the network's input: the number of it."""
+
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of torch.
+
+    Attributes:
+        name: What torch calls the function, method or operator, without underscores around it.
+        function: What was called.
+        args: Its arguments; slots stand for tensors that depend on the input, other tensors are constants.
+        kwargs: Those given by name.
+        outputs: The tensors that it returned, or wrote to.
+        shapes: Their shapes, for a batch of two inputs.
+        where: The call and the layer that makes it, for error messages.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: list[Slot]
+    shapes: list[tuple[int, ...]]
+    where: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """All calls that a network makes, first to last; slot 0 is its input.
+
+    Attributes:
+        calls: The calls.
+        output: What it returns; or the error that it ended with, which an earlier call may explain better.
+    """
+
+    calls: list[Call]
+    output: Slot | TypeError | ValueError
+
+
+def record(network: nn.Module, values: dict[str, Tensor], shape: tuple[int, ...], member: int = 0) -> Tape:
+    """The calls that a network makes of torch.
+
+    Args:
+        network: The network, with nothing in it that must not change.
+        values: What its parameters and buffers are, by name.
+        shape: The shape of one input.
+        member: Which one of a stack it is.
+
+    Returns:
+        The calls up to its output; or up to an error: a TypeError if its course depends on the input's values, or if it
+        does not return one tensor that does, a ValueError if a layer refuses the input.
+    """
+    recorder = _Recorder(network, {name: value.clone() for name, value in values.items()}, member)
+    try:
+        return Tape(recorder.calls, recorder.output(shape))
+    except (TypeError, ValueError) as error:
+        return Tape(recorder.calls, error)
+
+
+def num_inputs(network: nn.Module, values: dict[str, Tensor]) -> int:
+    """How many numbers the affine layer takes that a network begins with.
+
+    Raises:
+        ValueError: If it begins with none.
+    """
+    recorder = _Recorder(network, {name: value.clone() for name, value in values.items()}, scouts=True)
+    try:
+        recorder.run((_ANY_SIZE,))
+    except (TypeError, ValueError) as error:
+        if recorder.found is not None:
+            return recorder.found
+        if isinstance(error, TypeError):
+            raise
+    raise ValueError(
+        "input_shape must be given for a network that does not begin with an affine layer, for instance (1, 28, 28)"
+    )
+
+
+_ANY_SIZE = 720720  # of an input whose size is not known yet: most slices and splits of it can be made
+
+
+class _Recorded(Tensor):
+    """A tensor that depends on the network's input; it has a shape but no values."""
+
+    recorder: "_Recorder"
+    slot: Slot
+    meta: Tensor
+    since: int  # the number of calls before it was made
+
+    @staticmethod
+    def __new__(cls: type["_Recorded"], recorder: "_Recorder", slot: Slot, meta: Tensor) -> "_Recorded":
+        made: _Recorded = torch.Tensor._make_wrapper_subclass(cls, meta.shape, dtype=meta.dtype, device="cpu")
+        made.recorder, made.slot, made.meta, made.since = recorder, slot, meta, len(recorder.calls)
+        return made
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        recorder = next(leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, _Recorded)).recorder
+        return recorder.call(func, args, kwargs or {})
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise TypeError(f"{func} cannot be followed")
+
+
+class _Recorder:
+    """Runs a network once."""
+
+    def __init__(
+        self, network: nn.Module, values: dict[str, Tensor], member: int = 0, *, scouts: bool = False
+    ) -> None:
+        self.network = network
+        self.values = values
+        self.value_names = {id(value): name for name, value in values.items()}
+        self.member = member
+        self.own_bits = bits(network)
+        self.names = {id(module): name for name, module in reversed([*network.named_modules()])}
+        self.calls: list[Call] = []
+        self.num_slots = 0
+        self.written: dict[int, int] = {}  # memory -> the number of calls before it was last written to
+        self.refused: Exception | None = None
+        self.scouts = scouts
+        self.found: int | None = None
+
+    def output(self, shape: tuple[int, ...]) -> Slot:
+        """The network's output, which must be one tensor."""
+        versions = {name: self.values[name]._version for name, _ in self.network.named_parameters()}
+        output = self.run(shape)
+        network = self.described(self.network)
+        for name, version in versions.items():
+            if self.values[name]._version != version:
+                raise ValueError(f"forward must not change a parameter, but that of {network} changes {name}")
+        if isinstance(output, tuple | dict | list):
+            raise TypeError(
+                f"forward must return one tensor, got a {type(output).__name__} of {len(output)} of {network}; put a "
+                "module around it that picks one"
+            )
+        if not isinstance(output, _Recorded) or not output.meta.is_floating_point():
+            raise TypeError(f"forward must return one tensor of numbers that depends on its input; {network} does not")
+        self.check_unchanged(output)
+        return output.slot
+
+    def run(self, shape: tuple[int, ...]) -> Any:
+        """What the network returns for an input of this shape."""
+        self._check_one_input()
+        inputs = self._recorded(torch.empty((2, *shape), dtype=torch.float64, device="meta"))
+        try:
+            with torch.no_grad():
+                return functional_call(self.network, self.values, (inputs,))
+        except Exception as error:
+            if self.refused is not None:
+                raise self.refused from self.refused.__cause__
+            where = self._where_raised(error.__traceback__)
+            if isinstance(error, TypeError | AttributeError):
+                raise TypeError(f"pieces cannot be counted: {error}, got {where}") from error
+            raise ValueError(f"{where}: {str(error) or type(error).__name__}") from error
+
+    def _check_one_input(self) -> None:
+        try:
+            signature = inspect.signature(self.network.forward)
+        except (TypeError, ValueError):  # a forward that is not written in Python
+            return
+        try:
+            signature.bind(None)
+        except TypeError as error:
+            raise TypeError(
+                f"forward must take one input and no other, got {signature} in {self.described(self.network)}"
+            ) from error
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call of torch returns, which is written down if it is a tensor."""
+        name = call_name(function)
+        if name == "iter":
+            return iter(args[0].unbind(0))
+        if name == "device":
+            return torch.device("cpu")
+        try:
+            if name in CONVERSIONS and isinstance(args[0], _Recorded):
+                check_conversion(name, args, kwargs, self.own_bits)
+                if args[0].meta.is_floating_point():
+                    return args[0]  # nothing is rounded before the network is counted
+                name, function, args, kwargs = "double", Tensor.double, args[:1], {}
+            if self.scouts:
+                self._look_for_size(name, args)
+            return self._called(name, function, args, kwargs)
+        except (TypeError, AttributeError, ValueError, RuntimeError, IndexError, NotImplementedError) as error:
+            if self.refused is None:
+                self.refused = self._refusal(name, error)
+            raise self.refused from error
+
+    def _refusal(self, name: str, error: Exception) -> Exception:
+        """The error for a call that went wrong."""
+        if any(word in str(error) for word in ("meta", "Meta", "cannot be converted to Scalar")):
+            module = self._frame_of_layer(sys._getframe())[0]
+            return TypeError(
+                "pieces are counted of networks that make the same calls for all inputs; the forward of "
+                f"{self.described(module)} asks a tensor for its values ({name}), as control flow does"
+            )
+        where = self._where(name, sys._getframe())
+        if isinstance(error, TypeError | AttributeError):
+            return TypeError(f"{error}, got {where}")
+        return ValueError(f"{where}: {error}")
+
+    def _called(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls torch with the shapes."""
+        recorded = [leaf for leaf in leaves((args, kwargs)) if isinstance(leaf, _Recorded)]
+        for each in recorded:
+            self.check_unchanged(each)
+        writes = name == "setitem" or (name.endswith("_") and not name.endswith("__")) or kwargs.get("out") is not None
+        if writes and (not isinstance(args[0], _Recorded) or kwargs.get("out") is not None):
+            raise ValueError("a call writes to a tensor that does not depend on the input: make it with x.new_zeros")
+        check_shapes(name, args)
+        indexes = name in ("getitem", "setitem")
+
+        def shape_of(value: Any) -> Any:
+            if isinstance(value, _Recorded):
+                return value.meta
+            if not isinstance(value, Tensor) or (indexes and not value.is_floating_point()):
+                return value
+            return value.to("meta", torch.float64 if value.is_floating_point() else value.dtype)
+
+        versions = [each.meta._version for each in recorded]
+        result = function(*mapped(shape_of, args), **mapped(shape_of, kwargs))
+        if any(each.meta._version != version for each, version in zip(recorded, versions, strict=True)):
+            return self._write(name, function, args, kwargs)
+        metas = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
+        if not metas:
+            return result
+        if isinstance(result, Tensor):
+            for each in recorded:
+                if result is each.meta:  # as contiguous() returns what is contiguous
+                    return each
+        frozen_args, frozen_kwargs = self._frozen((args, kwargs))
+        outputs: list[_Recorded] = []
+        returned = mapped(lambda value: outputs.append(self._recorded(value)) or outputs[-1], result, only=Tensor)
+        self._write_down(name, function, frozen_args, frozen_kwargs, outputs)
+        return returned
+
+    def _write(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Writes down a call that changes its first argument: from here on that stands for what it has become."""
+        target = args[0]
+        frozen_args, frozen_kwargs = self._frozen((args, kwargs))
+        target.slot = Slot(self.num_slots)
+        self.num_slots += 1
+        self._write_down(name, function, frozen_args, frozen_kwargs, [target])
+        self.written[_memory(target)] = target.since = len(self.calls)
+        return None if name == "setitem" else target
+
+    def _write_down(
+        self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, outputs: list[_Recorded]
+    ) -> None:
+        shapes = [tuple(output.meta.shape) for output in outputs]
+        where = self._where(name, sys._getframe())
+        self.calls.append(Call(name, function, args, kwargs, [output.slot for output in outputs], shapes, where))
+        for output in outputs:
+            output.since = len(self.calls)
+
+    def _frozen(self, values: Any) -> Any:
+        """Arguments as they are now."""
+
+        def frozen(value: Any) -> Any:
+            if isinstance(value, _Recorded):
+                return value.slot
+            if not isinstance(value, Tensor):
+                return value
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                name, found = self.value_names.get(id(value), "a constant"), value[~torch.isfinite(value)][0]
+                raise ValueError(f"{name} must be finite, got {found} in member {self.member}")
+            return value.detach().clone()
+
+        return mapped(frozen, values)
+
+    def _recorded(self, meta: Tensor) -> _Recorded:
+        """The next tensor that depends on the input."""
+        self.num_slots += 1
+        return _Recorded(self, Slot(self.num_slots - 1), meta)
+
+    def check_unchanged(self, tensor: _Recorded) -> None:
+        """Refuses a tensor whose memory another one has been used to write to."""
+        if self.written.get(_memory(tensor), -1) > tensor.since:
+            raise ValueError("a call that works in place has changed a tensor that is needed later")
+
+    def _look_for_size(self, name: str, args: tuple[Any, ...]) -> None:
+        """Stops at the first affine layer."""
+        if name == "linear":
+            self.found = int(args[1].shape[1])
+        if name == "linear" or "conv" in name or "norm" in name:
+            raise ValueError(name)
+
+    # Which layer it is, for error messages
+
+    def described(self, module: nn.Module) -> str:
+        """A layer."""
+        name = self.names.get(id(module), "")
+        kind = f"a {type(module).__name__}"
+        return f"layer '{name}', {kind}" if name else kind
+
+    def _where(self, name: str, frame: FrameType | None) -> str:
+        """A call; its line, too, if neither a layer's name nor its kind tell which one it is."""
+        module, part = self._frame_of_layer(frame)
+        layer = self.described(module)
+        if part:
+            return f"{name} in {part} of {layer}{_line(frame)}"
+        if type(module).__module__.startswith("torch.nn"):
+            return layer
+        return f"{name} in {layer}" if self.names.get(id(module)) else f"{name} in {layer}{_line(frame)}"
+
+    def _frame_of_layer(self, frame: FrameType | None) -> tuple[nn.Module, str]:
+        """The innermost layer that runs, and which part of it unless that is its own forward."""
+        seen: set[CodeType] = set()
+        while frame is not None:
+            if frame.f_code is _CALL:
+                module = frame.f_locals["self"]
+                if "forward" in vars(module):
+                    return module, "the replaced forward"
+                own = getattr(type(module).forward, "__code__", None)
+                return module, "" if own is None or own in seen else "a hook"
+            seen.add(frame.f_code)
+            frame = frame.f_back
+        return self.network, ""
+
+    def _where_raised(self, traceback: TracebackType | None) -> str:
+        """The innermost layer that an error comes from."""
+        module = self.network
+        while traceback is not None:
+            if traceback.tb_frame.f_code is _CALL:
+                module = traceback.tb_frame.f_locals["self"]
+            traceback = traceback.tb_next
+        return self.described(module)
+
+
+_CALL = nn.Module._call_impl.__code__
+
+
+def _line(frame: FrameType | None) -> str:
+    """The line of the caller's code that is being run."""
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLERS):
+        frame = frame.f_back
+    return "" if frame is None else f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
+
+
+_NOT_THE_CALLERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+
+
+def call_name(function: Callable[..., Any]) -> str:
+    """What torch calls a function, method, operator or attribute."""
+    name = str(getattr(function, "__name__", function))
+    if name == "__get__":
+        name = str(function.__self__.__name__)  # type: ignore[attr-defined]
+    if name in ("__bool__", "__float__", "__int__", "__index__"):  # not Tensor.bool() and its like
+        return name
+    return name[2:-2] if name.startswith("__") and name.endswith("__") else name.lstrip("_")
+
+
+def _memory(tensor: _Recorded) -> int:
+    """The number of the memory that a tensor and its views lie in."""
+    return tensor.meta.untyped_storage()._cdata
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """All that tuples, lists, dictionaries and slices hold."""
+    if isinstance(value, tuple | list):
+        for each in value:
+            yield from leaves(each)
+    elif isinstance(value, dict):
+        yield from leaves(tuple(value.values()))
+    elif isinstance(value, slice):
+        yield from leaves((value.start, value.stop, value.step))
+    else:
+        yield value
+
+
+def mapped(function: Callable[[Any], Any], value: Any, only: type = object) -> Any:
+    """The same tuples, lists, dictionaries and slices with a function of each of their leaves."""
+    if isinstance(value, tuple | list):
+        return _like(value, [mapped(function, each, only) for each in value])
+    if isinstance(value, dict):
+        return {key: mapped(function, each, only) for key, each in value.items()}
+    if isinstance(value, slice):
+        return slice(*(mapped(function, each, only) for each in (value.start, value.stop, value.step)))
+    return function(value) if isinstance(value, only) else value
+
+
+def _like(original: tuple[Any, ...] | list[Any], items: list[Any]) -> Any:
+    """A tuple or a list of the same kind, such as the pair that torch.max returns."""
+    if isinstance(original, list):
+        return items
+    if hasattr(original, "_fields"):
+        return type(original)(*items)
+    return tuple(items) if isinstance(original, torch.Size) else type(original)(items)
