@@ -97,7 +97,9 @@ def on_line(
         return lines if isinstance(network, Stack) else lines[0]
     if origin is not None and direction is not None and start is None and end is None:
         first, step = point(origin), point(direction)
-        layers, shape = read_for_points(network, first.shape, lambda random, num: first + random.standard_normal((num, *[1] * first.ndim)) * step)
+        layers, shape = read_for_points(
+            network, first.shape, lambda random, num: first + random.standard_normal((num, *[1] * first.ndim)) * step
+        )
         _check_whole_line(layers, first, step)
         whole_lines = count_on_whole_line(layers, first.reshape(shape), step.reshape(shape), max_regions)
         return whole_lines if isinstance(network, Stack) else whole_lines[0]

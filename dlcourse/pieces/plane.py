@@ -272,10 +272,10 @@ def on_plane(
     corners = _corners(low, high, vertices)
 
     def in_the_domain(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
-        shares = random.dirichlet(np.ones(len(corners)), num_points) @ corners
-        if point is None or two is None or two.shape != (2, *point.shape):
-            return shares  # a network of two inputs, or what will be refused
-        return point.reshape(-1) + shares @ two.reshape(2, -1)  # type: ignore[no-any-return]
+        points: Float[np.ndarray, "points in_features"] = random.dirichlet(np.ones(len(corners)), num_points) @ corners
+        if point is not None and two is not None and two.shape == (2, *point.shape):
+            points = point.reshape(-1) + points @ two.reshape(2, -1)
+        return points
 
     layers, shape = read_for_points(network, (2,) if point is None else point.shape, in_the_domain)
     if point is not None and point.shape != shape:

@@ -38,7 +38,7 @@ def borrowed(network: nn.Module) -> Iterator[dict[str, Tensor]]:
                     for name, value in owned.items():
                         if value is not None:
                             copies.setdefault(id(value), _copy(value))
-                            owned[name] = copies[id(value)]  # type: ignore[assignment]
+                            owned[name] = copies[id(value)]
                 for name, value in vars(module).items():
                     if isinstance(value, Tensor):
                         vars(module)[name] = value.detach().clone()
@@ -52,7 +52,9 @@ def borrowed(network: nn.Module) -> Iterator[dict[str, Tensor]]:
                 vars(module).update(attributes)
                 for name, content in inner.items():
                     attributes[name].clear()
-                    attributes[name].update(content) if not isinstance(content, list) else attributes[name].extend(content)
+                    attributes[name].update(content) if not isinstance(content, list) else attributes[name].extend(
+                        content
+                    )
             random.setstate(python)
             np.random.set_state(numpy)
 
@@ -62,7 +64,7 @@ def _run_uncompiled(module: nn.Module) -> None:
     if vars(module).get("_compiled_call_impl") is not None:
         vars(module)["_compiled_call_impl"] = None
     if type(module).__name__ == "OptimizedModule":
-        vars(module)["forward"] = module._modules["_orig_mod"].__call__  # type: ignore[union-attr]
+        vars(module)["forward"] = module.get_submodule("_orig_mod").__call__
 
 
 def _state(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -80,9 +82,9 @@ def _copy(value: Tensor) -> Tensor:
 
 def _settle(name: str, module: nn.Module) -> list[str]:
     """Makes plain tensors of the weights that a module works out, and tells their names."""
-    derived = []
+    derived: list[str] = []
     if parametrize.is_parametrized(module):
-        parametrized = {each: getattr(module, each) for each in module.parametrizations}  # type: ignore[union-attr, operator]
+        parametrized = {each: getattr(module, each) for each in module.parametrizations}  # type: ignore[union-attr]
         module.__class__ = parametrize.type_before_parametrizations(module)
         vars(module).update(parametrized)
         derived += parametrized

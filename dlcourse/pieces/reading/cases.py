@@ -77,14 +77,13 @@ def _chosen(condition: Constants, input: Operand, other: Operand) -> Traced:
 def _broadcast(*operands: Operand) -> tuple[Traced, ...]:
     """Tensors of one shape; constants are tensors without units."""
     one, *others = (_tensor(operand) for operand in operands)
-    assert isinstance(one, Traced)
-    if all(isinstance(other, Traced) and other.shape == one.shape and other.batch == one.batch for other in others):
-        return (one, *others)
     return moved(torch.broadcast_tensors, (one, *others), {})  # type: ignore[no-any-return]
 
 
 def _tensor(operand: Operand) -> Traced | Constants:
-    return operand if isinstance(operand, Traced | Constants) else Constants([torch.tensor(operand, dtype=torch.float64)])
+    return (
+        operand if isinstance(operand, Traced | Constants) else Constants([torch.tensor(operand, dtype=torch.float64)])
+    )
 
 
 def _multiple(vector: Affine, of: Affine) -> Vector | None:
@@ -93,8 +92,8 @@ def _multiple(vector: Affine, of: Affine) -> Vector | None:
     factors = np.zeros((members, vector.bias.shape[1]))
     for member, entry in np.ndindex(*factors.shape):
         terms, of_terms = _terms(vector, member, entry), _terms(of, member, entry)
-        pivot = next((key for key, number in of_terms.items() if number != 0), None)
-        factor = terms.get(pivot, Fraction(0)) / of_terms[pivot] if pivot is not None else Fraction(0)
+        pivots = [key for key, number in of_terms.items() if number != 0]
+        factor = terms.get(pivots[0], Fraction(0)) / of_terms[pivots[0]] if pivots else Fraction(0)
         if any(terms.get(key, 0) != factor * of_terms.get(key, 0) for key in terms.keys() | of_terms.keys()):
             return None
         factors[member, entry] = float(factor)
@@ -116,6 +115,5 @@ def _terms(vector: Affine, member: int, entry: int) -> dict[tuple[Units, int] | 
 
 
 def _of(array: np.ndarray, member: int) -> np.ndarray:
-    return array[member if len(array) > 1 else 0]
-
-
+    of: np.ndarray = array[member if len(array) > 1 else 0]
+    return of

@@ -16,8 +16,9 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.own_dtype import CONVERSIONS
-from dlcourse.pieces.reading.recording import call_name, leaves, mapped
+from dlcourse.pieces.reading.recording import call_name
 from dlcourse.pieces.rounding import EPS, norm, roundings
 
 Points = Float[np.ndarray, "points *input_shape"]
@@ -54,7 +55,9 @@ def check(
     mode = _InFloat64()
     try:
         with mode:
-            output = functional_call(network, {name: value.clone() for name, value in values.items()}, (_tensor(points),))
+            output = functional_call(
+                network, {name: value.clone() for name, value in values.items()}, (_tensor(points),)
+            )
         computed = output.detach().double().reshape(len(points), -1).cpu().numpy()
     except Exception as failure:
         raise ValueError(
@@ -74,8 +77,8 @@ def check(
         point, unit = np.argwhere(wrong)[0]
         raise ValueError(
             f"{_named(network)}: at x = {np.array2string(points[point], threshold=6)} its output {unit} is "
-            f"{computed[point, unit]}, and was read as {read[point, unit]}. Does it change from call to call, or depend "
-            "on the other inputs of a batch?"
+            f"{computed[point, unit]}, and was read as {read[point, unit]}; does it change from call to call, or "
+            "depend on other inputs of a batch?"
         )
 
 

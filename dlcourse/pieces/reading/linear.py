@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlcourse.pieces.reading.recording import leaves, mapped
+from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.shapes import check_dimensions
 from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced
 
@@ -16,7 +16,9 @@ from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced
 def linear_map(input: Traced, function: Callable[..., Tensor], *constants: Constants) -> Traced:
     """The result of a call that is linear in the input: products with 1 and 0 are exact."""
     size, batch = input.entries.bias.shape[1], input.batch
-    num = max(size + 1, 3)  # more than the two of a batch, so that the dimension of the result that numbers them is known
+    num = max(
+        size + 1, 3
+    )  # more than the two of a batch, so that the dimension of the result that numbers them is known
     units = torch.eye(num, size, dtype=torch.float64).reshape(num, *input.own_shape).movedim(0, batch)
     each = [*zip(*(one.members for one in constants), strict=True)] if constants else [()]
     images = [function(units, *values) for values in each]
@@ -59,9 +61,9 @@ def linear(input: Traced, weight: Constants, bias: Constants | None = None) -> T
 def addmm(input: Operand, mat1: Any, mat2: Any, *, beta: float | int = 1, alpha: float | int = 1) -> Traced:
     """beta input + alpha mat1 mat2."""
     traced = isinstance(mat1, Traced) or isinstance(mat2, Traced)
-    product = linear_in_one(torch.matmul)(mat1, mat2) if traced else _constant_product(mat1, mat2)
-    scaled: Any = product if alpha == 1 else product * alpha  # type: ignore[operator]
-    return scaled + (input if beta == 1 else input * beta)  # type: ignore[no-any-return, operator]
+    product: Any = linear_in_one(torch.matmul)(mat1, mat2) if traced else _constant_product(mat1, mat2)
+    total: Traced = product * alpha + input * beta
+    return total
 
 
 def _constant_product(mat1: Constants, mat2: Constants) -> Constants:

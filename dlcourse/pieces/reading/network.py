@@ -32,8 +32,8 @@ def read(
     Weights that a parametrization, `weight_norm`, `spectral_norm` or pruning works out are worked out by it, in the
     network's own type; in training mode `spectral_norm` as it will be at the next call. The scale and the shift of
     batch normalization, the mean of k entries if k is not a power of two, Hardsigmoid's 1/6, reciprocals and what a
-    forward makes of its parameters are computed once in float64. All of these are taken as exact from there on. A number
-    that torch keeps as a Python float, such as LeakyReLU's slope, is taken as that float.
+    forward makes of its parameters are computed once in float64. All of these are taken as exact from there on. A
+    number that torch keeps as a Python float, such as LeakyReLU's slope, is taken as that float.
 
     Args:
         network: In evaluation mode, in any floating-point type of 16 to 64 bits, on any device.
@@ -62,7 +62,10 @@ def read(
         values = [lent.enter_context(borrowed(member)) for member in members]
         if layers is None:
             shape = (num_inputs(members[0], values[0]),) if input_shape is None else tuple(input_shape)
-            tapes = [record(member, own, shape, index) for index, (member, own) in enumerate(zip(members, values, strict=True))]
+            tapes = [
+                record(member, own, shape, index)
+                for index, (member, own) in enumerate(zip(members, values, strict=True))
+            ]
             layers = replay(tapes, shape)
         else:
             shape = (layers[0].weight.shape[2],)
@@ -73,7 +76,7 @@ def read(
 
 
 def read_for_points(
-    network: nn.Module | Stack, shape: tuple[int, ...], domain: Domain
+    network: nn.Module | Stack, shape: tuple[int, ...], domain: Domain | None
 ) -> tuple[list[UnitLayer], tuple[int, ...]]:
     """The layers of a network, and the shape of its inputs, where points are given in some shape.
 

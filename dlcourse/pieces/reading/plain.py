@@ -30,7 +30,10 @@ def runs_as_written(network: nn.Module) -> bool:
         or module._forward_pre_hooks
         or "parametrizations" in module._modules
         or type(module).__call__ is not nn.Module.__call__
-        or any(name in ("forward", "_compiled_call_impl") or isinstance(value, Tensor) for name, value in vars(module).items())
+        or any(
+            name in ("forward", "_compiled_call_impl") or isinstance(value, Tensor)
+            for name, value in vars(module).items()
+        )
         for module in network.modules()
     )
 

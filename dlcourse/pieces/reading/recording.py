@@ -7,16 +7,16 @@ cannot go unnoticed.
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dlcourse.pieces.reading.layers import Layers
+from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.own_dtype import CONVERSIONS, bits, check_conversion
 from dlcourse.pieces.reading.shapes import check_shapes
 
@@ -74,12 +74,17 @@ def record(network: nn.Module, values: dict[str, Tensor], shape: tuple[int, ...]
         member: Which one of a stack it is.
 
     Returns:
-        The calls up to its output; or up to an error: a TypeError if its course depends on the input's values, or if it
-        does not return one tensor that does, a ValueError if a layer refuses the input.
+        The calls up to its output; or up to an error: a TypeError if it does not return one tensor that depends on the
+        input, a ValueError if a layer refuses the input.
+
+    Raises:
+        TypeError: If its course depends on the input's values.
     """
     recorder = _Recorder(network, {name: value.clone() for name, value in values.items()}, member)
     try:
         return Tape(recorder.calls, recorder.output(shape))
+    except _AskedForValuesError:
+        raise
     except (TypeError, ValueError) as error:
         return Tape(recorder.calls, error)
 
@@ -103,6 +108,7 @@ def num_inputs(network: nn.Module, values: dict[str, Tensor]) -> int:
     )
 
 
+_CPU = torch.device("cpu")
 _ANY_SIZE = 720720  # of an input whose size is not known yet: most slices and splits of it can be made
 
 
@@ -116,7 +122,7 @@ class _Recorded(Tensor):
 
     @staticmethod
     def __new__(cls: type["_Recorded"], recorder: "_Recorder", slot: Slot, meta: Tensor) -> "_Recorded":
-        made: _Recorded = torch.Tensor._make_wrapper_subclass(cls, meta.shape, dtype=meta.dtype, device="cpu")
+        made: _Recorded = torch.Tensor._make_wrapper_subclass(cls, meta.shape, dtype=meta.dtype, device=_CPU)
         made.recorder, made.slot, made.meta, made.since = recorder, slot, meta, len(recorder.calls)
         return made
 
@@ -128,22 +134,26 @@ class _Recorded(Tensor):
         return recorder.call(func, args, kwargs or {})
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]  # torch's stub has no cls
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         raise TypeError(f"{func} cannot be followed")
+
+
+class _AskedForValuesError(TypeError):
+    """The course of a forward depends on the input's values."""
 
 
 class _Recorder:
     """Runs a network once."""
 
-    def __init__(
-        self, network: nn.Module, values: dict[str, Tensor], member: int = 0, *, scouts: bool = False
-    ) -> None:
+    def __init__(self, network: nn.Module, values: dict[str, Tensor], member: int = 0, *, scouts: bool = False) -> None:
         self.network = network
         self.values = values
         self.value_names = {id(value): name for name, value in values.items()}
         self.member = member
         self.own_bits = bits(network)
-        self.names = {id(module): name for name, module in reversed([*network.named_modules()])}
+        self.layers = Layers(network)
         self.calls: list[Call] = []
         self.num_slots = 0
         self.written: dict[int, int] = {}  # memory -> the number of calls before it was last written to
@@ -155,7 +165,7 @@ class _Recorder:
         """The network's output, which must be one tensor."""
         versions = {name: self.values[name]._version for name, _ in self.network.named_parameters()}
         output = self.run(shape)
-        network = self.described(self.network)
+        network = self.layers.described(self.network)
         for name, version in versions.items():
             if self.values[name]._version != version:
                 raise ValueError(f"forward must not change a parameter, but that of {network} changes {name}")
@@ -179,7 +189,7 @@ class _Recorder:
         except Exception as error:
             if self.refused is not None:
                 raise self.refused from self.refused.__cause__
-            where = self._where_raised(error.__traceback__)
+            where = self.layers.of_error(error.__traceback__)
             if isinstance(error, TypeError | AttributeError):
                 raise TypeError(f"pieces cannot be counted: {error}, got {where}") from error
             raise ValueError(f"{where}: {str(error) or type(error).__name__}") from error
@@ -193,7 +203,7 @@ class _Recorder:
             signature.bind(None)
         except TypeError as error:
             raise TypeError(
-                f"forward must take one input and no other, got {signature} in {self.described(self.network)}"
+                f"forward must take one input and no other, got {signature} in {self.layers.described(self.network)}"
             ) from error
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -202,11 +212,11 @@ class _Recorder:
         if name == "iter":
             return iter(args[0].unbind(0))
         if name == "device":
-            return torch.device("cpu")
+            return _CPU
         try:
             if name in CONVERSIONS and isinstance(args[0], _Recorded):
-                check_conversion(name, args, kwargs, self.own_bits)
                 if args[0].meta.is_floating_point():
+                    check_conversion(name, args, kwargs, self.own_bits)
                     return args[0]  # nothing is rounded before the network is counted
                 name, function, args, kwargs = "double", Tensor.double, args[:1], {}
             if self.scouts:
@@ -220,12 +230,12 @@ class _Recorder:
     def _refusal(self, name: str, error: Exception) -> Exception:
         """The error for a call that went wrong."""
         if any(word in str(error) for word in ("meta", "Meta", "cannot be converted to Scalar")):
-            module = self._frame_of_layer(sys._getframe())[0]
-            return TypeError(
+            module = self.layers.running(sys._getframe())[0]
+            return _AskedForValuesError(
                 "pieces are counted of networks that make the same calls for all inputs; the forward of "
-                f"{self.described(module)} asks a tensor for its values ({name}), as control flow does"
+                f"{self.layers.described(module)} asks a tensor for its values ({name}), as control flow does"
             )
-        where = self._where(name, sys._getframe())
+        where = self.layers.of_call(name, sys._getframe())
         if isinstance(error, TypeError | AttributeError):
             return TypeError(f"{error}, got {where}")
         return ValueError(f"{where}: {error}")
@@ -261,7 +271,12 @@ class _Recorder:
                     return each
         frozen_args, frozen_kwargs = self._frozen((args, kwargs))
         outputs: list[_Recorded] = []
-        returned = mapped(lambda value: outputs.append(self._recorded(value)) or outputs[-1], result, only=Tensor)
+
+        def recorded_output(meta: Tensor) -> _Recorded:
+            outputs.append(self._recorded(meta))
+            return outputs[-1]
+
+        returned = mapped(recorded_output, result, only=Tensor)
         self._write_down(name, function, frozen_args, frozen_kwargs, outputs)
         return returned
 
@@ -279,7 +294,7 @@ class _Recorder:
         self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, outputs: list[_Recorded]
     ) -> None:
         shapes = [tuple(output.meta.shape) for output in outputs]
-        where = self._where(name, sys._getframe())
+        where = self.layers.of_call(name, sys._getframe())
         self.calls.append(Call(name, function, args, kwargs, [output.slot for output in outputs], shapes, where))
         for output in outputs:
             output.since = len(self.calls)
@@ -316,60 +331,6 @@ class _Recorder:
         if name == "linear" or "conv" in name or "norm" in name:
             raise ValueError(name)
 
-    # Which layer it is, for error messages
-
-    def described(self, module: nn.Module) -> str:
-        """A layer."""
-        name = self.names.get(id(module), "")
-        kind = f"a {type(module).__name__}"
-        return f"layer '{name}', {kind}" if name else kind
-
-    def _where(self, name: str, frame: FrameType | None) -> str:
-        """A call; its line, too, if neither a layer's name nor its kind tell which one it is."""
-        module, part = self._frame_of_layer(frame)
-        layer = self.described(module)
-        if part:
-            return f"{name} in {part} of {layer}{_line(frame)}"
-        if type(module).__module__.startswith("torch.nn"):
-            return layer
-        return f"{name} in {layer}" if self.names.get(id(module)) else f"{name} in {layer}{_line(frame)}"
-
-    def _frame_of_layer(self, frame: FrameType | None) -> tuple[nn.Module, str]:
-        """The innermost layer that runs, and which part of it unless that is its own forward."""
-        seen: set[CodeType] = set()
-        while frame is not None:
-            if frame.f_code is _CALL:
-                module = frame.f_locals["self"]
-                if "forward" in vars(module):
-                    return module, "the replaced forward"
-                own = getattr(type(module).forward, "__code__", None)
-                return module, "" if own is None or own in seen else "a hook"
-            seen.add(frame.f_code)
-            frame = frame.f_back
-        return self.network, ""
-
-    def _where_raised(self, traceback: TracebackType | None) -> str:
-        """The innermost layer that an error comes from."""
-        module = self.network
-        while traceback is not None:
-            if traceback.tb_frame.f_code is _CALL:
-                module = traceback.tb_frame.f_locals["self"]
-            traceback = traceback.tb_next
-        return self.described(module)
-
-
-_CALL = nn.Module._call_impl.__code__
-
-
-def _line(frame: FrameType | None) -> str:
-    """The line of the caller's code that is being run."""
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_THE_CALLERS):
-        frame = frame.f_back
-    return "" if frame is None else f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
-
-
-_NOT_THE_CALLERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
-
 
 def call_name(function: Callable[..., Any]) -> str:
     """What torch calls a function, method, operator or attribute."""
@@ -383,37 +344,4 @@ def call_name(function: Callable[..., Any]) -> str:
 
 def _memory(tensor: _Recorded) -> int:
     """The number of the memory that a tensor and its views lie in."""
-    return tensor.meta.untyped_storage()._cdata
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """All that tuples, lists, dictionaries and slices hold."""
-    if isinstance(value, tuple | list):
-        for each in value:
-            yield from leaves(each)
-    elif isinstance(value, dict):
-        yield from leaves(tuple(value.values()))
-    elif isinstance(value, slice):
-        yield from leaves((value.start, value.stop, value.step))
-    else:
-        yield value
-
-
-def mapped(function: Callable[[Any], Any], value: Any, only: type = object) -> Any:
-    """The same tuples, lists, dictionaries and slices with a function of each of their leaves."""
-    if isinstance(value, tuple | list):
-        return _like(value, [mapped(function, each, only) for each in value])
-    if isinstance(value, dict):
-        return {key: mapped(function, each, only) for key, each in value.items()}
-    if isinstance(value, slice):
-        return slice(*(mapped(function, each, only) for each in (value.start, value.stop, value.step)))
-    return function(value) if isinstance(value, only) else value
-
-
-def _like(original: tuple[Any, ...] | list[Any], items: list[Any]) -> Any:
-    """A tuple or a list of the same kind, such as the pair that torch.max returns."""
-    if isinstance(original, list):
-        return items
-    if hasattr(original, "_fields"):
-        return type(original)(*items)
-    return tuple(items) if isinstance(original, torch.Size) else type(original)(items)
+    return int(tensor.meta.untyped_storage()._cdata)

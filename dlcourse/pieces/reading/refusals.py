@@ -71,8 +71,10 @@ def _check_values(name: str, value: Tensor) -> None:
     if value.is_quantized:
         raise TypeError(f"pass the network before it was quantized: {name} must be of a type in {_names()}")
     if (value.is_floating_point() or value.is_complex()) and value.dtype not in _DTYPES:
-        raise TypeError(f"convert the network, for instance with .float(): {name} must be of a type in {_names()}, "
-                        f"got {value.dtype}")
+        raise TypeError(
+            f"convert the network, for instance with .float(): {name} must be of a type in {_names()}, "
+            f"got {value.dtype}"
+        )
 
 
 def _names() -> str:

@@ -12,7 +12,8 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import affine
 from dlcourse.pieces.reading.calls import CALLS, CREATES, MOVES
 from dlcourse.pieces.reading.cases import Condition
-from dlcourse.pieces.reading.recording import Call, Slot, Tape, leaves, mapped
+from dlcourse.pieces.reading.nested import leaves, mapped
+from dlcourse.pieces.reading.recording import Call, Slot, Tape
 from dlcourse.pieces.reading.tensors import Constants, Traced, moved
 
 
@@ -48,11 +49,11 @@ def replay(tapes: Sequence[Tape], shape: tuple[int, ...]) -> list[UnitLayer]:
             last = first.outputs[0] == tapes[0].output
             raise _refusal(first, error, last=last) from error
         values.update(zip(first.outputs, [result] if first.name == "setitem" else leaves(result), strict=True))
-    for error in failed:
-        raise error
+    for failure in failed:
+        raise failure
     output = values[tapes[0].output]  # type: ignore[index]
     if not isinstance(output, Traced) or output.batch != 0:
-        raise TypeError("forward must return one tensor that depends on its input, one row for each input of a batch")
+        raise TypeError("forward must return one tensor that depends on its input, a row for each input")
     return affine.layers(inputs.entries, output.entries, len(tapes))
 
 
@@ -66,7 +67,9 @@ def _called(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], num_membe
             like = args[0].members[0]
         return Constants([call.function(like, *args[1:], **kwargs).double()] * num_members)
     if not any(isinstance(leaf, Traced | Condition) for leaf in given):
-        results = [call.function(*_of_member(member, args), **_of_member(member, kwargs)) for member in range(num_members)]
+        results = [
+            call.function(*_of_member(member, args), **_of_member(member, kwargs)) for member in range(num_members)
+        ]
         return _zipped(results)
     if name in MOVES:
         return moved(call.function, args, kwargs)
@@ -124,8 +127,8 @@ def _zipped(results: list[Any]) -> Any:
 
 _NOT_UNDERSTOOD = "is not understood"
 _ALLOWED = (
-    "pieces are counted of affine and convolutional layers, batch normalization, ReLU and its kin, pools, padding, sums, "
-    "multiples, maxima, clamps, cases that agree where they meet, concatenations and changes of shape"
+    "pieces are counted of affine and convolutional layers, batch normalization, ReLU and its kin, pools, padding, "
+    "sums, multiples, maxima, clamps, cases that agree where they meet, concatenations and changes of shape"
 )
 _LAST = {"sigmoid", "softmax", "log_softmax", "softmin", "logsigmoid", "tanh"}
 
@@ -140,5 +143,3 @@ def _refusal(call: Call, error: Exception, *, last: bool) -> Exception:
     if isinstance(error, TypeError | AttributeError):
         return TypeError(f"{error}, got {call.where}")
     return ValueError(f"{call.where}: {error}")
-
-

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlcourse.pieces.reading import affine
 from dlcourse.pieces.reading.affine import Affine, Vector
-from dlcourse.pieces.reading.recording import leaves, mapped
+from dlcourse.pieces.reading.nested import leaves, mapped
 
 BATCH = "the first dimension, which numbers the inputs of a batch, must stay as it is"
 
@@ -26,6 +26,9 @@ class Constants:
     def map(self, function: Callable[[Tensor], Tensor]) -> "Constants":
         """The same function of each of them."""
         return Constants([function(member) for member in self.members])
+
+    def __mul__(self, factor: float | int) -> "Constants":
+        return self.map(lambda member: member * factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ def for_one_input(members: Sequence[Tensor], batch: int) -> Float[np.ndarray, "m
         raise ValueError("constants must be the same for all inputs of a batch")
     if not torch.isfinite(values).all():
         raise ValueError(f"constants must be finite, got {values[~torch.isfinite(values)][0]}")
-    return values[0].flatten(1).numpy()
+    return values[0].reshape(len(members), -1).numpy()
 
 
 def moved(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -124,7 +127,7 @@ def moved(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     constants = [leaf for leaf in leaves((args, kwargs)) if _is_number(leaf)]
     total = sum(tensor.entries.bias.shape[1] for tensor in tensors)
     parts = [tensor.entries for tensor in tensors]
-    parts += [Affine({}, torch.stack(one.members).double().flatten(1).numpy()) for one in constants]
+    parts += [Affine({}, torch.stack(one.members).double().reshape(len(one.members), -1).numpy()) for one in constants]
     whole = affine.joined(parts)
     if not np.isfinite(whole.bias).all():
         raise ValueError(f"constants must be finite, got {whole.bias[~np.isfinite(whole.bias)][0]}")
@@ -151,7 +154,7 @@ def moved(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                 constant = (one >= 2 * total) & (other >= 2 * total)
                 same = one == other  # the numbers of the first input, and those of the second one
                 same[constant] = (whole.bias[:, one[constant] - total] == whole.bias[:, other[constant] - total]).all(0)
-                if (same & (constant | (one < 0)) | (one + total == other) & (0 <= one) & (one < total)).all():
+                if (same & (constant | (one < 0)) | (one + total == other) & (one >= 0) & (one < total)).all():
                     return Traced(whole.rows(np.where(constant, one - total, one)), tuple(result.shape), batch)
         raise ValueError(BATCH)
 
