@@ -172,7 +172,7 @@ UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
         of(lambda x: torch.maximum(x, torch.zeros_like(x)) + torch.max(x, torch.ones_like(x))),
         VECTOR,
     ),
-    ("shapes tested", of(lambda x: tested(x)), VECTOR),
+    ("shapes tested", of(lambda x: of_known_shape(x)), VECTOR),
     ("a latent code", Call(lambda x, p: torch.cat([x, p.expand(len(x), -1), x.new_ones(x.shape[0], 1)], 1), 3), VECTOR),
     ("ConvTranspose1d", nn.ConvTranspose1d(2, 3, 3, stride=2, padding=1, output_padding=1), SIGNAL),
     ("ConvTranspose2d", nn.ConvTranspose2d(2, 4, (2, 3), stride=2, groups=2, dilation=2, bias=False), IMAGE),
@@ -223,7 +223,7 @@ def leaky(z: Tensor) -> Tensor:
     return torch.where(z > 0, 2 * z, 0.3 * z)
 
 
-def tested(x: Tensor) -> Tensor:
+def of_known_shape(x: Tensor) -> Tensor:
     if x.dim() == 1:
         x = x[None]
     assert x.shape[1] == 4
@@ -250,7 +250,7 @@ def test_the_layers_compute_the_network(network: nn.Module, shape: tuple[int, ..
     layers = read(network, shape)
     outputs, tolerance = run(layers, inputs.flatten(1).numpy())
     assert not layers[-1].bends
-    assert np.abs(outputs - network(inputs).detach().flatten(1).numpy()).max() <= tolerance < 1e-9
+    assert np.abs(outputs - network(inputs).detach().reshape(len(inputs), -1).numpy()).max() <= tolerance < 1e-9
 
 
 @pytest.mark.parametrize("index", [4, 9, 13, 16, 21, 35, 37, 41, 52, 70])

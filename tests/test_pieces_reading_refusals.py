@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
+from dlcourse.pieces.reading.refusals import check_network
 
 
 def network() -> nn.Sequential:
@@ -63,9 +64,11 @@ NO_NETWORKS: list[tuple[Callable[[], Any], str]] = [
 @pytest.mark.parametrize(("make", "message"), NO_NETWORKS, ids=[message[:30] for _, message in NO_NETWORKS])
 def test_what_is_no_network_that_can_be_counted(make: Callable[[], Any], message: str) -> None:
     given = make()
-    for count in (lambda: pieces.on_line(given, 0.0, 1.0), lambda: pieces.on_plane(given, 0.0, 1.0)):
+    with pytest.raises(TypeError, match=message):
+        check_network(given)
+    if isinstance(given, nn.Module):  # what is none, the checks of signatures refuse first in these tests
         with pytest.raises(TypeError, match=message):
-            count()
+            pieces.on_line(given, 0.0, 1.0)
 
 
 def test_types_of_stacks() -> None:
@@ -84,7 +87,7 @@ def test_what_torch_makes_of_networks() -> None:
         pieces.on_line(quantized, 0.0, 1.0)
     exported = with_warnings_of_torch(torch.export.export, network(), (torch.zeros(2, 1, dtype=torch.float64),))
     with pytest.raises(TypeError, match=r"^pass the network that was exported; .*got a ExportedProgram"):
-        pieces.on_line(exported, 0.0, 1.0)
+        check_network(exported)
     compiled = with_warnings_of_torch(torch.compile, network())
     assert pieces.on_line(compiled, 0.0, 1.0).num_pieces == 3
     compiled.register_forward_hook(lambda module, inputs, output: -output.relu())

@@ -57,7 +57,7 @@ def _pad(input: Traced, pad: Sequence[int], mode: str = "constant", value: float
     return output + Constants([F.pad(inside, pad, mode, value)])
 
 
-def _set(input: Traced, index: Any, value: Operand) -> Traced:
+def _set(input: Traced | Constants, index: Any, value: Operand) -> Traced:
     """Entries that have been written over."""
 
     def written(numbers: Tensor, new: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def _set(input: Traced, index: Any, value: Operand) -> Traced:
     return moved(written, (input, new), {})  # type: ignore[no-any-return]
 
 
-def _fill(input: Traced, value: Operand) -> Traced:
+def _fill(input: Traced | Constants, value: Operand) -> Traced:
     return _set(input, ..., value)
 
 
@@ -85,8 +85,8 @@ def _add(input: Operand, other: Operand, *, alpha: float | int = 1) -> Any:
     return input + (other if alpha == 1 else other * alpha)  # type: ignore[operator]
 
 
-def _subtract(input: Operand, other: Operand, *, alpha: float | int = 1) -> Any:
-    return input - (other if alpha == 1 else other * alpha)  # type: ignore[operator]
+def _subtract(input: Any, other: Any, *, alpha: float | int = 1) -> Any:
+    return input - (other if alpha == 1 else other * alpha)
 
 
 def _multiply(input: Any, other: Any) -> Any:

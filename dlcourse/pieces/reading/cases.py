@@ -88,6 +88,8 @@ def _tensor(operand: Operand) -> Traced | Constants:
 
 def _multiple(vector: Affine, of: Affine) -> Vector | None:
     """Numbers k with vector = k of, entry by entry, exactly; None if there are none."""
+    if _same(vector, of):
+        return np.ones((1, vector.bias.shape[1]))
     members = max(len(array) for one in (vector, of) for array in (one.bias, *one.matrices.values()))
     factors = np.zeros((members, vector.bias.shape[1]))
     for member, entry in np.ndindex(*factors.shape):
@@ -98,6 +100,15 @@ def _multiple(vector: Affine, of: Affine) -> Vector | None:
             return None
         factors[member, entry] = float(factor)
     return factors
+
+
+def _same(vector: Affine, other: Affine) -> bool:
+    """Whether two vectors are written in the same way; they may be equal in others."""
+    units = vector.matrices.keys() | other.matrices.keys()
+    return np.array_equal(vector.bias, other.bias) and all(
+        one in vector.matrices and one in other.matrices and np.array_equal(vector.matrices[one], other.matrices[one])
+        for one in units
+    )
 
 
 def _terms(vector: Affine, member: int, entry: int) -> dict[tuple[Units, int] | None, Fraction]:

@@ -6,13 +6,14 @@ from enum import Enum
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules import module as all_modules
 
 from dlcourse.layerwise import layer_names
 from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading.calls import LAYERS
+from dlcourse.pieces.reading.refusals import FLOATS, check_values
 
 _PLAIN = {MLP, SoftmaxClassifier, HiddenLayers, nn.Sequential, nn.ModuleList, *LAYERS}
 
@@ -29,13 +30,13 @@ def runs_as_written(network: nn.Module) -> bool:
         module._forward_hooks
         or module._forward_pre_hooks
         or "parametrizations" in module._modules
+        or not vars(module).keys().isdisjoint(_IN_PLACE_OF_THE_CLASS)
         or type(module).__call__ is not nn.Module.__call__
-        or any(
-            name in ("forward", "_compiled_call_impl") or isinstance(value, Tensor)
-            for name, value in vars(module).items()
-        )
         for module in network.modules()
     )
+
+
+_IN_PLACE_OF_THE_CLASS = {"forward", "weight", "bias", "_compiled_call_impl"}
 
 
 def is_plain(network: nn.Module) -> bool:
@@ -163,8 +164,9 @@ def _numbers(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> Fl
         values = network.parameters[_name(network, layer, parameter)]
     else:
         values = getattr(layer, parameter)
-    if not values.is_floating_point():
+    if values.dtype not in FLOATS or values.is_meta:
         name = _name(network, layer, parameter)
+        check_values(name, values)
         raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
     if values.dtype is torch.bfloat16:  # which NumPy does not know
         values = values.float()

@@ -109,7 +109,45 @@ def num_inputs(network: nn.Module, values: dict[str, Tensor]) -> int:
 
 
 _CPU = torch.device("cpu")
-_ANY_SIZE = 720720  # of an input whose size is not known yet: most slices and splits of it can be made
+_ABOUT_SHAPES = {
+    *(
+        "shape",
+        "size",
+        "dim",
+        "ndim",
+        "ndimension",
+        "numel",
+        "nelement",
+        "len",
+        "stride",
+        "is_contiguous",
+        "is_same_size",
+    ),
+    *(
+        "dtype",
+        "element_size",
+        "is_floating_point",
+        "is_complex",
+        "requires_grad",
+        "is_leaf",
+        "grad",
+        "grad_fn",
+        "layout",
+    ),
+    *(
+        "is_cuda",
+        "is_cpu",
+        "is_mps",
+        "is_sparse",
+        "is_quantized",
+        "is_meta",
+        "get_device",
+        "names",
+        "_version",
+        "retains_grad",
+    ),
+}  # what a forward may ask a tensor
+_ANY_SIZE = 55440  # of an input whose size is not known yet: most slices and splits of it can be made
 
 
 class _Recorded(Tensor):
@@ -117,13 +155,13 @@ class _Recorded(Tensor):
 
     recorder: "_Recorder"
     slot: Slot
-    meta: Tensor
+    stand_in: Tensor  # zeros of its shape, of which nobody is told the values
     since: int  # the number of calls before it was made
 
     @staticmethod
-    def __new__(cls: type["_Recorded"], recorder: "_Recorder", slot: Slot, meta: Tensor) -> "_Recorded":
-        made: _Recorded = torch.Tensor._make_wrapper_subclass(cls, meta.shape, dtype=meta.dtype, device=_CPU)
-        made.recorder, made.slot, made.meta, made.since = recorder, slot, meta, len(recorder.calls)
+    def __new__(cls: type["_Recorded"], recorder: "_Recorder", slot: Slot, stand_in: Tensor) -> "_Recorded":
+        made: _Recorded = torch.Tensor._make_wrapper_subclass(cls, stand_in.shape, dtype=stand_in.dtype, device=_CPU)
+        made.recorder, made.slot, made.stand_in, made.since = recorder, slot, stand_in, len(recorder.calls)
         return made
 
     @classmethod
@@ -174,7 +212,7 @@ class _Recorder:
                 f"forward must return one tensor, got a {type(output).__name__} of {len(output)} of {network}; put a "
                 "module around it that picks one"
             )
-        if not isinstance(output, _Recorded) or not output.meta.is_floating_point():
+        if not isinstance(output, _Recorded) or not output.stand_in.is_floating_point():
             raise TypeError(f"forward must return one tensor of numbers that depends on its input; {network} does not")
         self.check_unchanged(output)
         return output.slot
@@ -182,7 +220,7 @@ class _Recorder:
     def run(self, shape: tuple[int, ...]) -> Any:
         """What the network returns for an input of this shape."""
         self._check_one_input()
-        inputs = self._recorded(torch.empty((2, *shape), dtype=torch.float64, device="meta"))
+        inputs = self._recorded(torch.zeros((2, *shape), dtype=torch.float64))
         try:
             with torch.no_grad():
                 return functional_call(self.network, self.values, (inputs,))
@@ -215,7 +253,7 @@ class _Recorder:
             return _CPU
         try:
             if name in CONVERSIONS and isinstance(args[0], _Recorded):
-                if args[0].meta.is_floating_point():
+                if args[0].stand_in.is_floating_point():
                     check_conversion(name, args, kwargs, self.own_bits)
                     return args[0]  # nothing is rounded before the network is counted
                 name, function, args, kwargs = "double", Tensor.double, args[:1], {}
@@ -229,7 +267,7 @@ class _Recorder:
 
     def _refusal(self, name: str, error: Exception) -> Exception:
         """The error for a call that went wrong."""
-        if any(word in str(error) for word in ("meta", "Meta", "cannot be converted to Scalar")):
+        if isinstance(error, _AskedForValuesError):
             module = self.layers.running(sys._getframe())[0]
             return _AskedForValuesError(
                 "pieces are counted of networks that make the same calls for all inputs; the forward of "
@@ -249,31 +287,34 @@ class _Recorder:
         if writes and (not isinstance(args[0], _Recorded) or kwargs.get("out") is not None):
             raise ValueError("a call writes to a tensor that does not depend on the input: make it with x.new_zeros")
         check_shapes(name, args)
+        if name.startswith("__"):
+            raise _AskedForValuesError(name)
         indexes = name in ("getitem", "setitem")
 
         def shape_of(value: Any) -> Any:
             if isinstance(value, _Recorded):
-                return value.meta
+                return value.stand_in
             if not isinstance(value, Tensor) or (indexes and not value.is_floating_point()):
                 return value
-            return value.to("meta", torch.float64 if value.is_floating_point() else value.dtype)
+            return value.detach().to(_CPU, torch.float64 if value.is_floating_point() else value.dtype)
 
-        versions = [each.meta._version for each in recorded]
+        versions = [each.stand_in._version for each in recorded]
         result = function(*mapped(shape_of, args), **mapped(shape_of, kwargs))
-        if any(each.meta._version != version for each, version in zip(recorded, versions, strict=True)):
+        if any(each.stand_in._version != version for each, version in zip(recorded, versions, strict=True)):
             return self._write(name, function, args, kwargs)
-        metas = [leaf for leaf in leaves(result) if isinstance(leaf, Tensor)]
-        if not metas:
+        if not any(isinstance(leaf, Tensor) for leaf in leaves(result)):
+            if name not in _ABOUT_SHAPES:
+                raise _AskedForValuesError(name)
             return result
         if isinstance(result, Tensor):
             for each in recorded:
-                if result is each.meta:  # as contiguous() returns what is contiguous
+                if result is each.stand_in:  # as contiguous() returns what is contiguous
                     return each
         frozen_args, frozen_kwargs = self._frozen((args, kwargs))
         outputs: list[_Recorded] = []
 
-        def recorded_output(meta: Tensor) -> _Recorded:
-            outputs.append(self._recorded(meta))
+        def recorded_output(stand_in: Tensor) -> _Recorded:
+            outputs.append(self._recorded(stand_in))
             return outputs[-1]
 
         returned = mapped(recorded_output, result, only=Tensor)
@@ -293,7 +334,7 @@ class _Recorder:
     def _write_down(
         self, name: str, function: Callable[..., Any], args: Any, kwargs: Any, outputs: list[_Recorded]
     ) -> None:
-        shapes = [tuple(output.meta.shape) for output in outputs]
+        shapes = [tuple(output.stand_in.shape) for output in outputs]
         where = self.layers.of_call(name, sys._getframe())
         self.calls.append(Call(name, function, args, kwargs, [output.slot for output in outputs], shapes, where))
         for output in outputs:
@@ -314,10 +355,10 @@ class _Recorder:
 
         return mapped(frozen, values)
 
-    def _recorded(self, meta: Tensor) -> _Recorded:
+    def _recorded(self, stand_in: Tensor) -> _Recorded:
         """The next tensor that depends on the input."""
         self.num_slots += 1
-        return _Recorded(self, Slot(self.num_slots - 1), meta)
+        return _Recorded(self, Slot(self.num_slots - 1), stand_in)
 
     def check_unchanged(self, tensor: _Recorded) -> None:
         """Refuses a tensor whose memory another one has been used to write to."""
@@ -344,4 +385,4 @@ def call_name(function: Callable[..., Any]) -> str:
 
 def _memory(tensor: _Recorded) -> int:
     """The number of the memory that a tensor and its views lie in."""
-    return int(tensor.meta.untyped_storage()._cdata)
+    return int(tensor.stand_in.untyped_storage()._cdata)

@@ -9,7 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from dlcourse.networks import Stack
 
-_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_network(network: object) -> None:
@@ -20,7 +20,7 @@ def check_network(network: object) -> None:
     """
     if isinstance(network, Stack):
         for name, values in {**network.parameters, **network.buffers}.items():
-            _check_values(name, values)
+            check_values(name, values)
         return
     if not isinstance(network, nn.Module):
         raise TypeError(f"{_instead(network)}; pieces are counted of an nn.Module or a Stack, got {_kind(network)}")
@@ -28,7 +28,7 @@ def check_network(network: object) -> None:
         _check_layer(name, module)
         for own, value in [*module._parameters.items(), *module._buffers.items()]:
             if value is not None:
-                _check_values(f"{name}.{own}".removeprefix("."), value)
+                check_values(f"{name}.{own}".removeprefix("."), value)
 
 
 def _kind(value: object) -> str:
@@ -63,14 +63,19 @@ def _check_layer(name: str, module: nn.Module) -> None:
         raise TypeError(f"pass the network before it was quantized: {layer} of {type(module).__module__} rounds values")
 
 
-def _check_values(name: str, value: Tensor) -> None:
+def check_values(name: str, value: Tensor) -> None:
+    """Refuses a parameter or buffer without numbers, or of a type that float64 does not hold.
+
+    Raises:
+        TypeError: The message says what to do.
+    """
     if is_lazy(value):
         raise TypeError(f"run the network once: {name} has no shape before that, it is an {type(value).__name__}")
     if value.is_meta:
         raise TypeError(f"load the network's values: {name} is on the meta device and has none")
     if value.is_quantized:
         raise TypeError(f"pass the network before it was quantized: {name} must be of a type in {_names()}")
-    if (value.is_floating_point() or value.is_complex()) and value.dtype not in _DTYPES:
+    if (value.is_floating_point() or value.is_complex()) and value.dtype not in FLOATS:
         raise TypeError(
             f"convert the network, for instance with .float(): {name} must be of a type in {_names()}, "
             f"got {value.dtype}"
@@ -78,4 +83,4 @@ def _check_values(name: str, value: Tensor) -> None:
 
 
 def _names() -> str:
-    return ", ".join(str(dtype) for dtype in _DTYPES)
+    return ", ".join(str(dtype) for dtype in FLOATS)
