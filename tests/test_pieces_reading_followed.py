@@ -320,7 +320,6 @@ class Fickle(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.inner = network()
-        self.calls: list[int] = []
 
     def forward(self, x: Tensor) -> Tensor:
         FICKLE.append(len(FICKLE))
@@ -328,6 +327,13 @@ class Fickle(nn.Module):
 
 
 FICKLE: list[int] = []
+
+
+class TwoByTwo(nn.Module):
+    """Takes two inputs at a time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(2, 1)
 
 
 class OfTheBatch(nn.Module):
@@ -338,7 +344,7 @@ class OfTheBatch(nn.Module):
 
 
 class Cut(nn.Module):
-    """Breaks off in the gradient and in the counter's hands, but not in the value."""
+    """What torch rounds here, is no part of the function."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x + 2.0**60) - 2.0**60 + x.detach()
@@ -349,6 +355,8 @@ def test_a_network_that_changes_from_call_to_call_is_refused() -> None:
         pieces.on_line(Fickle(), 0.0, 1.0)
     with pytest.raises(ValueError, match="what was read of a OfTheBatch disagrees"):
         pieces.on_plane(OfTheBatch(), 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"what was read of a TwoByTwo cannot be compared with it: .*shape"):
+        pieces.on_line(TwoByTwo(), 0.0, 1.0)
 
 
 def test_what_cancels_inside_of_a_network_is_no_disagreement() -> None:

@@ -29,34 +29,60 @@ def borrowed(network: nn.Module) -> Iterator[dict[str, Tensor]]:
     modules = [*network.named_modules()]
     saved = [(module, type(module), *_state(module)) for _, module in modules]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy = random.getstate(), np.random.get_state(legacy=False)
     with torch.random.fork_rng(devices), torch.no_grad():
         try:
-            copies: dict[int, Tensor] = {}
-            for module, *_ in saved:
-                for owned in (module._parameters, module._buffers):
-                    for name, value in owned.items():
-                        if value is not None:
-                            copies.setdefault(id(value), _copy(value))
-                            owned[name] = copies[id(value)]
-                for name, value in vars(module).items():
-                    if isinstance(value, Tensor):
-                        vars(module)[name] = value.detach().clone()
-                _run_uncompiled(module)
+            _put_copies([module for _, module in modules])
             derived = [name for name, module in modules for name in _settle(name, module)]
             yield _values(network, derived)
         finally:
-            for module, kind, attributes, inner in saved:
-                module.__class__ = kind
-                vars(module).clear()
-                vars(module).update(attributes)
-                for name, content in inner.items():
-                    attributes[name].clear()
-                    attributes[name].update(content) if not isinstance(content, list) else attributes[name].extend(
-                        content
-                    )
+            for module, kind, attributes, contents in saved:
+                _give_back(module, kind, attributes, contents)
             random.setstate(python)
-            np.random.set_state(numpy)
+            if not _same_state(numpy, np.random.get_state(legacy=False)):  # setting it takes longer than all the rest
+                np.random.set_state(numpy)
+
+
+def _state(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A module's attributes, and the contents of those of them that can change."""
+    attributes = dict(vars(module))
+    contents = {name: value.copy() for name, value in attributes.items() if isinstance(value, dict | list | set)}
+    return attributes, contents
+
+
+def _give_back(module: nn.Module, kind: type[nn.Module], attributes: dict[str, Any], contents: dict[str, Any]) -> None:
+    """Makes a module what it was."""
+    module.__class__ = kind
+    vars(module).clear()
+    vars(module).update(attributes)
+    for name, content in contents.items():
+        value = attributes[name]
+        value.clear()
+        if isinstance(value, list):
+            value.extend(content)
+        else:
+            value.update(content)
+
+
+def _put_copies(modules: list[nn.Module]) -> None:
+    """Copies in place of all tensors; what modules share, they share in the copies, too."""
+    copies: dict[int, Tensor] = {}
+    for module in modules:
+        for owned in (module._parameters, module._buffers):
+            for name, value in owned.items():
+                if value is not None:
+                    copies.setdefault(id(value), _copy(value))
+                    owned[name] = copies[id(value)]  # type: ignore[assignment]  # of a parameter it is one
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor):
+                vars(module)[name] = value.detach().clone()
+        _run_uncompiled(module)
+
+
+def _same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether NumPy's generator has drawn nothing."""
+    state, now = one["state"], other["state"]
+    return bool(state["pos"] == now["pos"] and (state["key"] == now["key"]).all() and one["gauss"] == other["gauss"])
 
 
 def _run_uncompiled(module: nn.Module) -> None:
@@ -65,13 +91,6 @@ def _run_uncompiled(module: nn.Module) -> None:
         vars(module)["_compiled_call_impl"] = None
     if type(module).__name__ == "OptimizedModule":
         vars(module)["forward"] = module.get_submodule("_orig_mod").__call__
-
-
-def _state(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A module's attributes, and what those of them hold that can change."""
-    attributes = dict(vars(module))
-    inner = {name: value.copy() for name, value in attributes.items() if isinstance(value, dict | list | set)}
-    return attributes, inner
 
 
 def _copy(value: Tensor) -> Tensor:

@@ -58,24 +58,33 @@ def check(
         with np.errstate(all="ignore"):
             differences = np.abs(read - computed)
             within: Bool[np.ndarray, "points outputs"] = differences <= _ROUNDINGS * error[:, None] + more
-        return possible[:, None] & ~within  # NaN is within no bound
+        beyond: Bool[np.ndarray, "points outputs"] = possible[:, None] & ~within  # as NaN is
+        return beyond
 
     try:
         if not wrong(_computed(network, values, points, read.shape), 0.0).any():
             return
-    except (RuntimeError, TypeError):  # float64 has met another type
+    except Exception:  # float64 may have met another type
         pass
-    # Once more in float64 throughout. What cancels inside of the network is not seen in the layers, but can round.
-    with _InFloat64() as mode:
-        computed = _computed(network, values, points, read.shape)
-    found = np.argwhere(wrong(computed, EPS * mode.num_calls * mode.largest * stretch))
-    if len(found):
-        point, unit = found[0]
-        raise ValueError(
-            f"what was read of a {type(network).__name__} disagrees with it: at x = "
-            f"{np.array2string(points[point], threshold=6)} its output {unit} is {computed[point, unit]}, and was read "
-            f"as {read[point, unit]}; does it change from call to call, or depend on other inputs of a batch?"
-        )
+    # In float64 throughout, and twice, as it may compute something else at every call. What cancels inside of the
+    # network is not seen in the layers, but can round.
+    for _ in range(2):
+        try:
+            with _InFloat64() as mode:
+                computed = _computed(network, values, points, read.shape)
+        except Exception as error:
+            raise ValueError(
+                f"what was read of a {type(network).__name__} cannot be compared with it: {error}, for {NUM_POINTS} or "
+                f"more inputs in float64"
+            ) from error
+        found = np.argwhere(wrong(computed, EPS * mode.num_calls * mode.largest * stretch))
+        if len(found):
+            point, unit = found[0]
+            raise ValueError(
+                f"what was read of a {type(network).__name__} disagrees with it: at x = "
+                f"{np.array2string(points[point], threshold=6)} its output {unit} is {computed[point, unit]}, and was "
+                f"read as {read[point, unit]}; does it change from call to call, or depend on other inputs of a batch?"
+            )
 
 
 def _computed(
