@@ -112,6 +112,10 @@ def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
     copies: dict[int, Tensor] = {id(buffer): values[name] for name, buffer in module.named_buffers()}
     for name, parameter in module.named_parameters():
         copies[id(parameter)] = nn.Parameter(values[name], parameter.requires_grad)
+    # Weights that are worked out before each call, as by weight_norm, deepcopy refuses: they hang on a gradient.
+    for layer in module.modules():
+        worked_out = (value for value in vars(layer).values() if isinstance(value, Tensor))
+        copies.update({id(value): value.detach().clone() for value in worked_out})
     return copy.deepcopy(module, copies)
 
 

@@ -254,7 +254,12 @@ def in_box(network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 
     if isinstance(network, Stack):
         raise TypeError("in_box counts for one network, got a Stack")
     corners = _corner("low", low), _corner("high", high)
-    layers = read(network, corners[0].shape)
+
+    def in_the_box(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
+        share = random.random((num_points, len(corners[0])))
+        return (1 - share) * corners[0] + share * corners[1]  # type: ignore[no-any-return]
+
+    layers = read(network, corners[0].shape, domain=in_the_box if corners[0].shape == corners[1].shape else None)
     in_features = layers[0].weight.shape[2]
     for name, corner in zip(("low", "high"), corners, strict=True):
         if len(corner) != in_features:

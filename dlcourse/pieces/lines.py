@@ -1,6 +1,7 @@
 """Exact counts of linear pieces on lines: segments or whole lines, of a network or of all members of a stack."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import overload
 
 import numpy as np
@@ -11,7 +12,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import OnLine, OnLines, count_on_lines
 from dlcourse.pieces.points import point
-from dlcourse.pieces.reading import read
+from dlcourse.pieces.reading import read, read_for_points
 from dlcourse.pieces.whole_line import OnWholeLine, count_on_whole_line
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
@@ -65,7 +66,7 @@ def on_line(
         network: Any `nn.Module` that `dlcourse.pieces.reading.read` understands, in evaluation mode; or a stack.
         start: A point of the input space: one number for each input, or just a number if there is one input; for a
             network that takes anything but vectors a point in the shape that it takes, such as `[channels, height,
-            width]`, without the batch's dimension.
+            width]`, without the batch's dimension. A batch of one such point is taken for the point, except by stacks.
         end: Another point.
         origin: In place of start and end the point x(0) of a whole line.
         direction: x(1) - x(0); not zero.
@@ -89,16 +90,18 @@ def on_line(
     """
     if start is not None and end is not None and origin is None and direction is None:
         first, last = point(start), point(end)
-        layers = read(network, first.shape)
+        layers, shape = read_for_points(network, first.shape, _between(first, last, first.size))
         segments = _segments(layers, first.reshape(1, -1), last.reshape(1, -1))
-        counted = count_on_lines(layers, *segments, first.shape, max_regions)
+        counted = count_on_lines(layers, *segments, shape, max_regions)
         lines = tuple(counted.line(member, 0) for member in range(len(counted.num_regions)))
         return lines if isinstance(network, Stack) else lines[0]
     if origin is not None and direction is not None and start is None and end is None:
         first, step = point(origin), point(direction)
-        layers = read(network, first.shape)
+        layers, shape = read_for_points(
+            network, first.shape, lambda random, num: first + random.standard_normal((num, *[1] * first.ndim)) * step
+        )
         _check_whole_line(layers, first, step)
-        whole_lines = count_on_whole_line(layers, first, step, max_regions)
+        whole_lines = count_on_whole_line(layers, first.reshape(shape), step.reshape(shape), max_regions)
         return whole_lines if isinstance(network, Stack) else whole_lines[0]
     points = {"start": start, "end": end, "origin": origin, "direction": direction}
     given = [name for name, coordinates in points.items() if coordinates is not None]
@@ -136,7 +139,7 @@ def on_lines(
     first, last = point(starts), point(ends)
     if input_shape is None:
         input_shape = first.shape[-1:]
-    layers = read(network, input_shape)
+    layers = read(network, input_shape, domain=_between(first, last, math.prod(input_shape)))
     flat = []
     for name, points in (("starts", first), ("ends", last)):
         shape = points.shape[: points.ndim - len(input_shape)]
@@ -146,6 +149,21 @@ def on_lines(
             )
         flat.append(points.reshape(*shape, -1))
     return count_on_lines(layers, *_segments(layers, *flat), tuple(input_shape), max_regions)
+
+
+def _between(
+    starts: Float[np.ndarray, "..."], ends: Float[np.ndarray, "..."], num_inputs: int
+) -> Callable[[np.random.Generator, int], Float[np.ndarray, "points in_features"]] | None:
+    """Draws points of segments, each of a random one; None for what will be refused."""
+    if starts.size != ends.size or starts.size == 0:
+        return None
+    starts, ends = starts.reshape(-1, num_inputs), ends.reshape(-1, num_inputs)
+
+    def drawn(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
+        chosen, share = random.integers(len(starts), size=num_points), random.random((num_points, 1))
+        return (1 - share) * starts[chosen] + share * ends[chosen]  # type: ignore[no-any-return]
+
+    return drawn
 
 
 def _segments(

@@ -15,7 +15,7 @@ from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.geometry import Geometry
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.points import existing_region, finite
-from dlcourse.pieces.reading import read
+from dlcourse.pieces.reading import read_for_points
 from dlcourse.pieces.rounding import EPS
 from dlcourse.pieces.subdivision import Subdivision, layers_and_units
 
@@ -220,6 +220,7 @@ def on_plane(
     vertices: Points | None = None,
     origin: Point | None = None,
     directions: Points | None = None,
+    through: Sequence[Any] | None = None,
     max_regions: int = 10_000_000,
 ) -> OnPlane:
     """Counts the activation regions of a ReLU network on a polygon of a plane in its input space, exactly.
@@ -245,6 +246,8 @@ def on_plane(
             the network takes, such as `[channels, height, width]`, without the batch's dimension. A network of two
             inputs needs none: its plane's coordinates are the inputs.
         directions: Two vectors, `[2, *input_shape]`; of any length, not necessarily at right angles.
+        through: In place of all these three points a, b and c of the input space: the triangle between them, with
+            origin a, directions b - a and c - a, rounded once, and corners (0, 0), (1, 0) and (0, 1).
         max_regions: More regions than that are refused before they are made.
 
     Returns:
@@ -259,10 +262,26 @@ def on_plane(
         raise TypeError("on_plane counts for one network, got a Stack: use on_plane for each member of unstack(stack)")
     if max_regions < 1:
         raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+    if through is not None:
+        if any(given is not None for given in (low, high, vertices, origin, directions)):
+            raise ValueError("through must be given alone, without low, high, vertices, origin or directions")
+        origin, directions = _triangle(through)
+        vertices = [[0, 0], [1, 0], [0, 1]]
     point = None if origin is None else finite("origin", origin)
-    layers = read(network, (2,) if point is None else point.shape)
-    frame = _frame(layers[0].weight.shape[2], point, directions)
-    return count(layers, frame, _corners(low, high, vertices), max_regions)
+    two = None if directions is None else finite("directions", directions)
+    corners = _corners(low, high, vertices)
+
+    def in_the_domain(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
+        points: Float[np.ndarray, "points in_features"] = random.dirichlet(np.ones(len(corners)), num_points) @ corners
+        if point is not None and two is not None and two.shape == (2, *point.shape):
+            points = point.reshape(-1) + points @ two.reshape(2, -1)
+        return points
+
+    layers, shape = read_for_points(network, (2,) if point is None else point.shape, in_the_domain)
+    if point is not None and point.shape != shape:
+        point, two = point.reshape(shape), None if two is None else two.reshape(-1, *shape)
+    frame = _frame(layers[0].weight.shape[2], point, two)
+    return count(layers, frame, corners, max_regions)
 
 
 def count(
@@ -284,8 +303,22 @@ def count(
     )
 
 
+def _triangle(
+    through: Sequence[Any],
+) -> tuple[Float[np.ndarray, "*input_shape"], Float[np.ndarray, "2 *input_shape"]]:
+    """The origin and the directions of the plane through three points."""
+    if len(through) != 3:
+        raise ValueError(f"through must be three points, got {len(through)}")
+    a, b, c = (np.atleast_1d(finite("through", point)) for point in through)
+    if not a.shape == b.shape == c.shape:
+        raise ValueError(f"the points of through must have one shape, got {a.shape}, {b.shape} and {c.shape}")
+    return a, np.stack([b - a, c - a])
+
+
 def _frame(
-    in_features: int, origin: Float[np.ndarray, "*input_shape"] | None, directions: Points | None
+    in_features: int,
+    origin: Float[np.ndarray, "*input_shape"] | None,
+    directions: Float[np.ndarray, "*two_vectors"] | None,
 ) -> Float[np.ndarray, "in_features 3"]:
     """The plane: its two directions and its origin as columns."""
     if origin is None and directions is None:
@@ -299,10 +332,11 @@ def _frame(
         raise ValueError("origin and directions must be given together, got only one of them")
     if origin.size != in_features:
         raise ValueError(f"origin must have one number for each of {in_features} inputs, got shape {origin.shape}")
-    two = finite("directions", directions)
-    if two.shape != (2, *origin.shape):
-        raise ValueError(f"directions must be two vectors in the shape of origin, {origin.shape}, got {two.shape}")
-    two = two.reshape(2, -1)
+    if directions.shape != (2, *origin.shape):
+        raise ValueError(
+            f"directions must be two vectors in the shape of origin, {origin.shape}, got {directions.shape}"
+        )
+    two = directions.reshape(2, -1)
     if _parallel(two):
         raise ValueError(f"directions must not be parallel, got {two[0]} and {two[1]}")
     return np.column_stack([two[0], two[1], origin.ravel()])

@@ -177,7 +177,7 @@ def _exactly(network: nn.Module, start: float | int, end: float | int, max_regio
         raise TypeError("network must be one network, got a Stack; `networks.unstack` gives its members")
     if not (math.isfinite(start) and math.isfinite(end) and start < end):
         raise ValueError(f"start must be below end, and both finite, got {start} and {end}")
-    layers = read(network, (1,))
+    layers = read(network, (1,), domain=lambda random, num: start + random.random((num, 1)) * (end - start))
     if layers[0].weight.shape[2] != 1:
         raise ValueError(f"network must have one input, got one of {layers[0].weight.shape[2]} inputs")
     ends = np.array([[[start]]], dtype=float), np.array([[[end]]], dtype=float)

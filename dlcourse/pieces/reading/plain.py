@@ -1,4 +1,4 @@
-"""A network as layers of units, in float64."""
+"""Networks of our own and of torch's plain layers, read off directly; and what plain means."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -7,46 +7,61 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import nn
+from torch.nn.modules import module as all_modules
 
 from dlcourse.layerwise import layer_names
-from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack, unstack
-from dlcourse.pieces.layer import UnitLayer as UnitLayer
-from dlcourse.pieces.tracing import trace
+from dlcourse.networks import MLP, Activation, HiddenLayers, SoftmaxClassifier, Stack
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.reading.calls import LAYERS
+from dlcourse.pieces.reading.refusals import FLOATS, check_values
+
+_PLAIN = {MLP, SoftmaxClassifier, HiddenLayers, nn.Sequential, nn.ModuleList, *LAYERS}
 
 
-def read(network: nn.Module | Stack, input_shape: Sequence[int] | None = None) -> list[UnitLayer]:
-    """The layers of a network, or of all members of a stack; a network is read as a stack of one.
+def runs_as_written(network: nn.Module) -> bool:
+    """Whether a network's layers run their own forward and nothing else, on parameters and buffers that are stored.
 
-    An `MLP`, a `SoftmaxClassifier` (up to its logits) and an `nn.Sequential` of `nn.Linear`, `nn.ReLU` and what does
-    nothing to a vector are read off directly. Any other module is followed with torch.fx through all that is piecewise
-    linear: `dlcourse.pieces.tracing` lists the layers and the calls. Values that are needed later, as in residual
-    networks, are passed along by units of slope 1: a layer of an MLP that adds its input to its output is read as twice
-    as many units, the second half of which hold that input, and what comes next takes the sum of both halves.
+    Not so with hooks (only those that see gradients do no harm), a forward or a weight of the instance's own, a
+    parametrization, or torch.compile.
+    """
+    if all_modules._global_forward_hooks or all_modules._global_forward_pre_hooks:
+        return False
+    return not any(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or "parametrizations" in module._modules
+        or not vars(module).keys().isdisjoint(_IN_PLACE_OF_THE_CLASS)
+        or type(module).__call__ is not nn.Module.__call__
+        for module in network.modules()
+    )
 
-    The layers stand for the stored numbers without any rounding, except where the definition of a layer makes one
-    constant of several numbers: the scale and the shift of batch normalization, the mean of k entries if k is not a
-    power of two, Hardsigmoid's 1/6 and reciprocals are computed once, in float64, and taken as exact from there on. A
-    number that torch keeps as a Python float, such as LeakyReLU's slope, is taken as that float.
+
+_IN_PLACE_OF_THE_CLASS = {"forward", "weight", "bias", "_compiled_call_impl"}
+
+
+def is_plain(network: nn.Module) -> bool:
+    """Whether all its layers are exactly ours and torch's, so that what is read of them was compared by the tests."""
+    return all(type(module) in _PLAIN for module in network.modules())
+
+
+def read_plain(network: nn.Module | Stack, input_shape: Sequence[int] | None) -> list[UnitLayer] | None:
+    """The layers of an `MLP`, a `SoftmaxClassifier` on hidden layers, or an `nn.Sequential` of affine layers and ReLU.
 
     Args:
-        network: In evaluation mode, in any floating-point type of at most 64 bits, on any device.
-        input_shape: The shape of one input, without the batch's dimension; by default a vector of as many numbers as
-            the first affine layer takes.
+        network: The network, which runs as written, or a stack of such.
+        input_shape: The shape of one input; None for a vector.
 
     Returns:
-        The layers, first to last, as copies on the CPU; inputs of more than one dimension are flattened. The last one
-        never bends; the identity is added where it would.
+        The layers, or None if it is another network.
 
     Raises:
-        TypeError: If a layer or a call is not understood; the message names it.
-        ValueError: If an activation is not piecewise linear, a dropout or a batch normalization is in training mode, a
-            parameter is infinite or NaN, or the input has the wrong shape.
+        ValueError: If an activation is not piecewise linear, or a parameter is infinite or NaN.
     """
     architecture = network.architecture if isinstance(network, Stack) else network
     is_vector = input_shape is None or len(input_shape) == 1
     steps = list(_steps(architecture, "", is_vector))
     if not steps or not isinstance(steps[0], nn.Linear) or None in steps:
-        return trace(unstack(network) if isinstance(network, Stack) else [network], input_shape)
+        return None
     if not is_vector:
         raise ValueError(f"a point must be a vector of {steps[0].in_features} numbers, got shape {input_shape}")
     layers: list[UnitLayer] = []
@@ -149,8 +164,9 @@ def _numbers(network: nn.Module | Stack, layer: nn.Linear, parameter: str) -> Fl
         values = network.parameters[_name(network, layer, parameter)]
     else:
         values = getattr(layer, parameter)
-    if not values.is_floating_point():
+    if values.dtype not in FLOATS or values.is_meta:
         name = _name(network, layer, parameter)
+        check_values(name, values)
         raise TypeError(f"{name} must be of a floating-point type, got {values.dtype}")
     if values.dtype is torch.bfloat16:  # which NumPy does not know
         values = values.float()

@@ -1,0 +1,167 @@
+"""What was read of a network beside the network itself, at some points: nothing is counted of what disagrees.
+
+Both are computed in float64, so they may differ by what each of them rounds. The bound for that runs along with the
+layers: an error e of a layer's input becomes |W| e, plus what its own sums round, in the 2-norm (see
+`dlcourse.pieces.rounding`). The network rounds the same sums in another order, so the same bound holds for it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.reading.nested import leaves, mapped
+from dlcourse.pieces.reading.own_dtype import CONVERSIONS
+from dlcourse.pieces.reading.recording import call_name
+from dlcourse.pieces.rounding import EPS, norm, roundings
+
+Points = Float[np.ndarray, "points *input_shape"]
+Domain = Callable[[np.random.Generator, int], Points]  # so many points of what is counted
+
+NUM_POINTS = 8  # in the domain, and as many normal ones
+_ROUNDINGS = 4  # times the bound: for what was read, for the network, and for folded constants such as 1 / sqrt(var)
+
+
+def check(
+    network: nn.Module,
+    values: dict[str, Tensor],
+    layers: list[UnitLayer],
+    input_shape: tuple[int, ...],
+    domain: Domain | None,
+) -> None:
+    """Compares layers with the network that they were read of.
+
+    Args:
+        network: The network.
+        values: What its parameters and buffers are, by name, in float64.
+        layers: Its layers, as a stack of one.
+        input_shape: The shape of one input.
+        domain: Draws points of what is counted.
+
+    Raises:
+        ValueError: If they disagree at a point by more than rounding explains.
+
+    Tolerance: four times the running error bound of the layers. It grows with the product of the layers' norms, so in
+    networks of many dozens of layers it may come to allow everything.
+    """
+    points = _points(input_shape, domain)
+    read, error, stretch = _with_error(layers, points.reshape(len(points), -1))
+    possible = np.isfinite(read).all(axis=1) & np.isfinite(error)
+
+    def wrong(computed: Float[np.ndarray, "points out_features"], more: float) -> Bool[np.ndarray, "points outputs"]:
+        with np.errstate(all="ignore"):
+            differences = np.abs(read - computed)
+            within: Bool[np.ndarray, "points outputs"] = differences <= _ROUNDINGS * error[:, None] + more
+        beyond: Bool[np.ndarray, "points outputs"] = possible[:, None] & ~within  # as NaN is
+        return beyond
+
+    try:
+        if not wrong(_computed(network, values, points, read.shape), 0.0).any():
+            return
+    except Exception:  # float64 may have met another type
+        pass
+    # In float64 throughout, and twice, as it may compute something else at every call. What cancels inside of the
+    # network is not seen in the layers, but can round.
+    for _ in range(2):
+        try:
+            with _InFloat64() as mode:
+                computed = _computed(network, values, points, read.shape)
+        except Exception as error:
+            raise ValueError(
+                f"what was read of a {type(network).__name__} cannot be compared with it: {error}, for {NUM_POINTS} or "
+                f"more inputs in float64"
+            ) from error
+        found = np.argwhere(wrong(computed, EPS * mode.num_calls * mode.largest * stretch))
+        if len(found):
+            point, unit = found[0]
+            raise ValueError(
+                f"what was read of a {type(network).__name__} disagrees with it: at x = "
+                f"{np.array2string(points[point], threshold=6)} its output {unit} is {computed[point, unit]}, and was "
+                f"read as {read[point, unit]}; does it change from call to call, or depend on other inputs of a batch?"
+            )
+
+
+def _computed(
+    network: nn.Module, values: dict[str, Tensor], points: Points, shape: tuple[int, ...]
+) -> Float[np.ndarray, "points out_features"]:
+    """What the network makes of the points.
+
+    Raises:
+        ValueError: If it makes an output of another shape, or an error.
+    """
+    inputs = torch.from_numpy(points.copy())
+    output = functional_call(network, {name: value.clone() for name, value in values.items()}, (inputs,))
+    computed: Float[np.ndarray, "points out_features"] = output.detach().double().reshape(len(points), -1).cpu().numpy()
+    if computed.shape != shape:
+        raise ValueError(
+            f"what was read of a {type(network).__name__} disagrees with it: for {len(points)} inputs its output has "
+            f"shape {tuple(output.shape)}"
+        )
+    return computed
+
+
+def _points(input_shape: tuple[int, ...], domain: Domain | None) -> Points:
+    """The same ones at each call."""
+    random = np.random.default_rng(0)
+    normal: Points = random.standard_normal((NUM_POINTS, *input_shape))
+    if domain is None:
+        return normal
+    with np.errstate(all="ignore"):
+        within = domain(random, NUM_POINTS).reshape(-1, *input_shape)
+    return np.concatenate([within, normal])
+
+
+def _with_error(
+    layers: list[UnitLayer], x: Float[np.ndarray, "points in_features"]
+) -> tuple[Float[np.ndarray, "points out_features"], Float[np.ndarray, " points"], float]:
+    """The outputs, a bound for their errors in the 2-norm, and how much the layers can stretch an error."""
+    error, stretch = np.zeros(len(x)), 1.0
+    with np.errstate(all="ignore"):
+        for layer in layers:
+            weight, bias, slope = layer.weight[0], layer.bias[0], layer.slope[0]
+            sizes = np.abs(layer.weight).sum(axis=2)
+            of_weight, of_bias = roundings(layer.weight, layer.bias, sizes)
+            steepest = max(1.0, float(np.abs(slope).max(initial=0)))
+            longest = float(norm(layer.weight, len(x))[0]) * steepest
+            error = longest * error + steepest * (of_weight[0] * np.abs(x).max(axis=1, initial=0) + of_bias[0])
+            x = x @ weight.T + bias
+            x = np.where(x >= 0, x, slope * x)
+            error += EPS * np.abs(x).sum(axis=1)
+            stretch *= max(1.0, longest)
+    return x, error, stretch
+
+
+class _InFloat64(TorchFunctionMode):
+    """All floating-point tensors that meet are float64, whatever type a forward asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_calls = 0
+        self.largest = 0.0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = call_name(func)
+        if name in CONVERSIONS and isinstance(args[0], Tensor) and args[0].is_floating_point():
+            return args[0].double()
+        keyword_arguments = kwargs or {}
+        narrow = any(_narrow(leaf) for leaf in leaves((args, keyword_arguments)))
+        if narrow and not name.endswith("_"):
+            args = mapped(lambda value: value.double() if _narrow(value) else value, args)
+            keyword_arguments = mapped(lambda value: value.double() if _narrow(value) else value, keyword_arguments)
+        result = func(*args, **keyword_arguments)
+        if isinstance(result, Tensor) and result.dtype is torch.float64 and result.numel():
+            self.num_calls += 1
+            self.largest = max(self.largest, float(result.abs().max()))
+        return result
+
+
+def _narrow(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dtype is not torch.float64
