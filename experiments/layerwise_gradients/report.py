@@ -14,7 +14,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from dlcourse.networks import Activation
 from dlcourse.recording import Result
 from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, table, write_csv
 
@@ -173,14 +172,15 @@ def span(values: Sequence[float]) -> str:
 def draw(rows: list[Row]) -> Figure:
     """Digits against depth: the median over seeds and widths, and the worst, a panel an activation."""
     figure = Figure(figsize=(11, 4), layout="constrained")
-    panels = figure.subplots(1, len(Activation), sharey=True)
+    activations = list(dict.fromkeys(row["activation"] for row in rows))
+    panels = figure.subplots(1, len(activations), sharey=True)
     curves = {
         ("Sweep", "float64", "float64"): ("Sweep against autograd, both float64", Colour.DARK_BLUE, "o"),
         ("jacobians", "float64", "float64"): ("jacobians against autograd, both float64", Colour.VIOLET, "s"),
         ("Sweep", "float32", "float64"): ("float32 Sweep against float64 autograd", Colour.ORANGE, "^"),
         ("autograd", "float32", "float64"): ("float32 autograd against float64 autograd", Colour.GREY, "v"),
     }
-    for axes, activation in zip(panels, Activation, strict=True):
+    for axes, activation in zip(panels, activations, strict=True):
         for shift, (curve, (label, color, marker)) in enumerate(curves.items()):
             for statistic, style in (("median", "-"), ("worst", ":")):
                 over_settings = statistics.median if statistic == "median" else min
