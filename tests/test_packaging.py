@@ -141,6 +141,9 @@ def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     commands = archive.read(f"{folder}/entry_points.txt").decode().splitlines()
     scripts = {"dlcourse = dlcourse.cli:main", "dlcourse-figures = dlcourse.cli.figures:main"}
     assert scripts | {"dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
+    assert (
+        "dlcourse = dlcourse.tensorboard_tab.plugin:DepthWidth" in commands[commands.index("[tensorboard_plugins]") :]
+    )
 
 
 @pytest.mark.slow

@@ -113,6 +113,19 @@ def test_one_run_is_shown_below_and_no_figure_of_one_point_above(tmp_path: Path)
     assert content["sentence"] == "3 layers of 8 units (169 parameters) solve it with its one seed."
 
 
+def test_runs_that_make_no_comparison(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "uneven", [result(2, 4, 0, 0.5, model__width=None, model__widths=[4, 8])])
+    # Each rate lacks a seed that the other has.
+    write_sweep(tmp_path / "begun", [result(2, 4, seed, 0.5, rate=rate) for seed, rate in ((0, 0.1), (1, 0.01))])
+    for name in ("uneven", "begun"):
+        content = shown(tmp_path, sweep=name)
+        assert content["sentence"] == pages.NOTHING_TO_COMPARE
+        assert figures(content) == []
+    assert (
+        shown(tmp_path, sweep="begun", tuned="0", **{"optimizer.rate": "all"})["sentence"] != pages.NOTHING_TO_COMPARE
+    )
+
+
 def test_nothing_of_ours(tmp_path: Path) -> None:
     content = shown(tmp_path)
     assert content["sentence"] == "There are no runs of dlcourse in this folder."

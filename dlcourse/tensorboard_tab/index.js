@@ -218,7 +218,8 @@ async function content(what) {
 }
 
 function complain(text) {
-  place.header.replaceChildren(element("p", {className: "error", textContent: text}));
+  place.header.querySelector(".error")?.remove(); // what there is to choose stays, to choose something else
+  place.header.prepend(element("p", {className: "error", textContent: text}));
 }
 
 function element(tag, {dataset, ...properties} = {}) {

@@ -25,6 +25,10 @@ SECONDS_TO_ASK_AGAIN = 10
 MOST_ON_THEIR_WAY = 40
 """The curves of so many runs that are not finished are shown."""
 
+NOTHING_TO_COMPARE = (
+    "These runs make no comparison (yet): no setting has all of its seeds, or the widths differ from layer to layer."
+)
+
 SAME_SIZE = 1.2
 """Networks whose numbers of parameters differ by no larger factor are of one size."""
 
@@ -62,7 +66,7 @@ def page(log: LogFolder, asked: Mapping[str, str]) -> Content:
         content["notes"] = [
             note for note in (notes_on(shown.cells) if shown.cells else []) if not note.startswith("* ")
         ]
-        content["sentence"] = sentence(shown.cells, metric)
+        content["sentence"] = sentence(shown.cells, metric) if shown.cells else NOTHING_TO_COMPARE
     else:
         content["sentence"] = "No run is finished yet."
     if found.unfinished:
