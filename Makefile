@@ -16,7 +16,7 @@ run: $(INSTALLED) ## the main job: depth against width on the zig-zag
 	$(BIN)/dlcourse -m experiment=depth_vs_width_zigzag
 
 # A sweep of which some runs failed (exit code 1) has said so, and has its results.
-experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figures (an hour or more on two cores)
+experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figures (two hours on two cores)
 	for settings in configs/experiment/*.yaml; do \
 		$(BIN)/dlcourse -m experiment=$$(basename $$settings .yaml) || [ $$? -eq 1 ] || exit 1; done
 	for report in experiments/*/report.py; do $(BIN)/python $$report || exit 1; done
