@@ -23,9 +23,10 @@ import torch
 from dlcourse.cli.door import CONFIGS
 from dlcourse.recording.events import read_events
 
-# With fewer steps it would not be worth starting workers (`WORTH_WORKERS` in dlcourse/jobs/runs.py).
+# `python -m dlcourse`, to which so little training is worth starting workers.
+DLCOURSE = "from dlcourse.cli import main\nfrom dlcourse.jobs import runs\n\nruns.WORTH_WORKERS = 0.0\nmain()\n"
 SWEEP = [
-    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=24000", "log_every=1200",
+    "-m", "model.depth=1,2", "model.width=4", "seed=0,1,2", "optimizer.rate=0.01", "num_steps=8000", "log_every=200",
     "checkpoint_seconds=0", "pictures=false", "count_pieces=false",
 ]  # fmt: skip
 
@@ -42,7 +43,7 @@ def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "dlcourse", *SWEEP, *options], cwd=folder, text=True, start_new_session=True,
+        [sys.executable, "-c", DLCOURSE, *SWEEP, *options], cwd=folder, text=True, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(CONFIGS.parent), "TMPDIR": str(scratch)},
     )  # fmt: skip
