@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcourse.recording import Cell, Quartiles, Result, TaskFacts, cells, quartiles
+from dlcourse.recording.over_seeds import difference
 
 finite = st.floats(-1e6, 1e6)
 
@@ -125,3 +126,14 @@ def test_settings_are_fit_for_a_folder(value: str) -> None:
 def test_long_settings_stay_apart() -> None:
     first, second = cells([result(1, 4, a="x" * 500 + end) for end in "ab"])
     assert first.setting != second.setting
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"), [((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090)]
+)
+def test_difference_of_shares_is_newcombes(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    # Newcombe 1998, table II, method 10.
+    assert difference(*first, *second) == pytest.approx((low, high), abs=5e-5)
+    assert difference(*second, *first) == pytest.approx((-high, -low), abs=5e-5)

@@ -110,7 +110,7 @@ def test_one_run_is_shown_below_and_no_figure_of_one_point_above(tmp_path: Path)
     write_sweep(tmp_path, [result(3, 8, 0, 0.001)])
     content = shown(tmp_path)
     assert figures(content) == []
-    assert content["sentence"] == "3 layers of 8 units (169 parameters) solve it with its one seed."
+    assert content["sentence"] == "3 layers of 8 units (169 parameters) solve it with the only seed."
 
 
 def test_runs_that_make_no_comparison(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_where_more_is_better_and_solving_is_not_defined() -> None:
 
 
 def test_one_run() -> None:
-    assert said([result(3, 8, 0, 0.001)]) == "3 layers of 8 units (169 parameters) solve it with its one seed."
+    assert said([result(3, 8, 0, 0.001)]) == "3 layers of 8 units (169 parameters) solve it with the only seed."
     assert said([result(0, 8, 0, 0.5)]).startswith("No network solves it. A network without hidden layers")
     assert said([result(1, 1, 0, 0.5, facts=replace(ACCURACY, solved=None))], "accuracy") == (
         "1 layer of 1 unit (4 parameters) comes to an accuracy of 0.5."
@@ -86,7 +86,7 @@ def test_networks_of_a_size_are_compared_with_those_of_that_size() -> None:
     # A single layer of another size that does as well is no rival.
     runs += [result(1, 40, 0, 0.001, model__width=None, model__max_parameters=150)]
     assert said(runs) == (
-        "2 layers (33 parameters) solve it with its one seed; no single layer of that size (13 parameters) in any."
+        "2 layers (33 parameters) solve it with the only seed; no single layer of that size (13 parameters) in any."
     )
 
 
@@ -97,7 +97,7 @@ def test_networks_of_another_task_are_no_rivals() -> None:
         for depth, error in errors.items()
     ]
     assert said(runs) == (
-        "1 layer of 4 units, num_folds=2 (13 parameters) solves it with its one seed; "
+        "1 layer of 4 units, num_folds=2 (13 parameters) solves it with the only seed; "
         "no deeper network (33 parameters) in any."
     )
 
@@ -118,10 +118,9 @@ def test_what_was_chosen_is_said_in_words() -> None:
 
 def test_caveats_say_what_may_be_chance_and_what_is_size() -> None:
     chance, size = caveats(cells(sweep()), METRIC)
-    # Wilson's intervals of 3 of 4 and of 1 of 4: symmetric, and they overlap.
-    assert chance == (
-        "That may be chance: what a new seed would do lies between 30 and 95% for the one, and 5 and 70% for the other."
-    )
+    # Wilson's intervals of 3 of 4 and of 1 of 4 are 0.3006 to 0.9544 and 0.0456 to 0.6994, so that the difference, 0.5,
+    # lies between 0.5 - 0.4494 sqrt(2) and 0.5 + 0.2044 sqrt(2).
+    assert chance == "That may be chance: the difference of 50 points could be anything from -14 to 79."
     assert size.startswith("Every deeper network here has more parameters than every single layer")
 
 

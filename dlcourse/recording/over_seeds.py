@@ -81,6 +81,30 @@ def wilson(num: int, num_trials: int) -> tuple[float, float]:
     return max(0.0, (centre - half) / (num_trials + z**2)), min(1.0, (centre + half) / (num_trials + z**2))
 
 
+def difference(num: int, num_trials: int, other: int, other_trials: int) -> tuple[float, float]:
+    """The interval of the difference of two probabilities, p1 - p2, at 95% confidence.
+
+    p1 - p2 - sqrt((p1 - l1)^2 + (u2 - p2)^2) and p1 - p2 + sqrt((u1 - p1)^2 + (p2 - l2)^2), where l and u are the ends
+    of Wilson's intervals.
+
+    Args:
+        num: How often the one came.
+        num_trials: Of so many trials.
+        other: How often the other came.
+        other_trials: Of so many trials.
+
+    Raises:
+        ValueError: If there is no trial.
+
+    Source: Newcombe 1998, Interval Estimation for the Difference between Independent Proportions, method 10.
+    """
+    (low1, high1), (low2, high2) = wilson(num, num_trials), wilson(other, other_trials)
+    share1, share2 = num / num_trials, other / other_trials
+    below = math.hypot(share1 - low1, high2 - share2)
+    above = math.hypot(high1 - share1, share2 - low2)
+    return share1 - share2 - below, share1 - share2 + above
+
+
 def is_better_higher(results: Sequence[Result], metric: str) -> bool:
     """Whether more of a metric is better, as the tasks of these runs say."""
     return any(result.task is not None and metric in result.task.higher_is_better for result in results)

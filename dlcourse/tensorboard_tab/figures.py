@@ -5,6 +5,7 @@ Every point carries in `customdata` which network it stands for, and a single se
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -58,6 +59,9 @@ def metric_over_parameters(curves: Sequence[Curve], metric: str, *, shows_seeds:
     """
     cells = cells_of(curves)
     chosen = _scale(cells, metric, shows_seeds)
+    # Discs at the ends of the axis must not be cut.
+    room = 1.5 if chosen.is_log else 0.06 * (chosen.high - chosen.low)
+    low, high = (chosen.low / room, chosen.high * room) if chosen.is_log else (chosen.low - room, chosen.high + room)
     along = axis(PARAMETERS, values_of(curves), label_of(PARAMETERS, cells))
     traces = []
     for curve in curves:
@@ -66,7 +70,8 @@ def metric_over_parameters(curves: Sequence[Curve], metric: str, *, shows_seeds:
         for trace in others:
             if trace["mode"] == "lines+markers":
                 trace |= _discs(curve, metric, chosen)
-    return figure(_in_layers(traces), f"{label_of(metric, cells)} against size", x=along.layout, y=vertical(chosen))
+    y = vertical(replace(chosen, low=low, high=high))
+    return figure(_in_layers(traces), f"{label_of(metric, cells)} against size", x=along.layout, y=y)
 
 
 def pieces_over(
@@ -274,7 +279,6 @@ def _discs(curve: Curve, metric: str, chosen: Scale) -> dict[str, Any]:
         "marker": {"color": color, "size": 16, "line": {"color": "white", "width": 1}},
         "text": [str(cell.depth) for cell, _ in points],
         "textfont": {"color": "white", "size": 10},
-        "cliponaxis": False,
         "error_y": {
             "array": edges[0], "arrayminus": [abs(edge) for edge in edges[1]],
             "color": with_opacity(color, 0.5), "thickness": 1.5, "width": 0,

@@ -83,7 +83,12 @@ class LogFolder:
                 waiting += [(Path(entry.path), level + 1) for entry in inside]
 
     def read(self, sweep: Sweep) -> Found:
-        """What the sweep's folder holds now."""
+        """What the sweep's folder holds now. Of several who ask at once, the first reads for all."""
+        with self._lock:
+            return self._found(sweep)
+
+    def _found(self, sweep: Sweep) -> Found:
+        """The same, for one at a time."""
         results, unfinished, num_failed, num_damaged, changed = [], [], 0, 0, 0.0
         for folder, files in _runs_in(sweep.folder):
             if "metrics.json" in files and (written := regular(folder / "metrics.json")):
@@ -122,8 +127,7 @@ class LogFolder:
             with contextlib.suppress(OSError, ValueError):
                 result = read_result(folder)
             known = (stamp, result)
-            with self._lock:
-                self._read[folder] = known
+            self._read[folder] = known
         return known[1]
 
 

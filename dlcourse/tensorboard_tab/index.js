@@ -7,67 +7,73 @@ const LOOK = {responsive: true, displaylogo: false, modeBarButtons: [["toImage",
 let state = {};
 let asked = 0;
 let timer = null;
+let loaded; // a promise of plotly, which takes the browser a second or two to read
 const place = {};
+const before = {}; // what each place shows, as text
 
 export async function render() {
   document.title = "Depth x width";
   document.head.append(element("link", {rel: "stylesheet", href: "./style.css"}));
-  for (const name of ["header", "figures", "detail"]) {
-    place[name] = element(name === "header" ? "header" : "div", {className: name});
-    document.body.append(place[name]);
+  for (const className of ["choices", "answer", "figures", "detail"]) {
+    place[className] = element("div", {className});
+    document.body.append(place[className]);
   }
   state = inAddress();
   const script = element("script", {src: "./plotly.js"});
-  const loaded = new Promise((done, failed) => { script.onload = done; script.onerror = failed; });
+  loaded = new Promise((done, failed) => {
+    script.onload = done;
+    script.onerror = () => failed(new Error("plotly's script did not load"));
+  });
+  loaded.catch(() => {}); // said when it is needed
   document.head.append(script);
-  // Python reads the runs while the browser reads plotly.
-  const first = content("page");
-  first.catch(() => {});
-  try {
-    await loaded;
-  } catch {
-    complain("plotly's script did not load");
-    return;
-  }
   listen();
-  await update(first);
+  await update();
   if (state.cell || state.run) place.detail.scrollIntoView();
 }
 
 // --- the page
 
-async function update(page = content("page")) {
+async function update() {
   const number = ++asked;
-  const detail = content("detail");
-  detail.catch(() => {});
   clearTimeout(timer);
   try {
-    const shown = await page;
+    const shown = await content("page");
     if (number !== asked) return; // something else has been chosen meanwhile
-    showPage(shown);
+    showAnswer(shown);
+    await loaded;
+    if (number !== asked) return;
+    showFigures(place.figures, shown.figures ?? []);
     if (shown.ask_again_in) timer = setTimeout(update, 1000 * shown.ask_again_in);
-    const found = await detail;
-    if (number === asked) showDetail(found);
+    const found = await content("detail");
+    if (number === asked && isNew("detail", found)) showDetail(found);
     document.body.dataset.shown = number; // what a test waits for
   } catch (error) {
     if (number === asked) complain(error.message);
   }
 }
 
-function showPage(page) {
-  place.header.replaceChildren(
-    choices(page.choices),
+// Nothing that is open or chosen just now is taken away by the same again.
+function isNew(name, content) {
+  const text = JSON.stringify(content);
+  if (before[name] === text) return false;
+  before[name] = text;
+  return true;
+}
+
+function showAnswer(page) {
+  document.querySelector(".error")?.remove();
+  if (isNew("choices", page.choices)) place.choices.replaceChildren(...choices(page.choices));
+  if (!isNew("answer", [page.title, page.sentence, page.facts, page.warnings, page.notes])) return;
+  place.answer.replaceChildren(
     element("h1", {textContent: page.sentence}),
     element("p", {className: "facts", textContent: [page.title, ...(page.facts ?? [])].join(" · ")}),
     ...(page.warnings ?? []).map((text) => element("p", {className: "warnings", textContent: text})),
     notes(page.notes ?? []),
   );
-  showFigures(place.figures, page.figures ?? []);
 }
 
 function choices(all) {
-  const row = element("div", {className: "choices"});
-  for (const choice of all) {
+  return all.map((choice) => {
     const label = element("label", {textContent: choice.label});
     const control = choice.is_switch
       ? element("input", {type: "checkbox", checked: choice.value === "1"})
@@ -79,9 +85,8 @@ function choices(all) {
     }
     control.onchange = () => choose({[choice.name]: choice.is_switch ? (control.checked ? "1" : "0") : control.value});
     choice.is_switch ? label.prepend(control) : label.append(control);
-    row.append(label);
-  }
-  return row;
+    return label;
+  });
 }
 
 function notes(all) {
@@ -94,8 +99,8 @@ function notes(all) {
 
 // Figures of the same name are drawn into the same place, so that a running sweep moves and does not blink.
 function showFigures(parent, figures) {
-  const before = Object.fromEntries([...parent.children].map((box) => [box.dataset.name, box]));
-  const boxes = figures.map(({name}) => before[name] ?? element("div", {className: `figure ${name}`, dataset: {name}}));
+  const old = Object.fromEntries([...parent.children].map((box) => [box.dataset.name, box]));
+  const boxes = figures.map(({name}) => old[name] ?? element("div", {className: `figure ${name}`, dataset: {name}}));
   for (const box of parent.children) if (!boxes.includes(box)) Plotly.purge(box);
   parent.replaceChildren(...boxes);
   figures.forEach(({figure}, index) => {
@@ -218,8 +223,9 @@ async function content(what) {
 }
 
 function complain(text) {
-  place.header.querySelector(".error")?.remove(); // what there is to choose stays, to choose something else
-  place.header.prepend(element("p", {className: "error", textContent: text}));
+  delete before.choices; // they may show what was not had
+  document.querySelector(".error")?.remove(); // what there is to choose stays, to choose something else
+  document.body.prepend(element("p", {className: "error", textContent: text}));
 }
 
 function element(tag, {dataset, ...properties} = {}) {

@@ -19,8 +19,8 @@ from tensorboard.plugins import base_plugin
 if TYPE_CHECKING:
     from dlcourse.tensorboard_tab.folders import LogFolder
 
-SECONDS_IN_THE_BROWSER = 24 * 3600
-"""How long the browser may keep plotly's script, whose address names its version."""
+SECONDS_IN_THE_BROWSER = 3600
+"""How long the browser may keep plotly's script, of which another version may be installed meanwhile."""
 
 SECONDS_INACTIVE = 10
 """How long it holds that there is nothing of ours in the log folder, in which TensorBoard asks again and again."""
@@ -116,7 +116,7 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
     def _plotly(self, request: Any) -> Any:
         """plotly's script, which its package carries: no network is needed."""
         if self._script is None:
-            self._script = gzip.compress((files("plotly") / "package_data" / "plotly.min.js").read_bytes(), 6)
+            self._script = gzip.compress((files("plotly") / "package_data" / "plotly.min.js").read_bytes(), 1)
         return http_util.Respond(
             request, self._script, "text/javascript", content_encoding="gzip", expires=SECONDS_IN_THE_BROWSER
         )

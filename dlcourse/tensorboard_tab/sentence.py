@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from dlcourse.recording import Cell
-from dlcourse.recording.over_seeds import in_words
+from dlcourse.recording.over_seeds import difference, in_words
 
 
 def sentence(found: Sequence[Cell], metric: str) -> str:
@@ -47,11 +47,12 @@ def caveats(found: Sequence[Cell], metric: str) -> list[str]:
     _, rivals = _rivals(best, found)
     said = []
     if best.num_solved and rivals and _share(rival := _best(rivals, metric)) < _share(best):
-        low, high = best.solved_interval[0], rival.solved_interval[1]
-        if low < high:
+        points = 100 * float(_share(best) - _share(rival))
+        low, high = difference(best.num_solved, len(best.results), rival.num_solved or 0, len(rival.results))
+        if low <= 0:
             said.append(
-                f"That may be chance: what a new seed would do lies between {_interval(best)} for the one, and "
-                f"{_interval(rival)} for the other."
+                f"That may be chance: the difference of {points:.0f} points could be anything from {100 * low:.0f} to "
+                f"{100 * high:.0f}."
             )
     sizes = {is_deep: [_size(cell) for cell in found if (cell.depth > 1) == is_deep] for is_deep in (False, True)}
     if sizes[False] and sizes[True] and min(sizes[True]) > max(sizes[False]):
@@ -130,7 +131,7 @@ def _plural(cell: Cell, verb: str) -> str:
 
 def _seeds(cell: Cell) -> str:
     """With how many seeds it is solved."""
-    return "with its one seed" if len(cell.results) == 1 else f"in {cell.num_solved} of {len(cell.results)} seeds"
+    return "with the only seed" if len(cell.results) == 1 else f"in {cell.num_solved} of {len(cell.results)} seeds"
 
 
 def _where(cell: Cell) -> str:
@@ -163,12 +164,6 @@ def _size(cell: Cell) -> float:
 def _share(cell: Cell) -> Fraction:
     """The share of seeds that solve the task; 0 if the task does not say what that is."""
     return Fraction(cell.num_solved or 0, len(cell.results))
-
-
-def _interval(cell: Cell) -> str:
-    """The interval of the probability that a new seed solves the task."""
-    low, high = cell.solved_interval
-    return f"{100 * low:.0f} and {100 * high:.0f}%"
 
 
 def _median(cell: Cell, metric: str) -> str:
