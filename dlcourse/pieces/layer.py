@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.pieces.rounding import frobenius
+from dlcourse.pieces.arithmetic.rounding import frobenius
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from matplotlib.tri import Triangulation
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from dlcourse.palette import CLASS_COLORS
-from dlcourse.pieces.along import Along
-from dlcourse.pieces.box import InBox
-from dlcourse.pieces.line import OnLine
-from dlcourse.pieces.plane import OnPlane
+from dlcourse.pieces.box.box import InBox
+from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.segment import OnLine
+from dlcourse.pieces.plane.polygon import OnPlane
 
 
 def plot_output(plane: OnPlane, axes: Axes | None = None) -> Axes:

@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack
-from dlcourse.pieces.box_geometry import BoxGeometry
+from dlcourse.pieces.box.geometry import BoxGeometry
+from dlcourse.pieces.box.subdivision import DegenerateError as DegenerateError
+from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.decisions import largest_output, with_rounds
-from dlcourse.pieces.edge_subdivision import DegenerateError as DegenerateError
-from dlcourse.pieces.edge_subdivision import EdgeSubdivision
-from dlcourse.pieces.line import count_on_lines
-from dlcourse.pieces.plane import OnPlane, rectangle
-from dlcourse.pieces.plane import count as count_on_plane
+from dlcourse.pieces.line.segment import count_on_lines
+from dlcourse.pieces.plane.polygon import OnPlane, rectangle
+from dlcourse.pieces.plane.polygon import count as count_on_plane
 from dlcourse.pieces.points import existing_region, finite
 from dlcourse.pieces.reading import read
 

@@ -11,13 +11,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack
+from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.decisions import largest_output, with_rounds
-from dlcourse.pieces.geometry import Geometry
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.geometry import Geometry
+from dlcourse.pieces.plane.subdivision import Subdivision, layers_and_units
 from dlcourse.pieces.points import existing_region, finite
 from dlcourse.pieces.reading import read_for_points
-from dlcourse.pieces.rounding import EPS
-from dlcourse.pieces.subdivision import Subdivision, layers_and_units
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.maps import output_maps
+from dlcourse.pieces.plane.subdivision import SubdivisionError
 from dlcourse.pieces.points import existing_region, finite
-from dlcourse.pieces.subdivision import SubdivisionError
 
 if TYPE_CHECKING:
     import matplotlib.axes

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, grows, norm
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, grows, norm
+from dlcourse.pieces.plane.exact import Birth, ExactPlane, order_along
 
 
 class SubdivisionError(RuntimeError):

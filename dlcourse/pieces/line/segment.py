@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64, Shaped
 
-from dlcourse.pieces.along import Along
-from dlcourse.pieces.exact import ExactAffine, ExactNetwork
+from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer, of_member
-from dlcourse.pieces.rounding import EPS, EXACT, SLACK, TINY, grows, norm, quantum, roundings
+from dlcourse.pieces.line.along import Along
 
 
 @dataclass(frozen=True, eq=False)
