@@ -197,10 +197,20 @@ class InBox:
         if d == 2:
             return self._section([0, 1], np.zeros(2)).plot(axes)
         if d == 3:
-            sides = [self._section([1, 2], self.low), self._section([0, 2], self.high), self._section([0, 1], self.low)]
+            sides = [self._side([1, 2], self.low), self._side([0, 2], self.high), self._side([0, 1], self.low)]
             between = self._geometry.facet_corners(np.flatnonzero(self._geometry.kinks))
-            return plot_solid(self, sides, between, axes)
+            return plot_solid(sides, between, self.low, self.high, self.num_regions, self.num_pieces, axes)
         raise ValueError(f"a box must have at most 3 dimensions to be drawn, got {d}")
+
+    def _side(
+        self, across: list[int], point: Float[np.ndarray, " d"]
+    ) -> tuple[list[Float[np.ndarray, "corners d"]], Int[np.ndarray, " polygons"]]:
+        """The polygons that a section is cut into, and the linear piece that each of them is part of."""
+        section = self._section(across, point)
+        polygons = [section.polygon(region) for region in range(section.num_regions)]
+        centres = section.points(np.array([polygon.mean(axis=0) for polygon in polygons]))
+        pieces = self.piece_of_region[self.locate(np.clip(centres, self.low, self.high))]
+        return [section.points(polygon) for polygon in polygons], pieces
 
     def _section(self, across: list[int], point: Float[np.ndarray, " d"]) -> OnPlane:
         """The network where all but two coordinates are those of a point."""

@@ -14,8 +14,9 @@ from dlcourse.pieces.arithmetic.integers import integers
 from dlcourse.pieces.arithmetic.maps import affine_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
+from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.geometry import joined
-from dlcourse.pieces.plane.subdivision import SubdivisionError, affine
+from dlcourse.pieces.plane.subdivision import affine
 
 
 class Faces(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int64, Shaped
 
 from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
-from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, grows, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 
@@ -236,10 +236,11 @@ class _Subdivision:
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            self.closely = grows(layer.frobenius for layer in layers)
+            stretches = [frobenius(layer.weight) for layer in layers]
+            self.closely = grows(stretches)
             self._start()
-            for index, layer in enumerate(layers):
-                self._affine(layer)
+            for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
+                self._affine(layer, stretch)
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
             self.slopes = self.rows[-1]
@@ -275,8 +276,8 @@ class _Subdivision:
         self.quantum = [float(shared.min()) if exact else 0.0] * 2
         self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
 
-    def _affine(self, layer: UnitLayer) -> None:
-        """W h + b at the vertices, W dh/dt on the intervals, with their bounds."""
+    def _affine(self, layer: UnitLayer, stretch: Float[np.ndarray, " members"]) -> None:
+        """W h + b at the vertices, W dh/dt on the intervals, with bounds; W stretches errors so much at most."""
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
         self.since.append(layer)
@@ -300,7 +301,8 @@ class _Subdivision:
             self._refine(shared, size)
         if not all(self.quantum):
             nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-            stretch = norm(layer.weight, num_vertices) if self.closely else layer.frobenius
+            if self.closely:
+                stretch = norm(layer.weight, num_vertices)
             stretched = self.error * self._at_vertices(stretch)
             by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
-from dlcourse.pieces.plane.subdivision import Subdivision, SubdivisionError, affine
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.subdivision import Subdivision, affine
 
 
 class Polygons(NamedTuple):

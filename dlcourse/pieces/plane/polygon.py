@@ -195,15 +195,26 @@ class OnPlane:
         Returns:
             The axes.
         """
-        from dlcourse.pieces.plotting import plot_classes, plot_output  # matplotlib is loaded only for those who draw
+        from dlcourse.pieces import plotting  # matplotlib is loaded only for those who draw
 
-        if self.weights.shape[1] == 1:
-            return plot_output(self, axes)
-        decided, classes = self._decided
-        starts, corners = decided.polygons
-        polygons = np.split(decided.points[corners], starts[1:-1])
-        regions = decided.ancestors[len(self._subdivision.layers) - 1]
-        return plot_classes(self, polygons, classes, regions, axes)
+        several = self.weights.shape[1] > 1
+        if several:
+            decided, classes = self._decided
+            starts, corners = decided.polygons
+            polygons = np.split(decided.points[corners], starts[1:-1])
+            axes = plotting.plot_classes(polygons, classes, decided.ancestors[len(self._subdivision.layers) - 1], axes)
+        else:
+            points = self.vertices[self.polygon_vertices]
+            region = np.repeat(np.arange(self.num_regions), np.diff(self.polygon_starts))
+            values = np.einsum("ci,ci->c", self.weights[region, 0], self.points(points)) + self.biases[region, 0]
+            axes = plotting.plot_output(points, values, self.polygon_starts, axes)
+        layers = self.edge_units[:, 0]
+        inner = layers >= 0
+        segments = self.vertices[self.edges[inner]]
+        plotting.draw_edges(axes, segments, layers[inner], self.corners, self.num_regions, self.num_pieces)
+        if several:
+            plotting.draw_boundary(axes, self.decision_boundary())
+        return axes
 
     @cached_property
     def _geometry(self) -> Geometry:
