@@ -17,9 +17,9 @@ from scipy.spatial import ConvexHull
 from torch import nn
 
 from dlcourse.networks import MLP, stack
-from dlcourse.pieces.box.box import DegenerateError, InBox, in_box
-from dlcourse.pieces.line.counting import on_line
-from dlcourse.pieces.plane.polygon import on_plane
+from dlcourse.pieces.box import DegenerateError, InBox, in_box
+from dlcourse.pieces.line import on_line
+from dlcourse.pieces.plane import on_plane
 
 
 def random_network(sizes: list[int], seed: int, between: type[nn.Module] = nn.ReLU) -> nn.Sequential:

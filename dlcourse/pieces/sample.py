@@ -11,8 +11,8 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack, unstack
-from dlcourse.pieces.line.counting import on_lines
-from dlcourse.pieces.plane.polygon import on_plane
+from dlcourse.pieces.line import on_lines
+from dlcourse.pieces.plane import on_plane
 from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
 
