@@ -33,6 +33,13 @@ def _numbers(values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float
     return np.array(values, dtype=np.float64)
 
 
+def in_short(point: Float[np.ndarray, "*shape"]) -> str:
+    """A point in a few characters: "[-2, 0.5]", or the shape of one of more than four coordinates, "<1 x 28 x 28>"."""
+    if point.size > 4:
+        return f"<{' x '.join(map(str, point.shape))}>"
+    return f"[{', '.join(f'{value:.4g}' for value in point.flat)}]"
+
+
 def existing_region(region: int, num_regions: int) -> int:
     """A region's number.
 

@@ -12,13 +12,13 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.domain import Point, Points, inside_of
 from dlcourse.pieces.plane.geometry import Geometry
 from dlcourse.pieces.plane.subdivision import Subdivision, layers_and_units
-from dlcourse.pieces.points import existing_region, finite
+from dlcourse.pieces.points import existing_region, finite, in_short
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OnPlane:
     """A network on a convex polygon of a plane x(u, v) = origin + u directions[0] + v directions[1].
 
@@ -37,6 +37,12 @@ class OnPlane:
     origin: Float[np.ndarray, " in_features"]
     directions: Float[np.ndarray, "2 in_features"]
     _subdivision: Subdivision = field(repr=False)
+
+    def __repr__(self) -> str:
+        low, high = (in_short(ends) for ends in (self.corners.min(axis=0), self.corners.max(axis=0)))
+        # Pieces take longer to count than regions: looking at the object does not start it.
+        pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
+        return f"OnPlane(num_regions={self.num_regions}{pieces}, {len(self.corners)} corners from {low} to {high})"
 
     @cached_property
     def num_pieces(self) -> int:
