@@ -31,7 +31,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.networks.activations import Activation
-from dlcourse.pieces.subdivision import SubdivisionError
+from dlcourse.pieces.errors import SubdivisionError
 
 
 def rescaled_tents(k: int) -> nn.Sequential:

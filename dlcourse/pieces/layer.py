@@ -6,8 +6,6 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.pieces.rounding import frobenius
-
 
 @dataclass(frozen=True, eq=False)
 class UnitLayer:
@@ -28,11 +26,6 @@ class UnitLayer:
     def bends(self) -> bool:
         """Whether some unit has a kink."""
         return bool((self.slope != 1).any())
-
-    @cached_property
-    def frobenius(self) -> Float[np.ndarray, " members"]:
-        """A bound for the Frobenius norm of each member's W."""
-        return frobenius(self.weight)
 
     @cached_property
     def relu(self) -> bool:

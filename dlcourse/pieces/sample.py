@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack, unstack
-from dlcourse.pieces.lines import on_lines
+from dlcourse.pieces.line import on_lines
 from dlcourse.pieces.plane import on_plane
 from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import random_unit_layers
 
-from dlcourse.pieces.edge_subdivision import EdgeSubdivision
+from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.layer import UnitLayer
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import random_unit_layers
 
-from dlcourse.pieces.maps import affine_maps
+from dlcourse.pieces.arithmetic.maps import affine_maps
 
 Matrix = list[list[Fraction]]
 

@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.along import Along
 from dlcourse.pieces.layer import UnitLayer, of_member
-from dlcourse.pieces.line import OnLine, count_on_lines
+from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.segment import OnLine, count_on_lines
 
 
 @dataclass(frozen=True, eq=False)

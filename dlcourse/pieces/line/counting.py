@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from dlcourse.networks import Stack
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.line import OnLine, OnLines, count_on_lines
+from dlcourse.pieces.line.segment import OnLine, OnLines, count_on_lines
+from dlcourse.pieces.line.whole_line import OnWholeLine, count_on_whole_line
 from dlcourse.pieces.points import point
 from dlcourse.pieces.reading import read, read_for_points
-from dlcourse.pieces.whole_line import OnWholeLine, count_on_whole_line
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
 Points = Float[Tensor, "..."] | Float[np.ndarray, "..."]

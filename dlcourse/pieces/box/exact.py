@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.exact import Integers, integers
+from dlcourse.pieces.arithmetic.integers import Integers, integers
 from dlcourse.pieces.layer import UnitLayer
 
 

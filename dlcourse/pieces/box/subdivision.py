@@ -8,11 +8,11 @@ import itertools
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.exact_box import ExactBox
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.maps import affine_maps, frobenius
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.maps import affine_maps, frobenius
-from dlcourse.pieces.rounding import EPS, SLACK, TINY
 
 
 class DegenerateError(ValueError):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.pieces import bits
+from dlcourse.pieces.arithmetic import bits
 
 ROWS = st.lists(st.lists(st.booleans(), min_size=70, max_size=70), min_size=1, max_size=8)
 

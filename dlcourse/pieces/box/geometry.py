@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.edge_subdivision import EdgeSubdivision
-from dlcourse.pieces.exact import integers
-from dlcourse.pieces.geometry import joined
-from dlcourse.pieces.maps import affine_maps
-from dlcourse.pieces.rounding import EPS, SLACK, TINY
-from dlcourse.pieces.subdivision import SubdivisionError, affine
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.maps import affine_maps
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.box.subdivision import EdgeSubdivision
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.geometry import joined
+from dlcourse.pieces.plane.subdivision import affine
 
 
 class Faces(NamedTuple):

@@ -1,4 +1,4 @@
-"""Exact counts of linear regions and pieces in boxes of a network's input space."""
+"""A network in a box: what is asked once it is cut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlcourse.networks import Stack
-from dlcourse.pieces.box_geometry import BoxGeometry
+from dlcourse.pieces.box.geometry import BoxGeometry
+from dlcourse.pieces.box.subdivision import DegenerateError, EdgeSubdivision
 from dlcourse.pieces.decisions import largest_output, with_rounds
-from dlcourse.pieces.edge_subdivision import DegenerateError as DegenerateError
-from dlcourse.pieces.edge_subdivision import EdgeSubdivision
-from dlcourse.pieces.line import count_on_lines
-from dlcourse.pieces.plane import OnPlane, rectangle
-from dlcourse.pieces.plane import count as count_on_plane
+from dlcourse.pieces.line.segment import count_on_lines
+from dlcourse.pieces.plane.domain import rectangle
+from dlcourse.pieces.plane.polygon import OnPlane
+from dlcourse.pieces.plane.polygon import count as count_on_plane
 from dlcourse.pieces.points import existing_region, finite
-from dlcourse.pieces.reading import read
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
-Corner = float | int | Sequence[float | int] | Tensor | np.ndarray
 Points = Sequence[Any] | Tensor | np.ndarray
 
 
@@ -197,10 +194,20 @@ class InBox:
         if d == 2:
             return self._section([0, 1], np.zeros(2)).plot(axes)
         if d == 3:
-            sides = [self._section([1, 2], self.low), self._section([0, 2], self.high), self._section([0, 1], self.low)]
+            sides = [self._side([1, 2], self.low), self._side([0, 2], self.high), self._side([0, 1], self.low)]
             between = self._geometry.facet_corners(np.flatnonzero(self._geometry.kinks))
-            return plot_solid(self, sides, between, axes)
+            return plot_solid(sides, between, self.low, self.high, self.num_regions, self.num_pieces, axes)
         raise ValueError(f"a box must have at most 3 dimensions to be drawn, got {d}")
+
+    def _side(
+        self, across: list[int], point: Float[np.ndarray, " d"]
+    ) -> tuple[list[Float[np.ndarray, "corners d"]], Int[np.ndarray, " polygons"]]:
+        """The polygons that a section is cut into, and the linear piece that each of them is part of."""
+        section = self._section(across, point)
+        polygons = [section.polygon(region) for region in range(section.num_regions)]
+        centres = section.points(np.array([polygon.mean(axis=0) for polygon in polygons]))
+        pieces = self.piece_of_region[self.locate(np.clip(centres, self.low, self.high))]
+        return [section.points(polygon) for polygon in polygons], pieces
 
     def _section(self, across: list[int], point: Float[np.ndarray, " d"]) -> OnPlane:
         """The network where all but two coordinates are those of a point."""
@@ -215,64 +222,3 @@ class InBox:
     def _geometry(self) -> BoxGeometry:
         """The regions, built when they are first asked for."""
         return BoxGeometry(self._subdivision)
-
-
-def in_box(network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 1_000_000) -> InBox:
-    """Counts the activation regions of a network in a box low <= x <= high, exactly.
-
-    The box is cut by one unit after another: an edge at whose ends the unit has different signs gets a vertex there,
-    and two such vertices of one two-dimensional face are the ends of a new edge. Regions are told apart by 64-bit sums
-    of random numbers, one for each unit and sign: two of n regions are confused with a probability of n^2 / 2^65.
-
-    What is counted is the function that the stored numbers define when they are taken as exact; signs that floating
-    point cannot prove are settled in integers. Only general position is understood: where more units are zero in one
-    point than the box has dimensions, as where two units coincide, the network is refused. On lines and planes
-    `on_line` and `on_plane` count such networks, too.
-
-    Time and memory grow as the number of vertices: in a few dimensions about as many as there are regions, but a box of
-    d dimensions alone has 2^d. The memory is about 16 bytes for each unit of the widest layer, plus 50 d, times the
-    vertices: a million regions of 128 + 128 units take 2 GB. In three dimensions, 11,512 regions of 32 + 32 units take
-    0.04 s. Geometry is built when it is first asked for; its memory and time grow as 2^d times the vertices, the time
-    for volumes as d! times that.
-
-    Args:
-        network: A network that `dlcourse.pieces.reading.read` understands, with vectors for inputs.
-        low: The box's lowest corner: one number for each input, or just a number if there is one input.
-        high: The highest one.
-        max_regions: More regions than that are refused before they are made; and so are eight times as many vertices,
-            and a box of more corners.
-
-    Returns:
-        The count, and pieces and geometry on request.
-
-    Raises:
-        TypeError: If a layer of the network is not understood.
-        ValueError: If a corner has the wrong number of coordinates or is not finite, the box is empty, a parameter is
-            not finite, values overflow float64, or there are more than `max_regions` regions.
-        DegenerateError: If the network is not in general position; the message names the units.
-    """
-    if isinstance(network, Stack):
-        raise TypeError("in_box counts for one network, got a Stack")
-    corners = _corner("low", low), _corner("high", high)
-
-    def in_the_box(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
-        share = random.random((num_points, len(corners[0])))
-        return (1 - share) * corners[0] + share * corners[1]  # type: ignore[no-any-return]
-
-    layers = read(network, corners[0].shape, domain=in_the_box if corners[0].shape == corners[1].shape else None)
-    in_features = layers[0].weight.shape[2]
-    for name, corner in zip(("low", "high"), corners, strict=True):
-        if len(corner) != in_features:
-            raise ValueError(f"{name} must have {in_features} coordinates, one for each input, got {len(corner)}")
-    if not (corners[0] < corners[1]).all():
-        raise ValueError(f"low must be less than high in every coordinate, got {corners[0]} and {corners[1]}")
-    subdivision = EdgeSubdivision(layers, *corners, max_regions)
-    return InBox(subdivision.num_regions, subdivision.num_settled, *corners, subdivision)
-
-
-def _corner(name: str, corner: Corner) -> Float[np.ndarray, " coordinates"]:
-    """A corner; a lone number has one coordinate."""
-    coordinates = np.atleast_1d(finite(name, corner))
-    if coordinates.ndim != 1:
-        raise ValueError(f"{name} must be one point, got shape {coordinates.shape}")
-    return coordinates

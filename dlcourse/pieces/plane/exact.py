@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.exact import integers
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.integers import integers
 from dlcourse.pieces.layer import UnitLayer
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers

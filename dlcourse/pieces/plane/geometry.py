@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.rounding import EPS, SLACK, norm
-from dlcourse.pieces.subdivision import Subdivision, SubdivisionError, affine
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.subdivision import Subdivision, affine
 
 
 class Polygons(NamedTuple):

@@ -9,15 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from dlcourse.pieces import bits
-from dlcourse.pieces.exact_plane import Birth, ExactPlane, order_along
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, frobenius, grows, norm
+from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, grows, norm
-
-
-class SubdivisionError(RuntimeError):
-    """A subdivision failed its own checks: a fault of the program, never of the network."""
-
+from dlcourse.pieces.plane.exact import Birth, ExactPlane, order_along
 
 _PART = 1024  # rows that are worked on at once, so that they stay in the cache
 _LINE_BITS = 32  # of a line's number, for the unit or the side
@@ -144,7 +140,7 @@ class Subdivision:
         is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
         self.error = np.full(num_corners, 0.0 if is_identity else 4 * EPS * self.size)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            self.closely = grows(layer.frobenius for layer in layers)
+            self.closely = grows(frobenius(layer.weight) for layer in layers)
             self.affine(0)
             for following in range(1, self.last_cut + 1):
                 self.cut()
@@ -249,12 +245,12 @@ def affine(
         ValueError: If the values overflow.
     """
     weight, bias = layer.weight[0], layer.bias[0]
-    frobenius = float(layer.frobenius[0])
-    stretch = float(norm(layer.weight, len(values))[0]) if closely else frobenius
+    loosely = float(frobenius(layer.weight)[0])
+    stretch = float(norm(layer.weight, len(values))[0]) if closely else loosely
     length = math.sqrt(float(bias @ bias))
     inputs = _longest(values) * SLACK + TINY
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
-    rounded = (weight.shape[1] + 2) * EPS * (frobenius * inputs + length)
+    rounded = (weight.shape[1] + 2) * EPS * (loosely * inputs + length)
     size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
     if not size < 1e300:
         raise ValueError("the network's values on the plane must be finite in float64, but they overflow")

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from dlcourse.pieces.exact_box import ExactBox
+from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
 
 

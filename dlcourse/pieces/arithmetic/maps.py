@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, norm
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.rounding import EPS, SLACK, TINY, norm
 
 Positive = Callable[[int], Bool[np.ndarray, "units patterns"]]  # of a layer: which units keep their values
 Patterns = Callable[[Int[np.ndarray, " some"]], list[Bool[np.ndarray, "units some"]]]  # on regions, of layers that bend

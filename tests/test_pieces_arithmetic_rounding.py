@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dlcourse.pieces.exact import integers
-from dlcourse.pieces.rounding import SLACK, frobenius, grows, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.rounding import SLACK, frobenius, grows, norm, quantum, roundings
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
-from dlcourse.pieces.along import Along
+from dlcourse.pieces.line.along import Along
 
 TOLERANCE = 1e-11  # of numbers below 100 or so, each of which some hundred roundings made
 

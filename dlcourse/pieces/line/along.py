@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.decisions import largest_output, with_rounds
+from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.maps import output_maps
 from dlcourse.pieces.points import existing_region, finite
-from dlcourse.pieces.subdivision import SubdivisionError
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -191,9 +191,9 @@ class Along(ABC):
         Returns:
             The axes.
         """
-        from dlcourse.pieces.plotting import plot_line  # matplotlib is loaded only for those who draw
+        from dlcourse.pieces.plotting import plot_pieces  # matplotlib is loaded only for those who draw
 
-        return plot_line(self, axes)
+        return plot_pieces(self.breakpoints, self.slopes, self.intercepts, self._limits, self.num_regions, axes)
 
     @cached_property
     def _first_regions(self) -> Int[np.ndarray, " num_pieces"]:
