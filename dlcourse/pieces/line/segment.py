@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, Int64
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.subdivision import Subdivision
-from dlcourse.pieces.points import in_short
+from dlcourse.pieces.points import MOST_SHOWN, in_short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,6 +76,10 @@ class OnLine(Along):
     def _direction(self) -> Float[np.ndarray, "*input_shape"]:
         direction: Float[np.ndarray, "*input_shape"] = self.end - self.start
         return direction
+
+    @property
+    def _where(self) -> str:
+        return f" (x from {in_short(self.start)} to {in_short(self.end)})" if self.start.size <= MOST_SHOWN else ""
 
     @property
     def _layers(self) -> list[UnitLayer]:

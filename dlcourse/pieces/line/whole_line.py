@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
-from dlcourse.pieces.points import in_short
+from dlcourse.pieces.points import MOST_SHOWN, in_short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,6 +80,11 @@ class OnWholeLine(Along):
     @property
     def _direction(self) -> Float[np.ndarray, "*input_shape"]:
         return self.direction
+
+    @property
+    def _where(self) -> str:
+        is_short = self.origin.size <= MOST_SHOWN
+        return f" (x = {in_short(self.origin)} + t {in_short(self.direction)})" if is_short else ""
 
     @property
     def _layers(self) -> list[UnitLayer]:

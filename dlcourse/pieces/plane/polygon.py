@@ -187,8 +187,10 @@ class OnPlane:
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the regions over the output or, if there are several, over the class with its decision boundary.
 
+        The axes are x₁ and x₂ for a network of two inputs, and else the plane's coordinates u and v.
+
         Args:
-            axes: Where to draw; by default in a figure of its own.
+            axes: Where to draw; by default in a figure of its own, with a legend of the classes or a colour bar.
 
         Returns:
             The axes.
@@ -209,10 +211,17 @@ class OnPlane:
         layers = self.edge_units[:, 0]
         inner = layers >= 0
         segments = self.vertices[self.edges[inner]]
-        plotting.draw_edges(axes, segments, layers[inner], self.corners, self.num_regions, self.num_pieces)
+        counts = self.num_regions, self.num_pieces
+        plotting.draw_edges(axes, segments, layers[inner], self.corners, *counts, self._names)
         if several:
             plotting.draw_boundary(axes, self.decision_boundary())
         return axes
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """What the plane's coordinates are called: as the inputs, where they are the inputs."""
+        is_input_space = np.array_equal(self.directions, np.eye(2)) and not self.origin.any()
+        return ("x₁", "x₂") if is_input_space else ("u", "v")
 
     @cached_property
     def _geometry(self) -> Geometry:
