@@ -33,8 +33,12 @@ class Zeros:
         """Which pre-activations of the current layer at some vertices may be other than 0."""
         if self.nonzero is None:
             return np.ones((self.since[-1].bias.shape[1], len(vertices)), dtype=bool)
-        nonzero = self.nonzero[:, vertices]
-        edges = np.searchsorted(vertices, self.intervals.edges()).tolist()
+        return self._after(self.nonzero[:, vertices], np.searchsorted(vertices, self.intervals.edges()).tolist())
+
+    def _after(
+        self, nonzero: Bool[np.ndarray, "in_features some"], edges: Sequence[int]
+    ) -> Bool[np.ndarray, "units some"]:
+        """The same of the values that the last layer that bends has made; edges as in `support`."""
         for layer in self.since:
             has_bias = np.repeat(layer.bias.T != 0, np.diff(edges), axis=1)
             nonzero = support(layer.weight, nonzero, edges) | has_bias
@@ -54,7 +58,11 @@ class Zeros:
     def _passed_on(self) -> Bool[np.ndarray, "units vertices"]:
         """Which pre-activations of the current layer may be other than 0: at old vertices, then between two of them."""
         parent = self.intervals.cuts[-1].parent
-        before = self.may_differ(np.arange(parent[-1] + 1))
+        if self.nonzero is None:
+            return np.ones((self.since[-1].bias.shape[1], len(parent)), dtype=bool)
+        # The members' old vertices: those that their new ones are made of.
+        firsts = parent[self.intervals.edges()[:-1]].tolist()
+        before = self._after(self.nonzero, [*firsts, self.nonzero.shape[1]])
         new = np.flatnonzero(parent[1:] == parent[:-1]) + 1
         passed = before.take(parent, axis=1)
         passed[:, new] |= before.take(parent[new] + 1, axis=1)
