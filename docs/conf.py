@@ -33,6 +33,7 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+html_favicon = "icon.svg"
 html_title = f"dlcourse {version}"
 html_show_sourcelink = html_copy_source = False
 html_math_renderer = "mathml"
