@@ -22,6 +22,7 @@ FLOORS = [
     ["measurements"],
     ["jobs"],
     ["tensorboard_tab"],
+    ["report"],
     ["cli"],
     ["__main__"],
 ]
@@ -125,6 +126,8 @@ def test_circles_are_found() -> None:
             marks=pytest.mark.slow,
         ),
         ("dlcourse.cli.results", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
+        ("dlcourse.cli.report", ("hydra", "omegaconf", "torch", "matplotlib", "pandas", "plotly")),
+        ("dlcourse.report.document", ("hydra", "omegaconf", "torch", "matplotlib", "pandas", "plotly")),
         ("dlcourse.cli.figures", ("hydra", "omegaconf", "torch", "matplotlib", "pandas")),
         (
             "dlcourse.tensorboard_tab.page, dlcourse.tensorboard_tab.detail",

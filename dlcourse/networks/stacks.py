@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stack:
     """Several networks (members) of one architecture, side by side.
 
@@ -22,6 +22,10 @@ class Stack:
     architecture: nn.Module
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
+
+    def __repr__(self) -> str:
+        size = sum(values[0].numel() for values in self.parameters.values())
+        return f"Stack({self.num_members} members, {type(self.architecture).__name__} of {size} parameters each)"
 
     @property
     def num_members(self) -> int:

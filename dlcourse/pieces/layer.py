@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UnitLayer:
     """x -> f(W x + b) for every member of a stack, where f(z) = z for z >= 0 and slope z for z < 0, unit by unit.
 
@@ -21,6 +21,10 @@ class UnitLayer:
     weight: Float[np.ndarray, "members out_features in_features"]
     bias: Float[np.ndarray, "members out_features"]
     slope: Float[np.ndarray, "members out_features"]
+
+    def __repr__(self) -> str:
+        members, out_features, in_features = self.weight.shape
+        return f"UnitLayer(members={members}, in_features={in_features}, out_features={out_features})"
 
     @cached_property
     def bends(self) -> bool:

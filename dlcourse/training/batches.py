@@ -19,7 +19,7 @@ BLOCK = 64
 Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 
 
-@dataclass
+@dataclass(repr=False)
 class Batches:
     """`batches(step)` is every member's batch: inputs `[members, batch, in_features]` and their targets.
 
@@ -53,6 +53,12 @@ class Batches:
     _block: int = field(default=-1, init=False, repr=False)
     _block_inputs: Tensor = field(init=False, repr=False)
     _block_targets: Tensor = field(init=False, repr=False)
+
+    def __repr__(self) -> str:
+        members, num_items, in_features = self.inputs.shape
+        items = "fresh items" if self.draw is not None else f"{num_items} items"
+        sizes = f"in_features={in_features}, out_features={self.targets.shape[2]}"
+        return f"Batches({members} members, {items}, {sizes}, batch_size={self.batch_size})"
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.inputs) == len(self.targets):

@@ -15,7 +15,7 @@ from dlcourse.training.batches import Batches
 from dlcourse.training.optimizers import Optimizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """The members as they are after `step` updates.
 
@@ -33,6 +33,9 @@ class Snapshot:
     rates: list[float]
     diverged: list[bool]
     moments: list[dict[str, Tensor]]
+
+    def __repr__(self) -> str:
+        return f"Snapshot(step={self.step}, members={self.members}, {sum(self.diverged)} diverged)"
 
 
 def train(

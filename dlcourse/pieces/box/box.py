@@ -16,7 +16,7 @@ from dlcourse.pieces.line.segment import count_on_lines
 from dlcourse.pieces.plane.domain import rectangle
 from dlcourse.pieces.plane.polygon import OnPlane
 from dlcourse.pieces.plane.polygon import count as count_on_plane
-from dlcourse.pieces.points import existing_region, finite
+from dlcourse.pieces.points import existing_region, finite, in_short
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Points = Sequence[Any] | Tensor | np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InBox:
     """A network in a box low <= x <= high.
 
@@ -43,6 +43,11 @@ class InBox:
     low: Float[np.ndarray, " d"]
     high: Float[np.ndarray, " d"]
     _subdivision: EdgeSubdivision = field(repr=False)
+
+    def __repr__(self) -> str:
+        # Pieces take longer to count than regions: looking at the object does not start it.
+        pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
+        return f"InBox(num_regions={self.num_regions}{pieces}, low={in_short(self.low)}, high={in_short(self.high)})"
 
     @cached_property
     def num_pieces(self) -> int:

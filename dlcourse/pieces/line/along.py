@@ -73,6 +73,11 @@ class Along(ABC):
 
     @property
     @abstractmethod
+    def _where(self) -> str:
+        """What t is, where the points have few coordinates: " (x from [-2] to [2])"."""
+
+    @property
+    @abstractmethod
     def _layers(self) -> list[UnitLayer]:
         """The network's layers."""
 
@@ -186,14 +191,15 @@ class Along(ABC):
         """Draws the outputs along the line, with a dot where one linear piece ends and the next begins.
 
         Args:
-            axes: Where to draw; by default in a figure of its own.
+            axes: Where to draw; by default in a figure of its own, with a legend where there are several outputs.
 
         Returns:
             The axes.
         """
         from dlcourse.pieces.plotting import plot_pieces  # matplotlib is loaded only for those who draw
 
-        return plot_pieces(self.breakpoints, self.slopes, self.intercepts, self._limits, self.num_regions, axes)
+        drawn = self.breakpoints, self.slopes, self.intercepts, self._limits, self.num_regions
+        return plot_pieces(*drawn, f"t{self._where}", axes)
 
     @cached_property
     def _first_regions(self) -> Int[np.ndarray, " num_pieces"]:

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, Int, Int64
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.subdivision import Subdivision
+from dlcourse.pieces.points import MOST_SHOWN, in_short
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OnLine(Along):
     """A network on the segment x(t) = start + t (end - start), 0 <= t <= 1.
 
@@ -30,6 +31,10 @@ class OnLine(Along):
     end: Float[np.ndarray, "*input_shape"]
     _subdivision: Subdivision = field(repr=False)
     _line: int = field(repr=False)
+
+    def __repr__(self) -> str:
+        counts = f"num_regions={self.num_regions}, num_pieces={self.num_pieces}"
+        return f"OnLine({counts}, start={in_short(self.start)}, end={in_short(self.end)})"
 
     @cached_property
     def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
@@ -73,6 +78,10 @@ class OnLine(Along):
         return direction
 
     @property
+    def _where(self) -> str:
+        return f" (x from {in_short(self.start)} to {in_short(self.end)})" if self.start.size <= MOST_SHOWN else ""
+
+    @property
     def _layers(self) -> list[UnitLayer]:
         intervals = self._subdivision.intervals
         return of_member(intervals.layers, self._line // intervals.lines_per_member)
@@ -107,6 +116,11 @@ class OnLines:
     num_settled: Int64[np.ndarray, "members num_lines"]
     _subdivision: Subdivision = field(repr=False)
     _input_shape: tuple[int, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        members, num_lines = self.num_regions.shape
+        regions, pieces = (f"{each.min()} to {each.max()}" for each in (self.num_regions, self.num_pieces))
+        return f"OnLines({members} members x {num_lines} lines, {regions} regions, {pieces} pieces)"
 
     def line(self, member: int, index: int) -> OnLine:
         """One member on one of the segments."""

@@ -9,9 +9,10 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
+from dlcourse.pieces.points import MOST_SHOWN, in_short
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OnWholeLine(Along):
     """A network on the line x(t) = origin + t direction, for all real t.
 
@@ -36,6 +37,10 @@ class OnWholeLine(Along):
     _shared_pieces: int = field(repr=False)
     _network: list[UnitLayer] = field(repr=False)
     _max_regions: int = field(repr=False)
+
+    def __repr__(self) -> str:
+        counts = f"num_regions={self.num_regions}, num_pieces={self.num_pieces}"
+        return f"OnWholeLine({counts}, origin={in_short(self.origin)}, direction={in_short(self.direction)})"
 
     @cached_property
     def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
@@ -75,6 +80,11 @@ class OnWholeLine(Along):
     @property
     def _direction(self) -> Float[np.ndarray, "*input_shape"]:
         return self.direction
+
+    @property
+    def _where(self) -> str:
+        is_short = self.origin.size <= MOST_SHOWN
+        return f" (x = {in_short(self.origin)} + t {in_short(self.direction)})" if is_short else ""
 
     @property
     def _layers(self) -> list[UnitLayer]:

@@ -12,13 +12,13 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.domain import Point, Points, inside_of
 from dlcourse.pieces.plane.geometry import Geometry
 from dlcourse.pieces.plane.subdivision import Subdivision, layers_and_units
-from dlcourse.pieces.points import existing_region, finite
+from dlcourse.pieces.points import existing_region, finite, in_short
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OnPlane:
     """A network on a convex polygon of a plane x(u, v) = origin + u directions[0] + v directions[1].
 
@@ -37,6 +37,12 @@ class OnPlane:
     origin: Float[np.ndarray, " in_features"]
     directions: Float[np.ndarray, "2 in_features"]
     _subdivision: Subdivision = field(repr=False)
+
+    def __repr__(self) -> str:
+        low, high = (in_short(ends) for ends in (self.corners.min(axis=0), self.corners.max(axis=0)))
+        # Pieces take longer to count than regions: looking at the object does not start it.
+        pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
+        return f"OnPlane(num_regions={self.num_regions}{pieces}, {len(self.corners)} corners from {low} to {high})"
 
     @cached_property
     def num_pieces(self) -> int:
@@ -181,8 +187,10 @@ class OnPlane:
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the regions over the output or, if there are several, over the class with its decision boundary.
 
+        The axes are x₁ and x₂ for a network of two inputs, and else the plane's coordinates u and v.
+
         Args:
-            axes: Where to draw; by default in a figure of its own.
+            axes: Where to draw; by default in a figure of its own, with a legend of the classes or a colour bar.
 
         Returns:
             The axes.
@@ -203,10 +211,17 @@ class OnPlane:
         layers = self.edge_units[:, 0]
         inner = layers >= 0
         segments = self.vertices[self.edges[inner]]
-        plotting.draw_edges(axes, segments, layers[inner], self.corners, self.num_regions, self.num_pieces)
+        counts = self.num_regions, self.num_pieces
+        plotting.draw_edges(axes, segments, layers[inner], self.corners, *counts, self._names)
         if several:
             plotting.draw_boundary(axes, self.decision_boundary())
         return axes
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        """What the plane's coordinates are called: as the inputs, where they are the inputs."""
+        is_input_space = np.array_equal(self.directions, np.eye(2)) and not self.origin.any()
+        return ("x₁", "x₂") if is_input_space else ("u", "v")
 
     @cached_property
     def _geometry(self) -> Geometry:
