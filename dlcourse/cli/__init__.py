@@ -21,7 +21,7 @@ def _end(number: int, frame: Any) -> None:
 def __getattr__(name: str) -> Any:
     """Imports `main` when it is asked for: `dlcourse.cli.results` needs neither Hydra nor torch."""
     if name == "main":
-        # The import takes two seconds, in which people change their minds. An exception in the middle of it would be
+        # The import takes half a second, in which people change their minds. An exception in the middle of it would be
         # turned into others by the modules that it goes through.
         before = signal.getsignal(signal.SIGINT)
         is_heard = threading.current_thread() is threading.main_thread() and before is signal.default_int_handler

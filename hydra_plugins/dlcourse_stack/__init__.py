@@ -70,8 +70,8 @@ class StackLauncher(Launcher):
     def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
         from dlcourse.cli.door import to_job
+        from dlcourse.cli.refusals import RefusedError
         from dlcourse.cli.say import program
-        from dlcourse.cli.sweep import RefusedError
 
         try:
             return to_job(self._config_loader.load_application_config(self._config, overrides, number))
