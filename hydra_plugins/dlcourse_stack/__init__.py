@@ -74,7 +74,8 @@ class StackLauncher(Launcher):
         from dlcourse.cli.say import program
 
         try:
-            return to_job(self._config_loader.load_application_config(self._config, overrides, number))
+            with self._config_loader.application_config(self._config, overrides, number) as config:
+                return to_job(config)
         except RefusedError as error:
             error.command = f"{program()} {shlex.join(overrides)}"
             return error
