@@ -32,6 +32,7 @@ from yaml import YAMLError
 from dlcourse.cli import say
 from dlcourse.cli.choices import CONFIGS, Choices
 from dlcourse.cli.help import details, listed
+from dlcourse.cli.interrupts import ends_at_once
 from dlcourse.cli.line import check_overrides
 from dlcourse.cli.refusals import FailedRunError, RefusedError
 from dlcourse.cli.schemas import real
@@ -160,7 +161,8 @@ def launch(
     Raises:
         RefusedError: If Hydra is asked for what dlcourse does not do, or all jobs are refused.
     """
-    from dlcourse.cli.sweep import Sweep
+    with ends_at_once():
+        from dlcourse.cli.sweep import Sweep
 
     _command.has_begun = True
     check_hydra(config)
@@ -199,10 +201,10 @@ def to_job(config: DictConfig) -> "RunConfig | Measurement":
     try:
         _check_keys(config, "")
         composed = OmegaConf.to_object(config)
-        from dlcourse.jobs.config import RunConfig
-        from dlcourse.jobs.estimate import check_memory
-        from dlcourse.measurements import Measurement
-
+        with ends_at_once():
+            from dlcourse.jobs.config import RunConfig
+            from dlcourse.jobs.estimate import check_memory
+            from dlcourse.measurements import Measurement
         job = real(composed)
         if isinstance(job, RunConfig):
             check_memory(job)
@@ -318,8 +320,9 @@ def _main(config: DictConfig) -> Any:
 def _headline(config: DictConfig) -> float | None:
     """Does a job; its headline metric, if it has one."""
     job = to_job(config)
-    from dlcourse.cli.sweep import measure_alone, run_alone
-    from dlcourse.measurements import Measurement
+    with ends_at_once():
+        from dlcourse.cli.sweep import measure_alone, run_alone
+        from dlcourse.measurements import Measurement
 
     if isinstance(job, Measurement):
         measure_alone(job)
