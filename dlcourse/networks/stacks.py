@@ -59,23 +59,25 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
     """
     if not modules:
         raise ValueError("a stack needs at least one module, got none")
+    first = modules[0]
+    shape, modes, devices = _shape(first), _modes(first), _devices(first)
     for index, module in enumerate(modules):
-        if _shape(module) != _shape(modules[0]):
+        if _shape(module) != shape:
             raise ValueError(
                 "the members of a stack must have one architecture, "
-                f"but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
+                f"but member {index} is\n{module}\nand member 0 is\n{first}"
             )
-        for what, look_up in (("mode", _modes), ("device", _devices)):
-            for name, first in look_up(modules[0]).items():
-                if (found := look_up(module)[name]) != first:
+        for what, expected, found in (("mode", modes, _modes(module)), ("device", devices, _devices(module))):
+            for name, value in expected.items():
+                if found[name] != value:
                     raise ValueError(
                         f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
-                        f"has {found}, and of member 0 {first}"
+                        f"has {found[name]}, and of member 0 {value}"
                     )
     parameters, buffers = stack_module_state(list(modules))
-    without_values = {name: value.to("meta") for name, value in _values(modules[0]).items()}
+    without_values = {name: value.to("meta") for name, value in _values(first).items()}
     return Stack(
-        _copy_with(without_values, modules[0]),
+        _copy_with(without_values, first),
         {name: values.detach() for name, values in parameters.items()},
         {name: values.detach() for name, values in buffers.items()},
     )
