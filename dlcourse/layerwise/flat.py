@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlcourse.networks import corner
+
 # In an elementwise pass, torch takes two vector registers at a time, and the numbers that are left over at the end one
 # by one, which can round differently. 32 numbers fill two registers of the widest instruction set (AVX-512, float32),
 # so in memory of a multiple of 32 numbers nothing is ever left over.
@@ -44,7 +46,7 @@ class Flat:
             name: part[: math.prod(shape)].view(shape)
             for (name, shape), part in zip(shapes.items(), vector.split(sizes), strict=True)
         }
-        views = {name: filled[name][tuple(slice(n) for n in tensor.shape)] for name, tensor in tensors.items()}
+        views = {name: corner(filled[name], tensor.shape) for name, tensor in tensors.items()}
         flat = cls(vector, filled, views)
         flat.take(tensors)
         return flat

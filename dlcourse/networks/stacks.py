@@ -92,6 +92,35 @@ def unstack(stack: Stack) -> list[nn.Module]:
     ]
 
 
+def side_by_side(tensors: Sequence[Mapping[str, Tensor]], architecture: nn.Module) -> dict[str, Tensor]:
+    """Members of narrower architectures as members of a wider one, whose further units have zeros for weights.
+
+    Where g(0) = 0, such units say nothing and learn nothing: the members go on as if they were not there.
+
+    Args:
+        tensors: For each narrower architecture, name -> the members' values, `[members, ...]`.
+        architecture: The wider one.
+
+    Returns:
+        Name -> all members' values, each in the corner of a tensor of the wider shape.
+    """
+    shapes = {name: value.shape for name, value in architecture.named_parameters()}
+    values = {
+        name: next(iter(tensors))[name].new_zeros(sum(len(narrow[name]) for narrow in tensors), *shape)
+        for name, shape in shapes.items()
+    }
+    for name, value in values.items():
+        rows = value.split([len(narrow[name]) for narrow in tensors])
+        for row, narrow in zip(rows, tensors, strict=True):
+            corner(row, narrow[name].shape).copy_(narrow[name])
+    return values
+
+
+def corner(value: Tensor, shape: Sequence[int]) -> Tensor:
+    """The part of a tensor that `side_by_side` has filled: its first rows, columns and so on."""
+    return value[tuple(slice(n) for n in shape)]
+
+
 def modules_over(stack: Stack) -> list[nn.Module]:
     """The members of a stack as modules whose values lie in the stack's memory: what changes one changes the other."""
     values = {**stack.parameters, **stack.buffers}
