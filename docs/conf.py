@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import Config, GoogleDocstring
 
 import dlcourse
 
@@ -17,25 +18,28 @@ root_doc = "README"
 # The folder of the sources is the repository, so that one and the same link serves on GitHub and on the site.
 include_patterns = ["*.md", "docs/**.md", "docs/**.rst", "experiments/**.md", "benchmarks/**.md"]
 exclude_patterns = [".*", "build", "dist", "outputs"]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 
 myst_heading_anchors = 4
 myst_fence_as_directive = ["math"]
 default_role = "py:obj"
+highlight_language = "text"
 add_module_names = False
 maximum_signature_line_length = 100
 autodoc_default_options = {"members": True}
 autodoc_member_order = "groupwise"
 autodoc_preserve_defaults = True
-napoleon_attr_annotations = False  # their shapes contain a star, which would be markup
-napoleon_use_ivar = True
 
 html_theme = "furo"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+html_favicon = "icon.svg"
 html_title = f"dlcourse {version}"
 html_show_sourcelink = html_copy_source = False
 html_math_renderer = "mathml"
+
+# The types of attributes stand in the code; as text, the stars of their shapes would be markup.
+GOOGLE = Config(napoleon_use_ivar=True, napoleon_attr_annotations=False)
 
 CONTENTS = {  # what stands beside every page, in this order
     "README": {
@@ -72,7 +76,10 @@ def read_as_written(app: Sphinx, what: str, name: str, thing: Any, options: Any,
             return f"\\{sign}"
         return code if re.fullmatch(r"`[\w.]+(\(\))?`", code) else f"`{code}`"
 
-    lines[:] = re.sub(r"(`[^`]+`)|([*|]|_(?!\w))", as_markup, "\n".join(lines)).split("\n")
+    text = re.sub(r"(`[^`]+`)|([*|]|_(?!\w))", as_markup, "\n".join(lines))
+    # Of an attribute or property, napoleon takes what stands before the first colon for its type.
+    kind = "method" if what in ("attribute", "property") else what
+    lines[:] = GoogleDocstring(text, GOOGLE, app, kind, name, thing, options).lines()
 
 
 def hide_private_arguments(
@@ -85,6 +92,7 @@ def hide_private_arguments(
 def write_mathml(translator: Any, node: nodes.Element) -> None:
     """Writes a formula as browsers draw it by themselves, in the part of LaTeX that docutils reads."""
     formula = re.sub(r"\\\\\[\w+\]", r"\\\\", node.astext()).replace(r"\textbf", r"\text")
+    formula = re.sub(r"\\boldsymbol\{(.*?)\}", r"\1", formula)
     formula = re.sub(r"\{array\}(\{[r|]+\})?", "{matrix}", formula)
     translator.body.append(latex2mathml.tex2mathml(formula, as_block=isinstance(node, nodes.math_block)))
     raise nodes.SkipNode
@@ -100,6 +108,6 @@ def setup(app: Sphinx) -> None:
     """Sphinx's entry point."""
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
     app.connect("source-read", add_contents)
-    app.connect("autodoc-process-docstring", read_as_written, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", read_as_written)
     app.connect("autodoc-process-signature", hide_private_arguments)
     app.connect("build-finished", make_first_page)

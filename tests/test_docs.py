@@ -135,7 +135,7 @@ def test_no_slide_is_without_its_picture() -> None:
 
 def commands(page: str) -> list[str]:
     """The command lines of a page: those in blocks, and those between backticks."""
-    text = (REPOSITORY / page).read_text()
+    text = (REPOSITORY / page).read_text().replace("\\\n", "")
     blocks = [
         code for language, code in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE) if not language
     ]
@@ -233,7 +233,7 @@ def test_quick_commands_and_the_way_back_run_as_printed(
         assert done.returncode == 0, done.stderr
         return str(done.stdout)
 
-    start, results = ((DOCS / page).read_text() for page in ("start.md", "results.md"))
+    start, results = ((DOCS / page).read_text().replace("\\\n", "") for page in ("start.md", "results.md"))
     one, printed = re.findall(r"^```(?:text)?\n(.*?)```", start, re.DOTALL | re.MULTILINE)[:2]
     of_the_machine = re.compile(r"error \S+, \d+ linear")
     assert of_the_machine.sub("", run(one)) == of_the_machine.sub("", printed)

@@ -16,7 +16,7 @@ from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.geometry import joined
-from dlcourse.pieces.plane.subdivision import affine
+from dlcourse.pieces.plane.values import affine
 
 
 class Faces(NamedTuple):

@@ -13,28 +13,17 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped, UInt64
+from jaxtyping import Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.integers import Integers, integers
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.history import Birth, History
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
 HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
 
-
-class Birth(NamedTuple):
-    """Where a vertex comes from: the lines that cross there, both of them valid on a face at its side.
-
-    Attributes:
-        layer: The layer that made the vertex; -1 for the corners of the domain.
-        face: The face that it was made on or beside, as numbered before that layer; for corners the corner.
-        lines: Two lines, each as the layer and the unit whose zero set it is, or as -1 and a side of the domain.
-    """
-
-    layer: int
-    face: int
-    lines: tuple[tuple[int, int], tuple[int, int]]
+_MOST_KEPT = 20_000  # functions: enough for a layer's undecided faces, and memory stays bounded
 
 
 class _Integers(NamedTuple):
@@ -55,16 +44,12 @@ class ExactPlane:
     Attributes:
         layers: The network's layers.
         frame: The plane's origin and two directions, as columns x direction, y direction, origin.
-        corners: The corners of the domain, in the plane's coordinates.
-        parents: For each layer that is done, which face before its cuts each face was part of.
-        patterns: For each layer that is done, which units are positive on each face.
+        history: What the layers that are done have made of the domain.
     """
 
     layers: list[UnitLayer]
     frame: Float[np.ndarray, "in_features 3"]
-    corners: Float[np.ndarray, "corners 2"]
-    parents: list[Int[np.ndarray, " faces"]] = field(default_factory=list)
-    patterns: list[UInt64[np.ndarray, "faces words"]] = field(default_factory=list)
+    history: History
     _functions: dict[tuple[int, int], Shaped[np.ndarray, "units 3"]] = field(default_factory=dict)
     _denominators: dict[int, int] = field(default_factory=dict)
     _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
@@ -75,15 +60,9 @@ class ExactPlane:
         missing = sorted({face for face in faces if (layer, face) not in self._functions})
         if missing:
             inputs, denominator = self._inputs(layer, missing)
-            whole = self._layer(layer)
-            outputs = whole.weight @ inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
+            side_by_side = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
+            outputs, self._denominators[layer] = self._affine(layer, side_by_side, denominator, slice(2, None, 3))
             outputs = outputs.reshape(len(outputs), len(missing), 3)
-            denominator *= whole.weight_denominator
-            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
-            if finer > 1:
-                outputs, denominator = outputs * finer, denominator * finer
-            outputs[:, :, 2] += (whole.bias * (denominator // whole.bias_denominator))[:, None]
-            self._denominators[layer] = denominator
             for index, face in enumerate(missing):
                 self._functions[layer, face] = outputs[:, index]
         return [self._functions[layer, face] for face in faces]
@@ -101,37 +80,33 @@ class ExactPlane:
         """A function that is zero on a line beside a face as numbered before the cuts of a layer."""
         index, unit = line
         if index < 0:
-            a, b = (_point(self.corners[corner]) for corner in (unit, (unit + 1) % len(self.corners)))
+            corners = self.history.corners
+            a, b = (_point(corners[corner]) for corner in (unit, (unit + 1) % len(corners)))
             return np.cross(a, b)
-        for parents in reversed(self.parents[index:layer]):
-            face = int(parents[face])
-        function: Function = self.functions(index, [face])[0][unit]
+        function: Function = self.functions(index, [self.history.face_before(layer, face, index)])[0][unit]
         return function
 
-    def point(self, birth: Birth) -> HomogeneousPoint:
+    def point(self, vertex: int) -> HomogeneousPoint:
         """Where a vertex is."""
+        if vertex < len(self.history.corners):
+            return _point(self.history.corners[vertex])
+        birth = self.history.birth(vertex)
         if birth not in self._points:
-            if birth.layer < 0:
-                self._points[birth] = _point(self.corners[birth.face])
-            else:
-                one, other = (self.line(line, birth.layer, birth.face) for line in birth.lines)
-                self._points[birth] = crossing(one, other)
+            one, other = (self.line(line, birth.layer, birth.face) for line in birth.lines)
+            self._points[birth] = crossing(one, other)
         return self._points[birth]
 
     def signs(self, coordinates: Float[np.ndarray, " 2"]) -> Iterator[Int[np.ndarray, " units"]]:
         """The signs of all pre-activations at a point, layer after layer."""
         frame, denominator = integers(self.frame)
         point = _point(coordinates)
-        values, denominator = frame @ point, denominator * int(point[2])
+        values, denominator = (frame @ point)[:, None], denominator * int(point[2])
         for index in range(len(self.layers)):
-            whole = self._layer(index)
-            denominator *= whole.weight_denominator
-            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
-            denominator *= finer
-            values = whole.weight @ values * finer + whole.bias * (denominator // whole.bias_denominator)
-            signs = np.sign(values).astype(np.int64)
+            values, denominator = self._affine(index, values, denominator, slice(None))
+            signs = np.sign(values[:, 0]).astype(np.int64)
             yield signs
-            values = values * np.where(signs > 0, whole.slope_denominator, whole.slope)
+            whole = self._layer(index)
+            values = values * np.where(signs > 0, whole.slope_denominator, whole.slope)[:, None]
             denominator *= whole.slope_denominator
 
     def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "faces in_features 3"], int]:
@@ -139,11 +114,22 @@ class ExactPlane:
         if layer == 0:
             frame, denominator = integers(self.frame)
             return np.repeat(frame[None], len(faces), axis=0), denominator
-        before = self.functions(layer - 1, self.parents[layer - 1][faces].tolist())
+        before = self.functions(layer - 1, self.history.parents[layer - 1][faces].tolist())
         whole = self._layer(layer - 1)
-        positive = bits.unpack(self.patterns[layer - 1][faces], len(whole.slope))
+        positive = bits.unpack(self.history.patterns[layer - 1][faces], len(whole.slope))
         factors = np.where(positive, whole.slope_denominator, whole.slope[None])
         return np.stack(before) * factors[:, :, None], self.denominator(layer - 1) * whole.slope_denominator
+
+    def _affine(self, layer: int, inputs: Integers, denominator: int, constants: slice) -> tuple[Integers, int]:
+        """W h + b for columns h, and what to divide them by; b goes to the columns where constants are."""
+        whole = self._layer(layer)
+        denominator *= whole.weight_denominator
+        finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
+        outputs = whole.weight @ inputs
+        if finer > 1:
+            outputs, denominator = outputs * finer, denominator * finer
+        outputs[:, constants] += (whole.bias * (denominator // whole.bias_denominator))[:, None]
+        return outputs, denominator
 
     def _layer(self, index: int) -> _Integers:
         """A layer in integers."""
@@ -153,9 +139,6 @@ class ExactPlane:
                 *integers(layer.weight[0]), *integers(layer.bias[0]), *integers(layer.slope[0])
             )
         return self._integers[index]
-
-
-_MOST_KEPT = 20_000  # functions: enough for a layer's undecided faces, and memory stays bounded
 
 
 def crossing(one: Function, other: Function) -> HomogeneousPoint:

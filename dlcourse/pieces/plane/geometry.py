@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
 from dlcourse.pieces.errors import SubdivisionError
-from dlcourse.pieces.plane.subdivision import Subdivision, affine
+from dlcourse.pieces.plane.subdivision import Subdivision
+from dlcourse.pieces.plane.values import affine
 
 
 class Polygons(NamedTuple):
@@ -31,36 +32,36 @@ class Geometry:
         mesh: Its edges and faces; the faces are the regions.
         points: The vertices' coordinates in the plane, rounded.
         point_error: A bound for how far each of them may be off.
+        history: Which face is part of which, and where which units are positive.
         ancestors: For each layer, which face after its cuts each region is part of.
         num_settled: How many comparisons of affine maps exact arithmetic decided.
     """
 
     def __init__(self, subdivision: Subdivision) -> None:
-        self.subdivision = subdivision
-        self.layers, self.exact = subdivision.layers, subdivision.exact
+        self.layers, self.exact, self.history = subdivision.layers, subdivision.exact, subdivision.history
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
-        self.points, self.point_error = subdivision.points()
+        self.points, self.point_error = self.history.points()
         self.num_settled = 0
         self._place_vertices()
         ancestors = [np.arange(self.mesh.num_faces)]
-        for parents in self.exact.parents[:0:-1]:
+        for parents in self.history.parents[:0:-1]:
             ancestors.append(parents[ancestors[-1]])
         self.ancestors = ancestors[::-1]
 
     def _place_vertices(self) -> None:
         """Works out exactly, and rounds once, where vertices are whose lines are so close that floats misplace them."""
-        corners = self.exact.corners
+        corners = self.history.corners
         far = self.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
         for vertex in np.flatnonzero(far).tolist():
-            x, y, below = self.exact.point(self.subdivision.birth(vertex)).tolist()
+            x, y, below = self.exact.point(vertex).tolist()
             self.points[vertex] = x / below, y / below
             self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
             self.num_settled += 1
 
     def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
         """Which units of a layer are positive on some regions."""
-        words = self.exact.patterns[layer][self.ancestors[layer][regions]]
+        words = self.history.patterns[layer][self.ancestors[layer][regions]]
         return bits.unpack(words, self.layers[layer].bias.shape[1])
 
     @cached_property
@@ -166,10 +167,7 @@ class Geometry:
     def polygons(self) -> Polygons:
         """The regions' corners; among them are the vertices on straight sides, where neighbours have a corner."""
         mesh = self.mesh
-        inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        face = np.concatenate([mesh.faces[:, 0], mesh.faces[inner, 1]])
-        origin = np.concatenate([mesh.ends[:, 0], mesh.ends[inner, 1]])
-        target = np.concatenate([mesh.ends[:, 1], mesh.ends[inner, 0]])
+        face, origin, target = mesh.sides()
         # Every corner of a face is where one of its sides starts and where another one ends.
         shift = mesh.num_vertices.bit_length()
         starting, ending = (face << shift) | origin, (face << shift) | target
@@ -214,7 +212,7 @@ class Geometry:
     def words(self) -> UInt64[np.ndarray, "regions all_words"]:
         """The patterns of all layers that have kinks, side by side."""
         return np.concatenate(
-            [self.exact.patterns[index][self.ancestors[index]] for index in self.bending] or [self._nothing()], axis=1
+            [self.history.patterns[index][self.ancestors[index]] for index in self.bending] or [self._nothing()], axis=1
         )
 
     @cached_property
@@ -298,7 +296,7 @@ class Geometry:
         num_edges = len(mesh.ends)
         if mesh.num_vertices - num_edges + mesh.num_faces != 1:
             raise SubdivisionError(f"V - E + F must be 1, got {mesh.num_vertices} - {num_edges} + {mesh.num_faces}")
-        corners = self.exact.corners - self.exact.corners[0]
+        corners = self.history.corners - self.history.corners[0]
         (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
         domain = float((x * next_y - next_x * y).sum()) / 2
         extent = float(np.abs(corners).max())
@@ -307,7 +305,7 @@ class Geometry:
         inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
         weights, biases, errors = self._maps
         steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
-        scale = steep * (1 + np.abs(self.exact.corners).max()) + np.abs(biases).sum(axis=1)
+        scale = steep * (1 + np.abs(self.history.corners).max()) + np.abs(biases).sum(axis=1)
         scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
         left, right = mesh.faces[inner].T
         for end in mesh.ends[inner].T:

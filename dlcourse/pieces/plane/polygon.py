@@ -11,7 +11,8 @@ from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.domain import Point, Points, inside_of
 from dlcourse.pieces.plane.geometry import Geometry
-from dlcourse.pieces.plane.subdivision import Subdivision, layers_and_units
+from dlcourse.pieces.plane.mesh import layers_and_units
+from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.points import existing_region, finite, in_short
 
 if TYPE_CHECKING:
