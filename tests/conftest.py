@@ -57,7 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-profile") == "fast":
         return
     rooms = (
-        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "tensorboard_tab", "training",
+        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "report", "tasks", "tensorboard_tab",
+        "training",
     )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
 

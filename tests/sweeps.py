@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+from dlcourse.networks import MLP
 from dlcourse.recording import History, Result, TaskFacts, write_log, write_result
+from dlcourse.recording.weights import Weights, write_weights
 
 FACTS = TaskFacts("mean_squared_error", (), 1, 1, 8, 0.01, "[-2, 2]")
 
@@ -79,3 +84,27 @@ def write_run(folder: Path, config: Mapping[str, Any]) -> None:
     lines += [f"{key}: {value}" for key, value in config.items()]
     (folder / "config.yaml").write_text("\n".join(lines) + "\n")
     write_log(folder, HISTORY)
+
+
+def ramps(*slopes: float, offset: float = 0.0) -> MLP:
+    """slopes[0] relu(x) + slopes[1] relu(x - 1) + ... + offset: it bends at 0, 1, 2, ..."""
+    network = MLP(1, 1, width=[len(slopes)], activation="relu")
+    values = [
+        torch.ones(len(slopes), 1), -torch.arange(len(slopes)).float(), torch.tensor([slopes]), torch.tensor([offset]),
+    ]  # fmt: skip
+    for parameter, value in zip(network.parameters(), values, strict=True):
+        parameter.data = value.to(torch.float32)
+    return network
+
+
+def weights_of(networks: Mapping[int, nn.Module]) -> Weights:
+    """The weights of networks at some steps."""
+    states = [network.state_dict() for network in networks.values()]
+    return Weights(list(networks), {name: torch.stack([state[name] for state in states]) for name in states[0]})
+
+
+def write_networks(folder: Path, networks: Mapping[int, nn.Module], *, keeps_weights: bool = True) -> None:
+    """The networks of a finished run at some steps."""
+    torch.save(networks[max(networks)].state_dict(), folder / "model.pt")
+    if keeps_weights:
+        write_weights(folder, weights_of(networks))

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from browser import chromium, tensorboard
 from imported import Imported
+
+from dlcourse import load, pieces
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -127,6 +130,71 @@ def test_a_click_shows_the_runs_and_a_second_one_the_run(page: Any, address: str
     assert " model.depth=2 model.width=8 " in command.text and " seed=1 " in command.text
     assert len(find(page, ".detail .figure .main-svg")) >= 2
     assert ".run=" in hash_of(page)
+    assert_silent(page)
+
+
+def drawn(page: Any) -> list[dict[str, Any]]:
+    """The network and its breakpoints in the fit."""
+    return [each for each in traces(page, "fit") if each["name"] in ("network", "breakpoints")]
+
+
+def is_whole(page: Any) -> bool:
+    """Whether all steps of the film are there."""
+    return bool(find(page, ".film[data-frames='3']"))
+
+
+def at_step(page: Any, step: int) -> bool:
+    """Whether the film shows a step, in the fit, in words and by the cursors."""
+    return bool(find(page, f".film[data-step='{step}']"))
+
+
+def test_the_film_of_a_run_is_slid_and_played(page: Any, address: str, outputs: Path) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    name = next(path.name for path in (outputs / "swept").glob("*-depth=2-width=8-*-seed=1-*"))
+    run = load(outputs / "swept" / name)
+    open_tab(page, address, cell="depth 2, width 8", seeds="0")
+    wait(page, lambda page: find(page, "tbody.runs tr"))[1].click()
+    wait(page, is_whole)
+    assert at_step(page, 40)
+    titles = [element.text for element in find(page, ".run .gtitle")]
+    assert titles[:2] == ["fit", "network"] and len(titles) == 4
+    images = {}
+    for step, key in ((40, None), (20, Keys.ARROW_LEFT), (0, Keys.ARROW_LEFT)):
+        if key:
+            find(page, ".film .steps")[0].send_keys(key)
+        wait(page, lambda page, step=step: at_step(page, step))
+        network, breakpoints = drawn(page)
+        line = pieces.on_line(run.at(step), 0.0, 2.0)
+        assert len(network["x"]) == line.num_pieces + 1 and len(breakpoints["x"]) == line.num_pieces - 1
+        with torch.no_grad():
+            expected = run.at(step)(torch.tensor(network["x"])[:, None])[:, 0].tolist()
+        assert network["y"] == pytest.approx(expected, abs=1e-3)
+        assert find(page, ".film .said")[0].text.startswith(f"step {step} · {line.num_pieces} linear piece")
+        for figure in ("losses", "pieces_in_training"):
+            script = f"return document.querySelector('.run .{figure}').layout.shapes.map((shape) => shape.x0)"
+            assert page.execute_script(script) == [step]
+        script = "return document.querySelector('.run .network').layout.images[0].source"
+        images[step] = page.execute_script(script)
+    assert len(set(images.values())) == 3
+    assert "p.depth_width.step=0" in hash_of(page)
+    ActionChains(page).click(find(page, ".film .play")[0]).perform()
+    wait(page, lambda page: at_step(page, 40))
+    wait(page, lambda page: find(page, ".film .play")[0].text == "▶ play")
+    assert ".step=" not in hash_of(page)
+    # Another run has its own film, from its end on.
+    find(page, "tbody.runs tr")[0].click()
+    wait(page, lambda page: find(page, ".run h2")[0].text.count("seed=0") and is_whole(page) and at_step(page, 40))
+    assert_silent(page)
+
+
+def test_a_step_can_be_sent(page: Any, address: str, outputs: Path) -> None:
+    name = next(path.name for path in (outputs / "swept").glob("*-depth=1-width=4-*-seed=2-*"))
+    open_tab(page, address, run=name[-10:], step="20")
+    wait(page, is_whole)
+    assert at_step(page, 20)
+    assert find(page, ".film .said")[0].text.startswith("step 20 · ")
     assert_silent(page)
 
 

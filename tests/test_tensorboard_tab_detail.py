@@ -1,14 +1,11 @@
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from PIL import Image
 from sweeps import ERRORS, HISTORY, result, sweep, write_run, write_sweep
 
-from dlcourse.recording import write_events
-from dlcourse.tensorboard_tab.detail import detail, recorded_picture
+from dlcourse.tensorboard_tab.detail import detail
 from dlcourse.tensorboard_tab.folders import LogFolder
 
 
@@ -57,10 +54,10 @@ def test_a_run_has_its_command_its_configuration_and_its_curves(tmp_path: Path) 
     assert run["command"].startswith("dlcourse name=made_up task.name=zigzag model.depth=1")
     assert ["model.width", "4"] in run["settings"]
     assert ["mean squared error", "0.9"] in run["facts"] and ["solved", "no"] in run["facts"]
-    training, pieces = map(go.Figure, run["figures"])
+    assert [each["name"] for each in run["figures"]] == ["losses", "pieces_in_training"]
+    training, pieces = (go.Figure(each["figure"]) for each in run["figures"])
     assert list(training.data[0].y) == [value for _, value in HISTORY["metric/mean_squared_error"]]
     assert list(pieces.data[1].y) == [8, 8]
-    assert run["picture"] is None
 
 
 def test_the_end_of_a_name_is_enough_if_it_is_the_only_one(tmp_path: Path) -> None:
@@ -110,18 +107,5 @@ def test_links_inside_a_run_are_not_followed(tmp_path: Path) -> None:
     assert "secret" not in json.dumps(run)
 
 
-def test_the_picture_that_a_run_has_drawn(tmp_path: Path) -> None:
-    write_sweep(tmp_path, [result(1, 4, seed, 0.5) for seed in range(2)])
-    drawn, other = (tmp_path / result(1, 4, seed, 0.5).run for seed in range(2))
-    png = io.BytesIO()
-    Image.effect_noise((200, 200), 90).save(png, "png")  # noise, so that it is as large as a picture
-    write_events(drawn, scalars={}, images={"fit": [(100, png.getvalue())]})
-    write_events(other, scalars={"loss": [(0, 1.0)]})
-    log = LogFolder(tmp_path)
-    assert recorded_picture(log, {"run": drawn.name}) == png.getvalue()
-    assert recorded_picture(log, {"run": other.name}) is None
-    assert recorded_picture(log, {"run": "../x"}) is None
-    assert shown(tmp_path, run=drawn.name)["run"]["picture"] == f"picture?sweep=.&run={drawn.name.replace('=', '%3D')}"
-    assert shown(tmp_path, run=other.name)["run"]["picture"] is None
-    assert recorded_picture(LogFolder(tmp_path / "nothing"), {"run": "x"}) is None
+def test_of_nothing_there_is_no_detail(tmp_path: Path) -> None:
     assert detail(LogFolder(tmp_path / "nothing"), {}) == {"cell": None, "run": None}

@@ -3,6 +3,7 @@
 import ast
 import importlib.resources
 import sys
+import time
 import tomllib
 import warnings
 from importlib import import_module
@@ -112,7 +113,8 @@ def test_tensorboard_serves_it_and_lists_it_as_active(log: Path) -> None:
 def test_answers_have_the_right_headers(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {
         "/index.js": "text/javascript", "/style.css": "text/css", "/plotly.js": "text/javascript",
-        "/page": "application/json", "/detail": "application/json", "/picture": "text/plain",
+        "/page": "application/json", "/detail": "application/json", "/film": "application/json",
+        "/film.js": "text/javascript",
     }  # fmt: skip
     plugin = tab(log)
     assert set(plugin.get_plugin_apps()) == set(kinds)
@@ -120,7 +122,7 @@ def test_answers_have_the_right_headers(log: Path, monkeypatch: pytest.MonkeyPat
         response = get(plugin, route)
         assert response.headers["Content-Type"].startswith(kind), route
         assert response.headers["X-Content-Type-Options"] == "nosniff", route
-        assert response.status_code == (404 if route == "/picture" else 200), route
+        assert response.status_code == 200, route
 
 
 def test_plotly_comes_from_its_package(log: Path) -> None:
@@ -138,7 +140,7 @@ def test_what_is_asked_for_is_answered(log: Path) -> None:
     assert len(cell["rows"]) == 4
 
 
-@pytest.mark.parametrize("route", ["/page", "/detail", "/picture"])
+@pytest.mark.parametrize("route", ["/page", "/detail", "/film"])
 @pytest.mark.parametrize("name", ["..", "../outside", "/etc", "swept/../../outside", "linked", "%2e%2e", "\0"])
 def test_nothing_outside_of_the_log_folder_is_read(log: Path, tmp_path: Path, route: str, name: str) -> None:
     secret = result(7, 77, 0, 0.5, task__name="secret")
@@ -169,8 +171,36 @@ def test_a_fault_is_an_answer_and_one_line(
     assert "what is this? that is it" in line
 
 
-def test_the_script_asks_no_other_machine_and_writes_no_html() -> None:
-    code = (Path(plugins.__file__).parent / "index.js").read_text()
+def test_what_films_need_is_imported_when_the_page_is_there(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(plugins, "_import", imported.append)
+    plugin = tab(log)
+    get(plugin, "/page")
+    assert imported == []
+    for _ in range(2):
+        get(plugin, "/detail")
+    deadline = time.monotonic() + 60
+    while not imported and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert imported == ["dlcourse.tensorboard_tab.film"]
+
+
+def test_a_fault_in_what_films_need_is_said_when_one_is_asked_for(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "dlcourse.tensorboard_tab.film", None)  # importing it fails
+    plugin = tab(log)
+    plugins._import("dlcourse.tensorboard_tab.film")
+    assert get(plugin, "/detail").status_code == 200
+    assert capsys.readouterr().err == ""
+    assert get(plugin, "/film").status_code == 500
+    assert get(plugin, "/page").status_code == 200
+    assert "dlcourse.tensorboard_tab.film" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["index.js", "film.js"])
+def test_the_scripts_ask_no_other_machine_and_write_no_html(name: str) -> None:
+    code = (Path(plugins.__file__).parent / name).read_text()
     assert "://" not in code
     assert not any(word in code for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "document.write"))
     assert "://" not in (Path(plugins.__file__).parent / "style.css").read_text()

@@ -22,6 +22,14 @@ def test_pieces_with_the_target() -> None:
     assert pieces_in_training({"pieces/num_pieces": [(0, float("nan"))]}, target=None) is None
 
 
+def test_pieces_that_were_counted_at_some_steps_are_joined_by_a_line() -> None:
+    nan = float("nan")
+    figure = pieces_in_training({"pieces/num_pieces": [(0, 2.0), (50, nan), (100, 8.0)]}, target=None)
+    assert figure is not None
+    (line,) = go.Figure(figure).data
+    assert (list(line.x), list(line.y)) == ([0, 100], [2, 8])
+
+
 def test_runs_on_their_way_share_a_colour_if_they_differ_in_the_seed() -> None:
     names = ["zigzag-depth=1-seed=0-0123456789", "zigzag-depth=1-seed=1-1123456789", "zigzag-depth=2-seed=0-2123456789"]
     figure = on_their_way(dict.fromkeys(names, HISTORY), "mean_squared_error")

@@ -57,12 +57,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, run: str) -> None:
     write_atomically(folder / "checkpoint.pt", header + b"\n" + content.getvalue())
 
 
-def read_checkpoint(folder: Path, *, run: str) -> Checkpoint | None:
+def read_checkpoint(folder: Path, *, run: str | None) -> Checkpoint | None:
     """The checkpoint in a run's folder; None if there is none.
 
     Args:
         folder: The run's folder.
-        run: What tells the run from all others.
+        run: What tells the run from all others; None for those who only look on, whichever run it is.
 
     Raises:
         UnfitCheckpointError: If it cannot be read, is damaged, or is another run's.
@@ -78,7 +78,7 @@ def read_checkpoint(folder: Path, *, run: str) -> Checkpoint | None:
     written_for, _, checksum = header.removeprefix(_KIND + b" ").rpartition(b" ")
     if checksum != _hash(content):
         raise UnfitCheckpointError("it is damaged")
-    if written_for != run.encode():
+    if run is not None and written_for != run.encode():
         raise UnfitCheckpointError(f"it is that of another run, {written_for.decode(errors='replace')}")
     saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     return Checkpoint(**{**saved, "weights": Weights(**saved["weights"])})

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from dlcourse import outside
 from dlcourse.networks import MLP, Model, SoftmaxClassifier
-from dlcourse.recording.results import Result, read_result, read_results
+from dlcourse.recording.results import Result, in_short, read_result, read_results
 from dlcourse.recording.weights import Weights, read_weights
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
     """A finished run, read back.
 
@@ -34,6 +34,9 @@ class LoadedRun:
     config: dict[str, Any]
     metrics: dict[str, Any]
     folder: Path
+
+    def __repr__(self) -> str:
+        return f"LoadedRun({self.folder.name!r}, {type(self.network).__name__}, {in_short(self.metrics)})"
 
     @property
     def steps(self) -> list[int]:
@@ -102,13 +105,18 @@ def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun
     weights = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
     name = result.config.get("model.name")
     with torch.random.fork_rng(devices=[]):  # the network draws initial values, which the stored ones replace
-        network = _lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
+        network = lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
     network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return LoadedRun(network.eval(), result.config, result.metrics, folder)
 
 
-def _lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MLP | SoftmaxClassifier:
-    """The network of these weights' sizes, without their values."""
+def lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MLP | SoftmaxClassifier:
+    """The lecture's network of these weights' sizes, without their values.
+
+    Args:
+        config: The run's configuration, of which the activation is asked for, and whether connections skip layers.
+        weights: Its parameters by their names.
+    """
     *hidden, output = [value for name, value in weights.items() if name.endswith(".weight")]
     kind = SoftmaxClassifier if "softmax.weight" in weights else MLP
     return kind(

@@ -1,27 +1,22 @@
 """What a click shows: the runs of a network, and one run with its curves, its configuration and its command."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from dlcourse.recording import Cell, Result, read_log
-from dlcourse.recording.events import EVENT_FILES, read_events
 from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.results import setting_of, varied_settings
-from dlcourse.tensorboard_tab.axes import Figure
 from dlcourse.tensorboard_tab.curves import name_of_metric
 from dlcourse.tensorboard_tab.folders import Found, LogFolder, Sweep, folder_of, regular
 from dlcourse.tensorboard_tab.page import Content, chosen_sweep
 from dlcourse.tensorboard_tab.run_figures import pieces_in_training, training
+from dlcourse.tensorboard_tab.settings import read_settings
 from dlcourse.tensorboard_tab.view import View, view
 
-PICTURES = ("fit", "decision_regions")
-"""The tags of the pictures that runs draw at their end."""
-
-MOST_BYTES_OF_EVENTS = 10**7
-"""Of larger event files no picture is shown: TensorBoard's records are read at a megabyte a second."""
+LOSSES, PIECES_IN_TRAINING = "losses", "pieces_in_training"
+"""The names of a run's figures, over which the cursor of its film goes."""
 
 
 def detail(log: LogFolder, asked: Mapping[str, str]) -> Content:
@@ -46,37 +41,14 @@ def detail(log: LogFolder, asked: Mapping[str, str]) -> Content:
         cell = next((cell for cell in shown.cells if cell.place == asked.get("cell")), None)
         if len(shown.cells) == 1 and len(found.results) > 1:
             (cell,) = shown.cells
-    run = _run_asked_for(found, asked)
+    run = run_asked_for(found, asked)
     return {
         "cell": None if cell is None or shown is None else _cell(cell, shown),
         "run": None if run is None else _run(sweep, found, run),
     }
 
 
-def recorded_picture(log: LogFolder, asked: Mapping[str, str]) -> bytes | None:
-    """The picture that a run has drawn at its end, a PNG file; None if it has none."""
-    sweep = chosen_sweep(list(log.sweeps()), asked)
-    run = None if sweep is None else _run_asked_for(log.read(sweep), asked)
-    if sweep is None or run is None:
-        return None
-    picture = None
-    for path in sorted(folder_of(sweep, run).glob(EVENT_FILES)):
-        written = regular(path)
-        if written is not None and written.st_size <= MOST_BYTES_OF_EVENTS:
-            for event, _ in read_events(path):
-                for value in event.summary.value:
-                    if value.tag in PICTURES:
-                        picture = _png_of(value) or picture
-    return picture
-
-
-def _png_of(value: Any) -> bytes | None:
-    """The picture in a value of an event file."""
-    held = [value.image.encoded_image_string, *value.tensor.string_val]
-    return next((bytes(content) for content in held if content.startswith(b"\x89PNG")), None)
-
-
-def _run_asked_for(found: Found, asked: Mapping[str, str]) -> str | None:
+def run_asked_for(found: Found, asked: Mapping[str, str]) -> str | None:
     """The name of the run; None if there is none, or more than one, that ends like this."""
     runs = [*(result.run for result in found.results), *found.unfinished]
     if len(runs) == 1:
@@ -125,11 +97,11 @@ def _run(sweep: Sweep, found: Found, name: str) -> Content:
     """One run."""
     folder = folder_of(sweep, name)
     result = next((result for result in found.results if result.run == name), None)
-    command, settings = _configuration(folder)
-    content: Content = {"title": name, "command": command, "figures": _curves(folder, result), "picture": None}
+    command, settings = read_settings(folder)
+    content: Content = {"title": name, "command": command, "figures": _curves(folder, result)}
     if result is None:
         content["facts"] = [["state", "not finished"]]
-        content["settings"] = settings
+        content["settings"] = [[key, _said(value)] for key, value in settings.items()]
         return content
     content["settings"] = [[key, _said(value)] for key, value in result.config.items()]
     content["facts"] = [[name_of_metric(key), _said(value)] for key, value in result.metrics.items()]
@@ -137,17 +109,11 @@ def _run(sweep: Sweep, found: Found, name: str) -> Content:
         [["solved", _solved(result)]] if result.task is not None and result.task.solved is not None else []
     )
     content["facts"] += [["seconds", _said(result.seconds)], *map(list, result.provenance.items())]
-    content["picture"] = "picture?" + urlencode({"sweep": sweep.name, "run": name}) if _has_picture(folder) else None
     return content
 
 
-def _has_picture(folder: Path) -> bool:
-    """Whether a run may have drawn a picture, by the size of its event files: those without have a few kB of curves."""
-    return any((found := regular(path)) and found.st_size > 20_000 for path in folder.glob(EVENT_FILES))
-
-
-def _curves(folder: Path, result: Result | None) -> list[Figure]:
-    """The curves of a run."""
+def _curves(folder: Path, result: Result | None) -> list[Content]:
+    """The curves of a run, each with its name."""
     if not regular(folder / "train.log"):
         return []
     try:
@@ -159,24 +125,11 @@ def _curves(folder: Path, result: Result | None) -> list[Figure]:
     metric = task.metric if task is not None else next(iter(metrics), "")
     is_better_higher = task is not None and metric in task.higher_is_better
     target = None if task is None else task.num_pieces
-    figures = [
-        training(history, metric, is_better_higher=is_better_higher),
-        pieces_in_training(history, target=target),
-    ]
-    return [figure for figure in figures if figure is not None]
-
-
-def _configuration(folder: Path) -> tuple[str | None, list[list[str]]]:
-    """The command that does a run again, and its settings, as `config.yaml` has them."""
-    if not regular(folder / "config.yaml"):
-        return None, []
-    try:
-        lines = (folder / "config.yaml").read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return None, []
-    command = lines[0].removeprefix("# ") if lines and lines[0].startswith("# ") else None
-    pairs: Sequence[tuple[str, str, str]] = [line.partition(":") for line in lines if not line.startswith("#")]
-    return command, [[key.rstrip(), value.strip()] for key, _, value in pairs if key.strip()]
+    figures = {
+        LOSSES: training(history, metric, is_better_higher=is_better_higher),
+        PIECES_IN_TRAINING: pieces_in_training(history, target=target),
+    }
+    return [{"name": name, "figure": figure} for name, figure in figures.items() if figure is not None]
 
 
 def _solved(run: Result) -> str:

@@ -1,6 +1,8 @@
 // Shows what Python has decided, and sends back what is chosen. All that is asked of the tab is `state`: names and values,
 // which stand in TensorBoard's address (#depth_width&p.depth_width.NAME=VALUE), so that a view can be sent.
 
+import {showFilm} from "./film.js";
+
 const PREFIX = "p.depth_width.";
 const LOOK = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
 
@@ -14,9 +16,10 @@ const before = {}; // what each place shows, as text
 export async function render() {
   document.title = "Depth x width";
   document.head.append(element("link", {rel: "stylesheet", href: "./style.css"}));
-  for (const className of ["choices", "answer", "figures", "detail"]) {
-    place[className] = element("div", {className});
-    document.body.append(place[className]);
+  for (const className of ["choices", "answer", "figures", "detail cell", "detail run"]) {
+    const box = element("div", {className});
+    place[className.split(" ").pop()] = box;
+    document.body.append(box);
   }
   state = inAddress();
   const script = element("script", {src: "./plotly.js"});
@@ -28,7 +31,7 @@ export async function render() {
   document.head.append(script);
   listen();
   await update();
-  if (state.cell || state.run) place.detail.scrollIntoView();
+  if (state.cell || state.run) detail().scrollIntoView();
 }
 
 // --- the page
@@ -45,7 +48,9 @@ async function update() {
     showFigures(place.figures, shown.figures ?? []);
     if (shown.ask_again_in) timer = setTimeout(update, 1000 * shown.ask_again_in);
     const found = await content("detail");
-    if (number === asked && isNew("detail", found)) showDetail(found);
+    if (number !== asked) return;
+    if (isNew("cell", [found.cell, found.run?.title])) showCell(found.cell, found.run);
+    if (isNew("run", found.run)) await showRun(found.run);
     document.body.dataset.shown = number; // what a test waits for
   } catch (error) {
     if (number === asked) complain(error.message);
@@ -107,6 +112,7 @@ function showFigures(parent, figures) {
     const box = boxes[index];
     const isNew = !box.data;
     Plotly.react(box, figure.data, figure.layout, LOOK);
+    if (!isNew && box.clientWidth !== box._fullLayout.width) Plotly.Plots.resize(box); // others have come beside it
     if (isNew) box.on("plotly_click", ({points: [point]}) => clicked(point.customdata));
   });
 }
@@ -114,31 +120,47 @@ function showFigures(parent, figures) {
 function clicked(data) {
   if (!data?.length) return;
   const [cell, run] = data;
-  choose({...(cell ? {cell} : {}), run: run ?? ""}).then(() => place.detail.scrollIntoView({behavior: "smooth"}));
+  choose({...(cell ? {cell} : {}), run: run ?? ""}).then(() => {
+    detail().scrollIntoView({behavior: "smooth"});
+    place.run.querySelector(".steps")?.focus({preventScroll: true}); // for the arrows of the keyboard
+  });
+}
+
+function detail() {
+  return place.cell.children.length ? place.cell : place.run;
 }
 
 // --- what a click shows
 
-function showDetail({cell, run}) {
-  const parts = [];
-  if (cell) {
-    parts.push(element("h2", {textContent: cell.title}), ...cell.notes.map((textContent) => element("p", {textContent})));
-    const box = element("div", {className: "runs"});
-    box.append(table(cell, run?.title));
-    parts.push(box);
-  }
-  place.detail.replaceChildren(...parts);
+function showCell(cell, run) {
+  place.cell.replaceChildren();
+  if (!cell) return;
+  const box = element("div", {className: "runs"});
+  box.append(table(cell, run?.title));
+  const said = cell.notes.map((textContent) => element("p", {textContent}));
+  place.cell.append(element("h2", {textContent: cell.title}), ...said, box);
+}
+
+async function showRun(run) {
+  place.run.replaceChildren();
   if (!run) return;
+  const controls = element("div", {className: "film", dataset: {run: run.title}});
+  const note = element("p", {className: "facts"});
   const figures = element("div", {className: "figures"});
   const side = element("div", {className: "side"});
   side.append(pairs("what it came to", run.facts), pairs("configuration", run.settings));
-  place.detail.append(element("h2", {textContent: run.title}), figures);
-  if (run.picture) place.detail.append(element("img", {className: "picture", src: run.picture, alt: "what it has learnt"}));
+  place.run.append(element("h2", {textContent: run.title}), note, controls, figures);
   if (run.command) {
-    place.detail.append(element("p", {textContent: "This does it again:"}), element("pre", {textContent: run.command}));
+    place.run.append(element("p", {textContent: "This does it again:"}), element("pre", {textContent: run.command}));
   }
-  place.detail.append(side);
-  showFigures(figures, run.figures.map((figure, index) => ({name: `run${index}`, figure})));
+  place.run.append(side);
+  showFigures(figures, run.figures);
+  const film = await content("film", {run: run.title});
+  if (!controls.isConnected) return; // another run has been chosen meanwhile
+  note.textContent = film.note;
+  if (!film.steps.length) return;
+  showFigures(figures, [...film.figures, ...run.figures]);
+  await showFilm(film, controls, figures, (from) => content("film", {run: run.title, from}), (step) => remember({step}));
 }
 
 function table({head, rows}, chosen) {
@@ -179,12 +201,16 @@ function tableOf(head, body) {
 // --- state and address
 
 function choose(changes) {
-  // Another sweep has other networks; another network has other runs.
+  // Another sweep has other networks; another network has other runs, and another run other steps.
   if ("sweep" in changes) state = {};
+  remember({...changes, ...("run" in changes ? {step: ""} : {})});
+  return update();
+}
+
+function remember(changes) {
   state = Object.fromEntries(Object.entries({...state, ...changes}).filter(([, value]) => value !== ""));
   const words = Object.entries(state).map(([name, value]) => `${encodeURIComponent(PREFIX + name)}=${encodeURIComponent(value)}`);
   window.parent.history.replaceState(null, "", ["#depth_width", ...words].join("&"));
-  return update();
 }
 
 function inAddress() {
@@ -211,12 +237,13 @@ function listen() {
     const found = inAddress();
     if (!Object.keys(found).length || JSON.stringify(found) === JSON.stringify(state)) return;
     state = found;
+    delete before.run; // its film may be asked for at another step
     update();
   });
 }
 
-async function content(what) {
-  const answer = await fetch(`./${what}?${new URLSearchParams(state)}`);
+async function content(what, more = {}) {
+  const answer = await fetch(`./${what}?${new URLSearchParams({...state, ...more})}`);
   const found = await answer.json();
   if (found.error) throw new Error(found.error);
   return found;

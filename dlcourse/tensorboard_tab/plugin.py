@@ -4,9 +4,12 @@ So this module imports the standard library and TensorBoard only, and all else w
 wrong makes the tab inactive, or an answer with the code 500, with one line on stderr.
 """
 
+import contextlib
 import gzip
+import importlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -41,6 +44,7 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
         self._inactive_since = -float(SECONDS_INACTIVE)
         self._complaints: set[str] = set()
         self._script: bytes | None = None
+        self._is_prepared = False
 
     def is_active(self) -> bool:
         """Whether the log folder has runs of ours, and all that the tab needs is installed."""
@@ -64,11 +68,12 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
         """The addresses below `data/plugin/depth_width/`, each with what answers it."""
         return {
             "/index.js": self._app(lambda request: self._file(request, "index.js", "text/javascript")),
+            "/film.js": self._app(lambda request: self._file(request, "film.js", "text/javascript")),
             "/style.css": self._app(lambda request: self._file(request, "style.css", "text/css")),
             "/plotly.js": self._app(self._plotly),
             "/page": self._app(self._page),
             "/detail": self._app(self._detail),
-            "/picture": self._app(self._picture),
+            "/film": self._app(self._film),
         }
 
     def _app(self, answer: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -98,16 +103,14 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
         """What a click shows: the runs of a network, and one run."""
         from dlcourse.tensorboard_tab.detail import detail
 
+        self._prepare()
         return _json(request, detail(self._log_folder(), request.args.to_dict()))
 
-    def _picture(self, request: Any) -> Any:
-        """The picture that a run has drawn at its end."""
-        from dlcourse.tensorboard_tab.detail import recorded_picture
+    def _film(self, request: Any) -> Any:
+        """The film of a run."""
+        from dlcourse.tensorboard_tab.film import film
 
-        picture = recorded_picture(self._log_folder(), request.args.to_dict())
-        if picture is None:
-            return http_util.Respond(request, "There is no such picture.", "text/plain", code=404)
-        return http_util.Respond(request, picture, "image/png")
+        return _json(request, film(self._log_folder(), request.args.to_dict()))
 
     def _file(self, request: Any, name: str, content_type: str) -> Any:
         """A file of this package."""
@@ -131,12 +134,25 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
             self._log = LogFolder(Path(self._folder))
         return self._log
 
+    def _prepare(self) -> None:
+        """Imports what films need, torch among it, beforehand: that takes seconds, in which the page is looked at."""
+        if not self._is_prepared:
+            self._is_prepared = True
+            name = "dlcourse.tensorboard_tab.film"
+            threading.Thread(target=_import, args=(name,), daemon=True).start()
+
     def _complain(self, error: Exception) -> None:
         """One line on stderr for what goes wrong, once for each fault."""
         line = f"dlcourse: the tab Depth x width: {type(error).__name__}: {error}".replace("\n", " ")
         if line not in self._complaints:
             self._complaints.add(line)
             print(line, file=sys.stderr, flush=True)
+
+
+def _import(name: str) -> None:
+    """Imports a module; what goes wrong is said when it is needed."""
+    with contextlib.suppress(Exception):
+        importlib.import_module(name)
 
 
 def _json(request: Any, content: dict[str, Any]) -> Any:

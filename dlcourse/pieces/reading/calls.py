@@ -90,7 +90,7 @@ def _subtract(input: Any, other: Any, *, alpha: float | int = 1) -> Any:
 
 
 def _multiply(input: Any, other: Any) -> Any:
-    return other * input if isinstance(other, Condition) else input * other
+    return other * input if isinstance(other, Condition) or isinstance(input, Constants) else input * other
 
 
 def _divide(input: Any, other: Operand, *, rounding_mode: str | None = None) -> Any:

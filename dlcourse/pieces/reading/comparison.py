@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
+from dlcourse.pieces.arithmetic.rounding import EPS, norm, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.own_dtype import CONVERSIONS
 from dlcourse.pieces.reading.recording import call_name
-from dlcourse.pieces.rounding import EPS, norm, roundings
 
 Points = Float[np.ndarray, "points *input_shape"]
 Domain = Callable[[np.random.Generator, int], Points]  # so many points of what is counted
