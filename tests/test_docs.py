@@ -47,11 +47,11 @@ def test_counting_in_foreign_code_runs_as_printed(capsys: pytest.CaptureFixture[
     first, second = re.findall(r"```python\n(.*?)```", (DOCS / "foreign_code.md").read_text(), re.DOTALL)
     names: dict[str, object] = {}
     exec(compile(first, "foreign_code.md", "exec"), names)
-    assert capsys.readouterr().out.splitlines() == ["46 18", "853 140", "[]"]
-    assert re.findall(r"print\(.*\)  # (\d.*|\[\])", first) == ["46 18", "853 140", "[]"]
+    assert capsys.readouterr().out.splitlines() == ["20 10", "169 48", "[]"]
+    assert re.findall(r"print\(.*\)  # (\d.*|\[\])", first) == ["20 10", "169 48", "[]"]
     exec(compile(second, "foreign_code.md", "exec"), names)
     counts = [int(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
-    assert len(counts) == 4
+    assert len(counts) == 3
     assert all(1 <= count <= 17 * 17 for count in counts)  # what one layer of 16 units over another can make
 
 
@@ -186,6 +186,7 @@ def test_named_sweeps_files_and_targets_are_there() -> None:
 def test_commands_compose() -> None:
     from hydra import compose, initialize_config_dir
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
 
     from dlcourse.cli.door import to_job
 
@@ -197,14 +198,18 @@ def test_commands_compose() -> None:
             parsed = parser.parse_overrides([argument for argument in arguments if "=" in argument])
             assert any(each.is_sweep_override() for each in parsed) <= ("-m" in arguments)
             plain = [str(each.input_line) for each in parsed if not each.is_sweep_override()]
-            compose("config", plain, return_hydra_config=True)  # with the launcher's settings, and the sweeper's
-            # A run on a device is refused where there is none.
-            task = [each for each in plain if not each.startswith("hydra") and each != "device=cuda"]
-            to_job(compose("config", task))
-            for each in parsed:
-                if each.is_choice_sweep() or each.is_range_sweep():
-                    for value in each.sweep_string_iterator():
-                        to_job(compose("config", [*task, f"{each.key_or_group}={value}"]))
+            listed = [each for each in parsed if each.is_choice_sweep() or each.is_range_sweep()]
+            values = [[f"{each.key_or_group}={value}" for value in each.sweep_string_iterator()] for each in listed]
+            # As many jobs as it takes to meet every value of every sweep.
+            for job in range(max(map(len, values), default=1)):
+                chosen = [*plain, *(each[job % len(each)] for each in values)]
+                config = compose(
+                    "config", chosen, return_hydra_config=True
+                )  # with the launcher's, the sweeper's settings
+                OmegaConf.set_struct(config, False)
+                del config["hydra"]
+                if "device=cuda" not in plain:  # a run on a device is refused where there is none
+                    to_job(config)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("dlcourse-")])
