@@ -160,7 +160,8 @@ def _between(
     starts, ends = starts.reshape(-1, num_inputs), ends.reshape(-1, num_inputs)
 
     def drawn(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
-        chosen, share = random.integers(len(starts), size=num_points), random.random((num_points, 1))
+        chosen = random.integers(len(starts), size=num_points) if len(starts) > 1 else slice(None)
+        share = random.random((num_points, 1))
         return (1 - share) * starts[chosen] + share * ends[chosen]  # type: ignore[no-any-return]
 
     return drawn
