@@ -1,17 +1,14 @@
-import base64
 import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 from reports import Report
-from sweeps import FACTS, result, sweep, write_run, write_sweep
+from sweeps import FACTS, ramps, result, sweep, write_networks, write_run, write_sweep
 
-from dlcourse.recording import Result, TaskFacts, write_events, write_result
+from dlcourse.recording import Result, TaskFacts, write_result
 from dlcourse.recording.failures import Failed, write_failure
-from dlcourse.recording.figures import to_png
 from dlcourse.report import tables
 from dlcourse.report.document import document, runs_in
 
@@ -117,19 +114,22 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_of_the_run", [False, True])
 def test_a_single_run_is_shown_whole(tmp_path: Path, is_of_the_run: bool) -> None:
-    run = replace(result(3, 8, 0, 0.001), provenance={"torch": "2.9", "processor": "a <fast> one", "started": "2026"})
+    from_machine = {"torch": "2.9", "processor": "a <fast> one", "started": "2026"}
+    run = replace(result(1, 2, 0, 0.001, task__num_folds=1), provenance=from_machine)
     write_sweep(tmp_path, [run])
-    first, last = (to_png(Figure(figsize=(1, 1)), width=width) for width in (10, 20))
-    write_events(tmp_path / run.run, scalars={}, images={"fit": [(0, first), (100, last)]})
+    # What it has learnt last is shown: a tent on [0, 2], the peak at (1, 1).
+    write_networks(tmp_path / run.run, {0: ramps(0.0, 0.0), 100: ramps(1.0, -2.0)})
     found = report(tmp_path / run.run if is_of_the_run else tmp_path)
-    assert found.texts["p.answer"] == ["3 layers of 8 units (169 parameters) solve it with the only seed."]
-    assert list(found.figures) == ["training", "pieces_in_training"]
+    assert found.texts["p.answer"] == ["1 layer of 2 units (7 parameters) solves it with the only seed."]
+    assert list(found.figures) == ["training", "pieces_in_training", "fit", "network"]
     assert found.figures["training"]["data"][0]["y"] == [1.5, 0.75, 0.3]
-    (source,) = [value for tag, name, value in found.attributes if (tag, name) == ("img", "src")]
-    assert source == f"data:image/png;base64,{base64.b64encode(last).decode()}"
+    (learnt,) = [trace for trace in found.figures["fit"]["data"] if trace.get("name") == "network"]
+    assert (learnt["x"], learnt["y"]) == ([0, 1, 2], [0, 1, 0])
+    (drawn,) = found.figures["network"]["layout"]["images"]
+    assert drawn["source"].startswith("data:image/png;base64,")
     assert len(found.texts["pre"]) == 1
     assert ["torch", "2.9"] in found.tables[-1] and ["processor", "a <fast> one"] in found.tables[-1]
-    assert ["number of parameters", "169"] in found.tables[0]
+    assert ["number of parameters", "7"] in found.tables[0]
 
 
 def test_accuracy_more_inputs_and_no_pieces(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """The report of a folder of runs: what it came to, the tab's figures, tables, commands and versions, as one file."""
 
-import base64
 import contextlib
 import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from plotly.graph_objects import Figure
 
 import dlcourse
 from dlcourse.recording import Result, TaskFacts, by_task, cells, read_log, read_results
@@ -15,7 +16,7 @@ from dlcourse.recording.table import entries
 from dlcourse.report import html, tables
 from dlcourse.report.commands import command_of, commands_of
 from dlcourse.report.sections import ON_THEIR_WAY, sections
-from dlcourse.tensorboard_tab.detail import recorded_picture
+from dlcourse.tensorboard_tab.film import film
 from dlcourse.tensorboard_tab.folders import Found, LogFolder, Sweep, folder_of
 from dlcourse.tensorboard_tab.page import Content, page
 from dlcourse.tensorboard_tab.run_figures import pieces_in_training, training
@@ -199,9 +200,7 @@ def _best(runs: Runs, results: Sequence[Result]) -> Iterator[str]:
     came_to = [[tables.metric_name(name), tables.metric_said(value)] for name, value in best.metrics.items()]
     yield html.element("div", html.table([], came_to, "pairs"), kind="columns")
     yield _figures("", _curves(folder, facts))
-    if picture := recorded_picture(runs.log, {"run": best.run}):
-        data = base64.b64encode(picture).decode()
-        yield f'<img alt="what it has learnt" src="data:image/png;base64,{data}">'
+    yield _figures("", _learnt(runs, best.run))
     if len(results) > 1 and (command := command_of(folder)):
         yield html.said("p", "This does it again:")
         yield html.said("pre", command)
@@ -218,6 +217,18 @@ def _curves(folder: Path, facts: TaskFacts) -> list[Content]:
         }
         return [{"name": name, "figure": figure} for name, figure in figures.items() if figure is not None]
     return []
+
+
+def _learnt(runs: Runs, run: str) -> list[Content]:
+    """What a run has learnt, and its network: the last frame of the tab's film, standing still."""
+    shown = film(runs.log, {"run": run})
+    frames = list(shown["frames"].values())
+    figures = {each["name"]: Figure(each["figure"]).update_layout(template={}) for each in shown["figures"]}
+    for change in frames[-1]["changes"] if frames else []:
+        if change["figure"] in figures:
+            # plotly's own way to do in Python what the tab does in the browser
+            figures[change["figure"]].plotly_update(change["data"], change["layout"], change["traces"] or None)
+    return [{"name": name, "figure": figure.to_dict()} for name, figure in figures.items()]
 
 
 def _measurements(results: Sequence[Result]) -> Iterator[str]:
