@@ -4,6 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LOG10 = "log10_of_"
+"""What the name of an error begins with where its decimal logarithm is shown."""
+
+
+def log10(value: float) -> float:
+    """The decimal logarithm; -infinity of 0, and NaN of what is negative or NaN: TensorBoard draws no such point."""
+    if value == 0:
+        return -math.inf
+    return math.log10(value) if value > 0 else math.nan
+
 
 @dataclass(frozen=True)
 class Scale:
