@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 TWO_CORES := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run experiments tensorboard test test-fast lint format typecheck clean
+.PHONY: help run experiments tensorboard docs test test-fast lint format typecheck clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -24,6 +24,9 @@ experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figure
 tensorboard: $(INSTALLED) ## look at everything in outputs/
 	@echo "depth against width: http://localhost:6006/#depth_width"
 	$(BIN)/tensorboard --logdir outputs
+
+docs: $(INSTALLED) ## these pages and the API as a site: build/site/index.html
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
 
 test: $(INSTALLED) ## the tests
 	$(BIN)/pytest $(TWO_CORES)

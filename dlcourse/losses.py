@@ -44,7 +44,8 @@ class SquaredError:
         self, outputs: Float[Tensor, "*items features"], targets: Float[Tensor, "*items features"]
     ) -> Float[Tensor, "*items features"]:
         """dL/dy~ = 2 (y~ - y)."""
-        return (outputs - targets) * 2
+        difference = outputs - targets
+        return difference + difference  # sooner done than a product with a number of Python
 
 
 def one_hot(

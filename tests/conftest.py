@@ -1,7 +1,9 @@
 """What all tests share: shapes checked at every call, one thread, and the same random numbers every time."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import browser
 import matplotlib
@@ -55,7 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-profile") == "fast":
         return
     rooms = (
-        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "tasks", "tensorboard_tab", "training",
+        "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "report", "tasks", "tensorboard_tab",
+        "training",
     )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
 
@@ -66,3 +69,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("no CUDA device")
     if item.get_closest_marker("browser") and (missing := browser.missing()):
         pytest.skip(missing)
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Keeps what a test of a browser saw last in the folder that SCREENSHOTS names, if it names one."""
+    folder, page = os.environ.get("SCREENSHOTS"), getattr(item, "funcargs", {}).get("page")
+    if folder and page and item.get_closest_marker("browser"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.save_screenshot(str(Path(folder, re.sub(r"[^\w-]+", "-", f"{item.module.__name__}-{item.name}") + ".png")))

@@ -6,6 +6,7 @@
 import atexit
 import contextlib
 import importlib
+import io
 import json
 import os
 import runpy
@@ -117,7 +118,7 @@ def _become(command: list[str], path: str) -> NoReturn:
 if __name__ == "__main__":
     # All that a command may import: what is here already, it need not.
     for module in (
-        "dlcourse.cli.door",
+        "dlcourse.cli.sweep",
         "dlcourse.recording.figures",
         "dlcourse.recording.learnt",
         "matplotlib.pyplot",
@@ -125,5 +126,12 @@ if __name__ == "__main__":
         "tensorboard.summary.writer.record_writer",
     ):
         importlib.import_module(module)
+    # One command that composes and ends: what Hydra's parser has learnt of its grammar, and the schemas that were read,
+    # are there in each fork.
+    sys.argv, before = ["dlcourse", "++no_setting=0"], dict(os.environ)
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        importlib.import_module("dlcourse.cli.door").main()
+    os.environ.clear()
+    os.environ.update(before)
     with contextlib.suppress(KeyboardInterrupt):
         _serve()

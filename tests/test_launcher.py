@@ -91,17 +91,17 @@ def test_composition_is_hydras_own_without_hydra(hydra: Any, hydras_own: Callabl
         *zip(SWEEPS, configs, strict=True)
     ] * 2:  # the second time it has what the first one kept
         if isinstance(expected, HydraException):
-            with pytest.raises(type(expected)) as refused:
-                fast.load_application_config(master, overrides, 0)
+            with pytest.raises(type(expected)) as refused, fast.application_config(master, overrides, 0):
+                pass
             assert str(refused.value) == str(expected), overrides
             assert str(refused.value.__cause__) == str(expected.__cause__), overrides
             continue
-        found = fast.load_application_config(master, overrides, 0)
         without_hydra = OmegaConf.to_container(expected, enum_to_str=True)
         del without_hydra["hydra"]
-        assert OmegaConf.to_container(found, enum_to_str=True) == without_hydra, overrides
-        assert OmegaConf.is_struct(found) == OmegaConf.is_struct(expected)
-        assert OmegaConf.get_type(found.task) is OmegaConf.get_type(expected.task)
+        with fast.application_config(master, overrides, 0) as found:
+            assert OmegaConf.to_container(found, enum_to_str=True) == without_hydra, overrides
+            assert OmegaConf.is_struct(found) == OmegaConf.is_struct(expected)
+            assert OmegaConf.get_type(found.task) is OmegaConf.get_type(expected.task)
     assert {isinstance(each, HydraException) for each in configs} == {True, False}
 
 
@@ -122,10 +122,26 @@ def test_what_a_sweeper_checks_is_what_the_jobs_files_compose_to(hydra: Any, hyd
 def test_jobs_do_not_see_each_other(hydra: Any) -> None:
     master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())
-    first = fast.load_application_config(master, ["seed=1", "model.widths=[1,2]"], 0)
-    first.model.widths.append(3)
-    second = fast.load_application_config(master, ["seed=2"], 1)
-    assert (first.seed, second.seed, second.model.widths) == (1, 2, None)
+
+    def composed(*overrides: str) -> Any:
+        with fast.application_config(master, list(overrides), 0) as config:
+            found = OmegaConf.to_container(config)
+            config.model.widths = config.model.widths or [7]
+            config.model.widths.append(3)  # what is done to one
+        return found
+
+    usual = composed("model.widths=null")
+    sets = [
+        ("seed=1", "model.widths=[1,2]"), ("seed=1", "seed=3", "batch_size=null"), ("model={depth:1,width:4}",),
+        ("++seed=4",), ("name=here", "outputs=${name}"), ("compare.tune=[]",), ("seed=${task.num_folds}",),
+    ]  # fmt: skip
+    for overrides in sets:
+        assert composed("model.widths=null", *overrides) != usual
+        assert composed("model.widths=null") == usual
+    for wrong in (["seed=5", "model.depth=abc"], ["model.depth=5", "model.dept=1"]):
+        with pytest.raises(HydraException), fast.application_config(master, wrong, 0):
+            pass
+        assert composed("model.widths=null") == usual
 
 
 QUICK = ["pictures=false", "num_steps=50"]

@@ -11,7 +11,16 @@ from networks import hand_worked, targets_for, with_values
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
-from dlcourse.layerwise import LayerwiseGradient, in_company, is_layered, jacobians, layer_names, layers, outputs
+from dlcourse.layerwise import (
+    LayerwiseGradient,
+    Outputs,
+    in_company,
+    is_layered,
+    jacobians,
+    layer_names,
+    layers,
+    outputs,
+)
 from dlcourse.layerwise.flat import Flat
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
 from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack, stack
@@ -554,6 +563,17 @@ class TestOutputs:
         assert torch.equal(first, kept)
         first.zero_()
         assert torch.equal(outputs(members, inputs), kept)
+
+    @pytest.mark.parametrize("num_members", [1, 3])
+    def test_memory_that_is_kept_leaves_no_traces(self, num_members: int) -> None:
+        kept = Outputs()
+        for n in (300, 7, 300, 256, 7):
+            members, inputs = stack(make(num_members, 3, 2, [5, 4])), torch.randn(num_members, n, 3).double()
+            first = kept(members, inputs)
+            assert torch.equal(first, outputs(members, inputs))
+            copied = first.clone()
+            kept(members, -inputs)
+            assert torch.equal(first, copied)
 
     @pytest.mark.parametrize("activation", list(Activation))
     @pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3))

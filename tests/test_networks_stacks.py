@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcourse.networks import MLP, SoftmaxClassifier, Stack, stack, unstack
+from dlcourse.networks import MLP, SoftmaxClassifier, Stack, corner, side_by_side, stack, unstack
 
 
 def normalised() -> nn.Module:
@@ -210,6 +210,24 @@ class TestOutputs:
 
     def test_no_inputs(self) -> None:
         assert stack([MLP(3, 2, width=4, depth=1)] * 2)(torch.zeros(0, 3)).shape == (2, 0, 2)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
+def test_side_by_side_narrow_networks_compute_as_wide_ones(activation: str) -> None:
+    narrow = [
+        [MLP(3, 2, width=widths, activation=activation).double() for _ in range(2)] for widths in ([4, 7], [6, 1])
+    ]
+    stacks = [stack(networks) for networks in narrow]
+    wide = stack([MLP(3, 2, width=[6, 7], activation=activation).double()])
+    members = Stack(wide.architecture, side_by_side([each.parameters for each in stacks], wide.architecture), {})
+    inputs = torch.randn(20, 3).double()
+    outputs = members(inputs)
+    for member, network in enumerate(network for networks in narrow for network in networks):
+        # ten units of size about 1: a few roundings of eps
+        torch.testing.assert_close(outputs[member], network(inputs), rtol=0, atol=1e-14)
+        for name, parameter in network.named_parameters():
+            assert corner(members.parameters[name][member], parameter.shape).equal(parameter)
+            assert members.parameters[name][member].count_nonzero() == parameter.count_nonzero()
 
 
 class TestErrors:

@@ -140,7 +140,8 @@ def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     assert archive.read(f"{folder}/licenses/LICENSE") == (REPOSITORY / "LICENSE").read_bytes()
     commands = archive.read(f"{folder}/entry_points.txt").decode().splitlines()
     scripts = {"dlcourse = dlcourse.cli:main", "dlcourse-figures = dlcourse.cli.figures:main"}
-    assert scripts | {"dlcourse-results = dlcourse.cli.results:main"} <= set(commands)
+    scripts |= {"dlcourse-results = dlcourse.cli.results:main", "dlcourse-report = dlcourse.cli.report:main"}
+    assert scripts <= set(commands)
     assert (
         "dlcourse = dlcourse.tensorboard_tab.plugin:DepthWidth" in commands[commands.index("[tensorboard_plugins]") :]
     )

@@ -18,7 +18,7 @@ from torch import nn
 
 from dlcourse.networks import MLP, stack
 from dlcourse.pieces.box import DegenerateError, InBox, in_box
-from dlcourse.pieces.lines import on_line
+from dlcourse.pieces.line import on_line
 from dlcourse.pieces.plane import on_plane
 
 

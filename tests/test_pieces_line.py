@@ -31,7 +31,9 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
 from dlcourse.networks.activations import Activation
-from dlcourse.pieces.subdivision import SubdivisionError
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.segment import count_on_lines
 
 
 def rescaled_tents(k: int) -> nn.Sequential:
@@ -245,6 +247,29 @@ def test_stacks_of_random_classifiers_against_fractions(seed: int, in_features: 
     for i, member in enumerate(members):
         exact = [exact_counts(layers_of(member), starts[j].tolist(), ends[i, j].tolist()) for j in range(num_lines)]
         assert list(zip(counts.num_regions[i], counts.num_pieces[i], strict=True)) == exact
+
+
+def test_zeros_of_one_member_are_not_those_of_another() -> None:
+    # Both members pass three inputs on, beside three ReLUs: member 0 through one layer, its second makes zeros of them,
+    # and cuts [0, 1] at k/8 for k = 1 to 6; member 1 through two, to a unit that floats take for 0 at the start.
+    down = -(0.1 + 0.2)
+    assert 0.1 + 0.2 + down == 0 > Fraction(0.1) + Fraction(0.2) + Fraction(down)
+    slope = np.array([[1.0, 1, 1, 0, 0, 0]] * 2)
+    first = np.zeros((2, 6, 3))
+    first[:, :3], first[:, 3:, 0] = np.eye(3), 1
+    second = np.zeros((2, 6, 6))
+    second[1, :3, :3], second[:, 3:, 0] = np.eye(3), 1
+    third = np.array([[[0.1, 0.2, down, 0, 0, 0]]] * 2)
+    layers = [
+        UnitLayer(first, np.array([[0, 0, 0, -2, -4, -6]] * 2) / 8, slope),
+        UnitLayer(second, np.array([[0, 0, 0, -1, -3, -5], [0] * 6]) / 8, slope),
+        UnitLayer(third, np.zeros((2, 1)), np.zeros((2, 1))),
+        UnitLayer(np.ones((2, 1, 1)), np.zeros((2, 1)), np.ones((2, 1))),
+    ]
+    starts, ends = np.array([[[0.0, 0, 0]], [[1, 1, 1]]]), np.array([[[1.0, 1, 1]], [[1.1, 1.2, 1]]])
+    counted = count_on_lines(layers, starts, ends, (3,), max_regions=100)
+    assert counted.num_regions.tolist() == [[7], [2]]
+    assert counted.num_pieces.tolist() == [[1], [2]]
 
 
 @settings(max_examples=50, deadline=None)

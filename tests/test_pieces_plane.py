@@ -26,8 +26,8 @@ from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
-from dlcourse.pieces import plane
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.polygon import count
 
 Corner = tuple[Fraction, Fraction]
 Affine = tuple[Fraction, Fraction, Fraction]  # a x + b y + c
@@ -157,7 +157,7 @@ def test_any_slopes_against_fractions(layers: list[Layer], corners: list[list[fl
         UnitLayer(np.array([weight]), np.array([bias]), np.array([slope]))
         for (weight, bias), slope in zip(layers, slopes, strict=True)
     ]
-    counted = plane.count(read, np.eye(2, 3), np.array(corners), 10_000)
+    counted = count(read, np.eye(2, 3), np.array(corners), 10_000)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners, slopes=slopes))
 
 

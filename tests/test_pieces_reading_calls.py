@@ -134,6 +134,7 @@ UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("mean", of(lambda x: x.mean((2, 3)) + torch.mean(x, dim=[-1, -2])), IMAGE),
     ("sum", of(lambda x: x.sum(1, keepdim=True)), IMAGE),
     ("+ - *", Call(lambda x, p: 2 - (x * p + 0.3 * x - p) / 3 + x * x.shape[1] - -x, 4), VECTOR),
+    ("constants first", Call(lambda x, p: p * x + torch.mul(p, x.flip(1)), 4), VECTOR),
     ("add with alpha", of(lambda x: torch.add(x, x.flip(1), alpha=0.3).sub(x, alpha=2).mul(0.7).div(0.3)), VECTOR),
     ("+=", of(lambda x: augmented(x * 2)), VECTOR),
     ("broadcasting", Call(lambda x, p: x[:, :1] * p + x.mean((2, 3), keepdim=True), 2, 1, 1), IMAGE),

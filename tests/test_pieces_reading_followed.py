@@ -19,7 +19,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, stack
-from dlcourse.pieces.reading import read
+from dlcourse.pieces.reading import comparison, read
 
 
 def network() -> nn.Sequential:
@@ -423,3 +423,12 @@ def test_reading_between_forward_and_backward() -> None:
     read(normed)
     loss.backward()
     assert normed[0].weight_orig.grad is not None
+
+
+def test_layers_that_share_a_weight_are_compared_in_float64_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight  # of two layers, so that functional_call has to look for it under a second name
+    sharing = shifted(nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(2, 1)))
+    sharing[1].register_forward_hook(lambda *_: None)  # else it would be plain, and not be compared
+    monkeypatch.setattr(comparison, "_InFloat64", None)  # the second try, for networks that mix types
+    pieces.on_line(sharing, [0.0, 0.0], [1.0, 1.0])

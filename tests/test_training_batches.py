@@ -130,6 +130,38 @@ def test_a_batch_does_not_depend_on_companions(kind: str, companions: list[int],
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_members_of_one_seed_see_the_same_each_in_memory_of_its_own(kind: str) -> None:
+    inputs, targets = KINDS[kind]([4, 7, 4, 4], 3)(65)
+    alone = KINDS[kind]([4], 3)(65)
+    for member in (0, 2, 3):
+        assert same((inputs[member], targets[member]), (alone[0][0], alone[1][0]))
+    assert not inputs[1].equal(inputs[0])
+    assert len({inputs[member].data_ptr() for member in range(4)}) == 4
+
+
+def test_items_are_drawn_once_for_each_seed() -> None:
+    asked: list[int] = []
+
+    def draw(num_items: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        asked.append(generator.initial_seed())
+        return fresh_items(num_items, generator)
+
+    no_data = torch.zeros(5, 1, 1)
+    batches = Batches([4, 7, 4, 4, 7], no_data, no_data, 3, draw=draw)
+    batches(0), batches(1)
+    assert len(asked) == len(set(asked)) == 2
+
+
+def test_members_of_one_seed_on_other_data_see_their_own() -> None:
+    inputs = torch.arange(8.0).view(1, 8, 1)
+    batches = Batches([0, 0, 0], torch.cat([inputs, 10 * inputs, inputs]), inputs.expand(3, -1, -1), 5)
+    for step in range(NUM_STEPS):
+        first, second, third = batches(step)[0]
+        assert second.equal(10 * first)
+        assert third.equal(first)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_seeds_and_steps_draw_differently(kind: str) -> None:
     # 40 items of 11: two batches that happen to be equal have probability 11^-40
     batches = recorded(KINDS[kind]([0, 1], 40), range(NUM_STEPS))

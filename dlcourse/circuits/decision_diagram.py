@@ -33,6 +33,9 @@ class Cover:
         self.num_terms = sum(part.num_terms for part in parts)
         self.num_literals = sum(part.num_literals for part in parts) + sum(part.num_terms for part in parts[:2])
 
+    def __repr__(self) -> str:
+        return f"<cover of {self.num_terms} terms, {self.num_literals} literals>"
+
     def __iter__(self) -> Iterator[Term]:
         waiting: list[tuple[Cover, Any]] = [(self, None)]
         while waiting:
@@ -105,6 +108,9 @@ class DecisionDiagram:
             self._at = f"part {number} of {len(parts)}"
             functions[part] = self._function(part, [functions[inner] for inner in part.parts])
         self.root = functions[circuit]
+
+    def __repr__(self) -> str:
+        return f"<decision diagram of {self.num_nodes} nodes, {len(self.order)} inputs>"
 
     @property
     def num_nodes(self) -> int:

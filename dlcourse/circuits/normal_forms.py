@@ -23,7 +23,7 @@ MAX_STEPS = 20_000
 """Choices that the search for the smallest cover makes before it gives up and keeps the best found."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Minimised:
     """The terms of a minimised normal form.
 
@@ -34,6 +34,9 @@ class Minimised:
 
     terms: list[Term]
     is_smallest: bool
+
+    def __repr__(self) -> str:
+        return f"Minimised({len(self.terms)} terms, is_smallest={self.is_smallest})"
 
 
 def to_dnf(circuit: Circuit, *, minimised: bool = False, max_terms: int = MAX_TERMS) -> Circuit:

@@ -136,7 +136,7 @@ def decide(num_bits: int, num_units: int) -> Decided:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """A network that is the parity: y = constant + sum of the units' sign * max(0, sign * (weights . x + bias)).
 
@@ -147,6 +147,9 @@ class Solution:
 
     constant: Fraction
     units: list[list[Fraction]]
+
+    def __repr__(self) -> str:
+        return f"Solution(units: {len(self.units)} of {len(self.units[0]) - 1} inputs, constant={self.constant})"
 
 
 def solve(on: OnSets, signs: tuple[int, ...]) -> Solution | None:

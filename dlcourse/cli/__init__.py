@@ -1,9 +1,5 @@
 """The command line. `main` is the command `dlcourse`; scripts with tasks and networks of their own call it, too."""
 
-import os
-import signal
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,26 +8,13 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-def _end(number: int, frame: Any) -> None:
-    """Ends the process at once, with a line."""
-    print("\ninterrupted", file=sys.stderr, flush=True)
-    os._exit(130)
-
-
 def __getattr__(name: str) -> Any:
-    """Imports `main` when it is asked for: `dlcourse.cli.results` needs neither Hydra nor torch."""
+    """Imports `main` when it is asked for: `dlcourse.cli.results` needs no Hydra."""
     if name == "main":
-        # The import takes two seconds, in which people change their minds. An exception in the middle of it would be
-        # turned into others by the modules that it goes through.
-        before = signal.getsignal(signal.SIGINT)
-        is_heard = threading.current_thread() is threading.main_thread() and before is signal.default_int_handler
-        if is_heard:  # not so in a job in the background
-            signal.signal(signal.SIGINT, _end)
-        try:
+        from dlcourse.cli.interrupts import ends_at_once
+
+        with ends_at_once():
             from dlcourse.cli.door import main
-        finally:
-            if is_heard:
-                signal.signal(signal.SIGINT, before)
 
         return main
     raise AttributeError(f"module {__name__} has no attribute {name!r}")

@@ -1,30 +1,32 @@
 """What can be chosen by name: the classes of dlcourse, those given to `main`, and those that packages announce."""
 
-import inspect
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
-from dlcourse import measurements, networks, outside, tasks, training
-from dlcourse.measurements import Measurement
-from dlcourse.networks import Model
-from dlcourse.tasks import Task
-from dlcourse.training import Optimizer
+from dlcourse import outside
+from dlcourse.cli import schemas
 
-# What is chosen -> the class that every choice is a child of, the room whose classes are choices, and the attribute
-# that holds a class's name.
-KINDS: dict[str, tuple[type, ModuleType, str]] = {
-    "task": (Task, tasks, "name"),
-    "model": (Model, networks, "name"),
-    "optimizer": (Optimizer, training, "name"),
-    "measurement": (Measurement, measurements, "kind"),
+if TYPE_CHECKING:  # these rooms import torch
+    from dlcourse.measurements import Measurement
+    from dlcourse.networks import Model
+    from dlcourse.tasks import Task
+    from dlcourse.training import Optimizer
+
+# What is chosen -> the room whose classes are choices, the one that every choice is a child of, and the attribute that
+# holds a class's name.
+KINDS = {
+    "task": ("dlcourse.tasks", "Task", "name"),
+    "model": ("dlcourse.networks", "Model", "name"),
+    "optimizer": ("dlcourse.training", "Optimizer", "name"),
+    "measurement": ("dlcourse.measurements", "Measurement", "kind"),
 }
 
 
 # In a wheel the files of values lie inside the package, in the repository beside it.
-_PACKAGE = Path(__file__).resolve().parent.parent
-CONFIGS = next(path for path in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if path.is_dir())
+CONFIGS = next(path for path in (schemas.PACKAGE / "configs", schemas.PACKAGE.parent / "configs") if path.is_dir())
 
 
 class Choices:
@@ -43,28 +45,27 @@ class Choices:
     def __init__(
         self,
         *,
-        tasks: Sequence[type[Task]] = (),
-        models: Sequence[type[Model]] = (),
-        optimizers: Sequence[type[Optimizer]] = (),
-        measurements: Sequence[type[Measurement]] = (),
+        tasks: "Sequence[type[Task]]" = (),
+        models: "Sequence[type[Model]]" = (),
+        optimizers: "Sequence[type[Optimizer]]" = (),
+        measurements: "Sequence[type[Measurement]]" = (),
     ) -> None:
         given: dict[str, Sequence[type]] = {
             "task": tasks, "model": models, "optimizer": optimizers, "measurement": measurements
         }  # fmt: skip
-        self._classes: dict[str, dict[str, list[type]]] = {what: _ours(what) for what in KINDS}
-        self._given: dict[str, set[str]] = {what: set() for what in KINDS}
+        self._ours = {what: schemas.named(room, attribute) for what, (room, _, attribute) in KINDS.items()}
+        self._given: dict[str, dict[str, list[type]]] = {what: {} for what in KINDS}
         self._announced = {what: outside.announced(f"{what}s") for what in KINDS}
         for what, classes in given.items():
             for kind in classes:
                 name = _name(what, kind)
-                self._classes[what].setdefault(name, []).append(kind)
-                self._given[what].add(name)
+                self._given[what].setdefault(name, []).append(kind)
                 self._the_only(what, name)
                 outside.origin(kind)  # refuses a class without a source now rather than in the middle of a sweep
 
     def names(self, what: str) -> list[str]:
         """The names of one kind: `task`, `model`, `optimizer` or `measurement`; nothing is loaded for them."""
-        return sorted({*self._classes[what], *self._announced[what]})
+        return sorted({*self._ours[what], *self._foreign_names(what)})
 
     def without_file(self) -> list[str]:
         """The measurements that no file in `configs/experiment/` chooses, or that are not dlcourse's."""
@@ -72,7 +73,18 @@ class Choices:
         return sorted({*self.names("measurement")} - files | self._foreign_names("measurement"))
 
     def load(self, what: str, name: str) -> type:
-        """The class of this name, imported only now if a package has announced it.
+        """The class of this name.
+
+        Raises:
+            ValueError: See `schema`.
+        """
+        kind: type = schemas.real(self.schema(what, name))
+        return kind
+
+    def schema(self, what: str, name: str) -> type:
+        """What Hydra composes a choice of: the class's schema; the class itself if it belongs to another package.
+
+        One that a package has announced is imported only now.
 
         Raises:
             ValueError: If it cannot be loaded, is no child of the class that it should be, calls itself otherwise, or
@@ -83,7 +95,7 @@ class Choices:
             return choice
         # A file of values is the choice only where no class has the name, and then Hydra reads it without asking here.
         assert isinstance(choice, EntryPoint)
-        kind = outside.load(choice, KINDS[what][0])
+        kind = outside.load(choice, _parent(what))
         if _name(what, kind) != name:
             raise ValueError(
                 f"{outside.said(choice)} must have the name of its entry point, {name}, got {_name(what, kind)}"
@@ -92,8 +104,9 @@ class Choices:
 
     def _the_only(self, what: str, name: str) -> type | EntryPoint | Path:
         """The only choice of a name: a class, an entry point or a file of values."""
+        ours = [schemas.schema(*self._ours[what][name])] if name in self._ours[what] else []
         choices: list[type | EntryPoint | Path] = [
-            *self._classes[what].get(name, []), *self._announced[what].get(name, [])
+            *ours, *self._given[what].get(name, []), *self._announced[what].get(name, [])
         ]  # fmt: skip
         file = CONFIGS / ("experiment" if what == "measurement" else what) / f"{name}.yaml"
         # With a measurement of dlcourse, a file of the same name is no conflict: it is the experiment that chooses it.
@@ -106,19 +119,16 @@ class Choices:
         return {*self._given[what], *self._announced[what]}
 
 
-def _ours(what: str) -> dict[str, list[type]]:
-    """The classes of one kind that dlcourse has: all that can be made of those that the room exports."""
-    base, room, attribute = KINDS[what]
-    return {
-        getattr(kind, attribute): [kind]
-        for kind in vars(room).values()
-        if isinstance(kind, type) and issubclass(kind, base) and not inspect.isabstract(kind) and kind is not base
-    }
+def _parent(what: str) -> type:
+    """The class that every choice of a kind is a child of."""
+    room, parent, _ = KINDS[what]
+    kind: type = getattr(import_module(room), parent)
+    return kind
 
 
 def _name(what: str, kind: type) -> str:
     """What a class is called on the command line."""
-    base, _, attribute = KINDS[what]
+    base, attribute = _parent(what), KINDS[what][2]
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise ValueError(f"a {what} must be a child of {base.__module__}.{base.__name__}, got {kind!r}")
     name = getattr(kind, attribute, None)

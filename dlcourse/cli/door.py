@@ -1,4 +1,8 @@
-"""The door: the Hydra application `dlcourse`. Hydra composes; from here on there are only runs and measurements."""
+"""The door: the Hydra application `dlcourse`. Hydra composes; from here on there are only runs and measurements.
+
+Whatever imports torch is imported where a job has been composed, and not before: what ends without one (`--help`, Tab
+completion, a mistyped key) need not wait for it.
+"""
 
 import argparse
 import atexit
@@ -10,11 +14,12 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -27,27 +32,31 @@ from yaml import YAMLError
 from dlcourse.cli import say
 from dlcourse.cli.choices import CONFIGS, Choices
 from dlcourse.cli.help import details, listed
+from dlcourse.cli.interrupts import ends_at_once
 from dlcourse.cli.line import check_overrides
+from dlcourse.cli.refusals import FailedRunError, RefusedError
+from dlcourse.cli.schemas import real
 from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource, Known
-from dlcourse.cli.sweep import FailedRunError, RefusedError, Sweep, measure_alone, run_alone
 from dlcourse.job import FolderTakenError
-from dlcourse.jobs.config import RunConfig
-from dlcourse.jobs.estimate import check_memory
 from dlcourse.jobs.workers import Workers
-from dlcourse.measurements import Measurement
-from dlcourse.networks import Model
 from dlcourse.recording.files import scratch_folder
 from dlcourse.recording.over_seeds import in_words
-from dlcourse.tasks import Task
-from dlcourse.training import Optimizer
+
+if TYPE_CHECKING:
+    from dlcourse.cli.sweep import Sweep
+    from dlcourse.jobs.config import RunConfig
+    from dlcourse.measurements import Measurement
+    from dlcourse.networks import Model
+    from dlcourse.tasks import Task
+    from dlcourse.training import Optimizer
 
 
 def main(
     *,
-    tasks: Sequence[type[Task]] = (),
-    models: Sequence[type[Model]] = (),
-    optimizers: Sequence[type[Optimizer]] = (),
-    measurements: Sequence[type[Measurement]] = (),
+    tasks: "Sequence[type[Task]]" = (),
+    models: "Sequence[type[Model]]" = (),
+    optimizers: "Sequence[type[Optimizer]]" = (),
+    measurements: "Sequence[type[Measurement]]" = (),
 ) -> None:
     """Runs the command line: `dlcourse`, or a script of your own with classes of your own, chosen by their names.
 
@@ -62,7 +71,7 @@ def main(
     wants_tracebacks = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     # Makes Hydra raise all of its errors, which are told below; it would print some itself, with their traceback.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _command.has_begun, _command.error, _command.sweep, _command.searches = False, None, Sweep(), False
+    _command.has_begun, _command.error, _command.sweep, _command.searches = False, None, None, False
     try:
         with _refusing():
             Known().choices = Choices(tasks=tasks, models=models, optimizers=optimizers, measurements=measurements)
@@ -75,7 +84,7 @@ def main(
             _main()
         if _command.error is not None:
             raise _command.error
-        if _command.sweep.has_begun:
+        if _command.sweep is not None and _command.sweep.has_begun:
             _command.sweep.conclude()
             if _command.searches:
                 _command.sweep.conclude_search()
@@ -106,9 +115,10 @@ def main(
     except Exception as error:
         # Before any job has begun, all there is to go wrong is what Hydra makes of the command line, and it lets errors
         # of many kinds through. Later ones are ours, and nothing to be hidden.
-        if _command.sweep.only_planned and not wants_tracebacks:
+        sweep = _command.sweep
+        if sweep is not None and sweep.only_planned and not wants_tracebacks:
             sys.exit()  # a search finds nothing where nothing was done
-        if _command.sweep.has_failed and not wants_tracebacks:
+        if sweep is not None and sweep.has_failed and not wants_tracebacks:
             say.complaint(f"the sweeper has given up: {error}")
             sys.exit(1)
         if _command.has_begun or wants_tracebacks:
@@ -123,13 +133,13 @@ class _Command:
     Attributes:
         has_begun: Whether its configuration has been composed, and jobs have begun.
         error: Why its one job failed. It does not go through Hydra, which would print a line of its own.
-        sweep: Its many jobs.
+        sweep: Its many jobs, once some are launched.
         searches: Whether a sweeper chooses jobs by what came of others.
     """
 
     has_begun: bool = False
     error: Exception | None = None
-    sweep: Sweep = dataclasses.field(default_factory=Sweep)
+    sweep: "Sweep | None" = None
     searches: bool = False
 
 
@@ -137,7 +147,7 @@ _command = _Command()
 
 
 def launch(
-    config: HydraConf, jobs: Sequence[RunConfig | Measurement | RefusedError], overrides: Sequence[list[str]],
+    config: HydraConf, jobs: "Sequence[RunConfig | Measurement | RefusedError]", overrides: Sequence[list[str]],
     options: tuple[int | None, str, str | None],
 ) -> list[float | None]:  # fmt: skip
     """Does jobs of a sweep for the launcher: see `Sweep.launch`.
@@ -151,6 +161,9 @@ def launch(
     Raises:
         RefusedError: If Hydra is asked for what dlcourse does not do, or all jobs are refused.
     """
+    with ends_at_once():
+        from dlcourse.cli.sweep import Sweep
+
     _command.has_begun = True
     check_hydra(config)
     if config.callbacks:
@@ -158,11 +171,15 @@ def launch(
     _command.searches = "direction" in config.sweeper
     if _command.searches:
         _check_direction(str(config.sweeper.direction), jobs)
+    if _command.sweep is None:
+        _command.sweep = Sweep()
     return _command.sweep.launch(jobs, overrides, to_workers(*options))
 
 
-def _check_direction(direction: str, jobs: Sequence[RunConfig | Measurement | RefusedError]) -> None:
+def _check_direction(direction: str, jobs: "Sequence[RunConfig | Measurement | RefusedError]") -> None:
     """Refuses a search for the worst network: a sweeper like Optuna minimises unless it is told otherwise."""
+    from dlcourse.jobs.config import RunConfig
+
     for job in jobs:
         if isinstance(job, RunConfig):
             is_better_higher = job.task.metric in job.task.higher_is_better
@@ -175,7 +192,7 @@ def _check_direction(direction: str, jobs: Sequence[RunConfig | Measurement | Re
                 )
 
 
-def to_job(config: DictConfig) -> RunConfig | Measurement:
+def to_job(config: DictConfig) -> "RunConfig | Measurement":
     """The typed configuration, checked.
 
     Raises:
@@ -183,7 +200,12 @@ def to_job(config: DictConfig) -> RunConfig | Measurement:
     """
     try:
         _check_keys(config, "")
-        job = OmegaConf.to_object(config)
+        composed = OmegaConf.to_object(config)
+        with ends_at_once():
+            from dlcourse.jobs.config import RunConfig
+            from dlcourse.jobs.estimate import check_memory
+            from dlcourse.measurements import Measurement
+        job = real(composed)
         if isinstance(job, RunConfig):
             check_memory(job)
     except (ValueError, TypeError, OmegaConfBaseException) as error:
@@ -266,6 +288,12 @@ def _allowed(cause: OmegaConfBaseException) -> list[str]:
     return []
 
 
+def _uncopied(store: ConfigStore, _: dict[int, Any]) -> ConfigStore:
+    """Its copy. Hydra copies all of its stored configurations for each group it lists, and again what it takes."""
+    return store
+
+
+ConfigStore.__deepcopy__ = _uncopied  # type: ignore[attr-defined]
 Plugins.instance().register(ChoicesSource)
 Plugins.instance().register(ChoicesSearchPath)
 OmegaConf.register_new_resolver("dlcourse_scratch", _scratch, replace=True)
@@ -292,6 +320,10 @@ def _main(config: DictConfig) -> Any:
 def _headline(config: DictConfig) -> float | None:
     """Does a job; its headline metric, if it has one."""
     job = to_job(config)
+    with ends_at_once():
+        from dlcourse.cli.sweep import measure_alone, run_alone
+        from dlcourse.measurements import Measurement
+
     if isinstance(job, Measurement):
         measure_alone(job)
         return None

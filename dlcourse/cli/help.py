@@ -10,8 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.choices import CONFIGS
+from dlcourse.cli.schemas import path_of, schema
 from dlcourse.cli.source import Known
-from dlcourse.jobs.config import RunConfig
 
 
 def listed(group: str) -> str:
@@ -35,7 +35,7 @@ def details(_root_: DictConfig) -> str:
     lines: list[str] = []
     for where in ("task", "model", "optimizer", ""):
         kind = OmegaConf.get_type(_root_.get(where) if where else _root_)
-        if kind is None or not dataclasses.is_dataclass(kind) or kind is RunConfig:
+        if kind is None or not dataclasses.is_dataclass(kind) or kind is schema("dlcourse.jobs.config", "RunConfig"):
             continue
         name = getattr(kind, "name", "") if where else getattr(kind, "kind", "")
         lines += ["", f"What can be set of {where or 'experiment'}={name}"]
@@ -54,13 +54,19 @@ def explained(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     names = [field.name for field in dataclasses.fields(kind)]
     for parent in kind.__mro__:
-        path = inspect.getsourcefile(parent) if dataclasses.is_dataclass(parent) else None
-        text = "" if path is None else docstring(Path(path), parent.__name__)
+        text = docstring(_file(parent), parent.__name__) if dataclasses.is_dataclass(parent) else ""
         # Google's style: "name: What it is.", indented under "Attributes:" or "Args:", going on with more indentation.
         for name, words in re.findall(r"^    (\w+): (.*(?:\n {5,}\S.*)*)", text, re.MULTILINE):
             if name in names:
                 found.setdefault(name, " ".join(words.split()))
     return {name: found.get(name, "") for name in names}
+
+
+def _file(kind: type) -> Path:
+    """The file that defines a class, or the one that a schema stands for, whose module may not be imported."""
+    if kind.__module__.startswith("dlcourse."):
+        return path_of(kind.__module__)
+    return Path(inspect.getfile(kind))
 
 
 def docstring(path: Path, name: str) -> str:

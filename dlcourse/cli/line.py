@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, O
 from hydra.errors import HydraException
 
 from dlcourse.cli.choices import CONFIGS, Choices
-from dlcourse.cli.sweep import RefusedError
+from dlcourse.cli.refusals import RefusedError
 
 CHOSEN = ("task", "model", "optimizer", "experiment")
 LONGEST_NUMBER = 300

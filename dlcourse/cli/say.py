@@ -7,13 +7,16 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dlcourse
 from dlcourse.job import Job
-from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.progress import in_minutes
 from dlcourse.recording import Result, by_task, depth_width_table
 from dlcourse.recording.over_seeds import in_words
+
+if TYPE_CHECKING:
+    from dlcourse.jobs.config import RunConfig
 
 
 def program() -> str:
@@ -65,7 +68,7 @@ def alone_finished_already(kind: str, verb: str) -> None:
     print(f"this {kind} is finished already (force=true {verb} it again)")
 
 
-def run(config: RunConfig, result: Result) -> None:
+def run(config: "RunConfig", result: Result) -> None:
     """What came of one run."""
     metric = config.task.metric
     said = [f"{in_words(metric)} {result.metrics[metric]:.4g}"]

@@ -10,8 +10,8 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import MISSING, OmegaConf
 
 from dlcourse.cli.choices import Choices
-from dlcourse.cli.sweep import RefusedError
-from dlcourse.jobs.config import RunConfig
+from dlcourse.cli.refusals import RefusedError
+from dlcourse.cli.schemas import schema
 
 
 class Known(metaclass=Singleton):
@@ -66,7 +66,7 @@ class ChoicesSource(ConfigSource):
         return bool(name) and name in self._names(group)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The dataclass of a choice.
+        """The fields of a choice.
 
         Raises:
             RefusedError: If it belongs to another package and cannot be used.
@@ -77,7 +77,7 @@ class ChoicesSource(ConfigSource):
             config = OmegaConf.structured(kind)
         except ValueError as error:  # also what OmegaConf raises if it does not support the type of a field
             raise RefusedError(f"{group}={name}: {error}") from error
-        if kind is RunConfig:
+        if (group, name) == ("schema", "run"):
             # Next to RunConfig's default, an MLPModel, OmegaConf would accept no model but children of MLPModel.
             config.model = MISSING
         if group == "experiment":
@@ -99,10 +99,11 @@ class ChoicesSource(ConfigSource):
         return []
 
     def _class(self, group: str, name: str) -> type:
-        """The dataclass of a choice."""
+        """The dataclass of a choice, or its schema."""
         if group == "schema" and name == "run":
-            return RunConfig
-        return Known().choices.load("measurement" if group in ("schema", "experiment") else group, name)
+            kind: type = schema("dlcourse.jobs.config", "RunConfig")
+            return kind
+        return Known().choices.schema("measurement" if group in ("schema", "experiment") else group, name)
 
     # Hydra's name. In this class it hides the built-in list, in annotations above it too from Python 3.14 on.
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlcourse.cli import say
+from dlcourse.cli.refusals import FailedRunError, RefusedError
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.estimate import BYTES_OF_A_WORKER, num_bytes, num_bytes_on_disk, num_seconds
@@ -21,28 +22,6 @@ from dlcourse.recording.files import write_atomically
 from dlcourse.recording.tuned import TUNED
 
 SomeJob = TypeVar("SomeJob", RunConfig, Measurement)
-
-
-class FailedRunError(Exception):
-    """A job failed; what and why has been said.
-
-    Attributes:
-        command: The command line that does it again.
-    """
-
-    def __init__(self, reason: str, command: str) -> None:
-        super().__init__(reason)
-        self.command = command
-
-
-class RefusedError(Exception):
-    """A configuration that cannot be run; its text is for the user.
-
-    Attributes:
-        command: The command line that asked for it, where it is one job of a sweep.
-    """
-
-    command = ""
 
 
 def run_alone(config: RunConfig) -> Result | None:

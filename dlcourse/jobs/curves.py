@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.jobs.counts import Rectangle, Segments
-from dlcourse.layerwise import outputs
+from dlcourse.layerwise import Outputs
 from dlcourse.networks import Stack
 from dlcourse.recording import History
 from dlcourse.recording.log import RATE
@@ -45,6 +45,9 @@ class Curves:
         diverged_at: Sequence[int | None],
     ) -> None:
         self._task, self._data, self._domain = task, data, domain
+        self._outputs = Outputs()
+        # They are for a parity, say, whose truth table is both: then it is evaluated once.
+        self._same_inputs = data.train_inputs.equal(data.test_inputs)
         self._uncounted: list[Snapshot] = []
         self.histories: list[History] = [defaultdict(list, history) for history in histories]
         self.diverged_at = list(diverged_at)
@@ -56,11 +59,12 @@ class Curves:
 
     def add(self, snapshot: Snapshot) -> None:
         """Adds a point to every curve of every member; pieces are counted later, those of many snapshots at once."""
-        test_outputs = outputs(snapshot.members, self._data.test_inputs)
+        test_outputs = self._outputs(snapshot.members, self._data.test_inputs)
 
         def network(inputs: Tensor) -> Tensor:
             # Most metrics ask for the outputs on the test inputs, which are there already for the loss.
-            return test_outputs if inputs is self._data.test_inputs else outputs(snapshot.members, inputs)
+            is_there = inputs is self._data.test_inputs or (self._same_inputs and inputs is self._data.train_inputs)
+            return test_outputs if is_there else self._outputs(snapshot.members, inputs)
 
         loss = self._task.loss
         values = {

@@ -17,7 +17,7 @@ from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.estimate import num_seconds
 from dlcourse.jobs.progress import Progress
-from dlcourse.jobs.stack import StoppedError, Trained, train_stack
+from dlcourse.jobs.stack import StoppedError, Trained, in_common, train_stack
 from dlcourse.jobs.unfinished import Outcome, do_unfinished, finished_result
 from dlcourse.jobs.workers import HERE, Died, Workers, in_workers, is_orphaned
 from dlcourse.networks import num_parameters
@@ -45,9 +45,9 @@ def run(
 ) -> list[Outcome]:
     """Makes sure that every run is finished, and returns what each came to.
 
-    Runs that differ only in seed and rate are trained as stacks; a member's result depends neither on its company nor
-    on the workers. A run whose folder says that it is finished is not run again, unless its configuration says `force`;
-    one that was broken off goes on from its checkpoint. A run that fails leaves the others alone.
+    Runs that differ only in seed, rate and width are trained as stacks; a member's result depends neither on its
+    company nor on the workers. A run whose folder says that it is finished is not run again, unless its configuration
+    says `force`; one that was broken off goes on from its checkpoint. A run that fails leaves the others alone.
 
     Args:
         configs: The runs; the same configuration may come several times.
@@ -95,19 +95,20 @@ def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
 def stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
     """The runs in groups that train as one stack, longest first.
 
-    What is common to a group is all but seed and rate, and the step that its members have reached. A group that is too
-    large for the cache, or longer than a worker's share of the work, is divided.
+    What is common to a group is said by `in_common`, and the step that its members have reached. A group that is too
+    large for the cache, or longer than a worker's share of the work, is divided, so that a part has few widths, and few
+    seeds: each one's batches are drawn once a part.
     """
     groups: dict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
-        common = {key: value for key, value in config.settings().items() if key not in ("seed", "optimizer.rate")}
         step = _step_reached(config, Path(), is_said=True)
-        groups[json.dumps([common, config.torch_device.type, step], sort_keys=True)].append(config)
+        groups[json.dumps([in_common(config), config.torch_device.type, step], sort_keys=True)].append(config)
     share = sum(map(num_seconds, groups.values())) / num_workers
     divided = []
     for group in groups.values():
         num_parts = max(-(-len(group) // MAX_MEMBERS), round(num_seconds(group) / share) if share else 0, 1)
         size = -(-len(group) // num_parts)
+        group.sort(key=lambda config: (config.model.layer_widths, config.seed))
         divided += [group[first : first + size] for first in range(0, len(group), size)]
     return sorted(divided, key=num_seconds, reverse=True)
 
@@ -269,7 +270,7 @@ def _checkpoints(configs: Sequence[RunConfig], directory: Path) -> list[Checkpoi
 
 
 def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcourse") -> list[Outcome]:
-    """Trains runs that differ only in seed and rate, and writes each one's folder.
+    """Trains runs that can train as one stack, and writes each one's folder.
 
     If all members have a checkpoint at one step, they go on from there, else all start anew.
 

@@ -1,8 +1,13 @@
-"""One stack of runs, from configurations to trained networks and their curves; where files go is not told here."""
+"""One stack of runs, from configurations to trained networks and their curves; where files go is not told here.
+
+Its members are of one architecture, or of several whose widths are filled up to the same.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +16,8 @@ from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.counts import Rectangle, Segments
 from dlcourse.jobs.curves import Curves
 from dlcourse.jobs.kept import KeptWeights
-from dlcourse.networks import stack, unstack
+from dlcourse.layerwise import UNITS
+from dlcourse.networks import MLPModel, Stack, side_by_side, stack, unstack
 from dlcourse.recording import History
 from dlcourse.recording.checkpoints import Checkpoint
 from dlcourse.recording.weights import Weights
@@ -44,6 +50,24 @@ class Trained:
     seconds: float
 
 
+def in_common(config: RunConfig) -> dict[str, Any]:
+    """What runs that train as one stack have in common: all settings but seed and rate, and mostly the widths.
+
+    `LayerwiseGradient` fills widths up to multiples of 16: there 4, 8 and 16 units are the same work, and side by side
+    a third of the calls. The units that fill up stay zero, so nothing changes for a network; but not where g(0) is not
+    0, or where it depends on the widths which layers have a skip connection.
+    """
+    common = {key: value for key, value in config.settings().items() if key not in ("seed", "optimizer.rate")}
+    model = config.model
+    if type(model) is not MLPModel or not model.activation.keeps_zero or model.skip:
+        return common
+    if config.compile or config.torch_device.type != "cpu":  # their bits depend on more
+        return common
+    widths = {"model.width", "model.widths", "model.max_parameters"}
+    filled = [-(-width // UNITS) for width in model.layer_widths]
+    return {key: value for key, value in common.items() if key not in widths} | {"filled widths": filled}
+
+
 def train_stack(
     configs: Sequence[RunConfig],
     checkpoints: Sequence[Checkpoint],
@@ -52,10 +76,10 @@ def train_stack(
     save: Callable[[list[Checkpoint]], None],
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Trained]:
-    """Trains runs that differ only in seed and rate, measures them, and offers checkpoints on the way.
+    """Trains runs that can train as one stack (`in_common`), measures them, and offers checkpoints on the way.
 
     Args:
-        configs: The runs.
+        configs: The runs; those of one width come one after another.
         checkpoints: One a run, all at one step, from which they go on; none to start anew.
         progress: Called at every logged point with the number of updates since the last one, summed over the members,
             and with each member's present training loss.
@@ -68,57 +92,122 @@ def train_stack(
     Raises:
         StoppedError: If it was stopped.
     """
-    # The members differ in seed and rate only: in all other respects, the first one's configuration stands for all.
+    # The members differ in seed, rate and widths only: in all other respects, the first one stands for all.
     config = configs[0]
     started = time.monotonic()
     first_step = checkpoints[0].step if checkpoints else 0
     seconds_before = checkpoints[0].seconds if checkpoints else 0.0
-    all_data = [config.task.data(run.seed, torch.float64) for run in configs]
-    data = Data(**_stacked([vars(run_data) for run_data in all_data])).to(config.dtype.dtype)
-    curves = _curves(configs, all_data, data, checkpoints)
-    pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
-    # The float64 data can be large, and is needed from here on only by the members that will be pictured.
-    del all_data
-    kept = KeptWeights(configs, [checkpoint.weights for checkpoint in checkpoints])
+    parts = _parts(configs, checkpoints)
     step, saved = first_step, time.monotonic()
-    for snapshot in _snapshots(configs, data, checkpoints):
+    for snapshots in _snapshots(parts, first_step):
         # Where training goes on from checkpoints, their curves have a point for the first snapshot already.
-        if snapshot.step > first_step or not checkpoints:
-            curves.add(snapshot)
-        kept.add(snapshot)
-        curves.note_divergence(snapshot)
-        progress((snapshot.step - step) * len(configs), curves.training_losses)
-        step = snapshot.step
+        is_new = snapshots[0].step > first_step or not checkpoints
+        for part, snapshot in zip(parts, snapshots, strict=True):
+            part.add(snapshot, is_new=is_new)
+        losses = [loss for part in parts for loss in part.curves.training_losses]
+        progress((snapshots[0].step - step) * len(configs), losses)
+        step = snapshots[0].step
         is_stopped = step < config.num_steps and stop()
         if is_stopped or (time.monotonic() - saved >= config.checkpoint_seconds and step < config.num_steps):
-            curves.count()
-            save(_checkpoints(snapshot, curves, kept, seconds_before + (time.monotonic() - started) / len(configs)))
+            seconds = seconds_before + (time.monotonic() - started) / len(configs)
+            each = zip(parts, snapshots, strict=True)
+            save([checkpoint for part, snapshot in each for checkpoint in part.checkpoints(snapshot, seconds)])
             saved = time.monotonic()
         if is_stopped:
             raise StoppedError
-    curves.count()
+    for part in parts:
+        part.curves.count()
     seconds = seconds_before + (time.monotonic() - started) / len(configs)
-    networks = [network.cpu() for network in unstack(snapshot.members)]
-    return [
-        Trained(network, run_data, history, weights, diverged_at, seconds)
-        for network, run_data, history, weights, diverged_at in zip(
-            networks, pictured, curves.histories, kept.of_each(), curves.diverged_at, strict=True
+    each = zip(parts, snapshots, strict=True)
+    return [trained for part, snapshot in each for trained in part.trained(snapshot, seconds)]
+
+
+class _Part:
+    """Runs of one architecture in training: where they start, what they see, what is measured and kept of them.
+
+    Args:
+        configs: The runs, which differ in seed and rate only.
+        checkpoints: One a run, or none.
+    """
+
+    def __init__(self, configs: Sequence[RunConfig], checkpoints: Sequence[Checkpoint]) -> None:
+        self.configs, config = configs, configs[0]
+        dtype, device = config.dtype.dtype, config.torch_device
+        by_seed = {seed: config.task.data(seed, torch.float64) for seed in {run.seed for run in configs}}
+        all_data = [by_seed[run.seed] for run in configs]
+        self.data = Data(**_stacked([vars(run_data.to(dtype)) for run_data in all_data]))
+        self.curves = Curves(
+            config.task,
+            self.data.to(dtype, device),
+            _domain(configs, all_data) if config.pieces_are_counted else None,
+            [checkpoint.history for checkpoint in checkpoints] or [{} for _ in configs],
+            [checkpoint.diverged_at for checkpoint in checkpoints] or [None for _ in configs],
         )
-    ]
+        self._kept = KeptWeights(configs, [checkpoint.weights for checkpoint in checkpoints])
+        # The float64 data can be large, and is needed from here on only by the members that will be pictured.
+        self._pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
+        members = stack([run.network() for run in configs])
+        parameters, moments = members.parameters, None
+        if checkpoints:
+            parameters = _stacked([checkpoint.parameters for checkpoint in checkpoints])
+            each = zip(*(checkpoint.moments for checkpoint in checkpoints), strict=True)
+            moments = [_stacked(moment) for moment in each]
+        self.moments = moments
+        self.members = replace(
+            members,
+            parameters={name: value.to(device, dtype) for name, value in parameters.items()},
+            buffers={name: value.to(device) for name, value in members.buffers.items()},
+        )
+
+    def add(self, snapshot: Snapshot, *, is_new: bool) -> None:
+        """Measures the members, unless their curves have this point already, and keeps what of them is kept."""
+        if is_new:
+            self.curves.add(snapshot)
+        self._kept.add(snapshot)
+        self.curves.note_divergence(snapshot)
+
+    def checkpoints(self, snapshot: Snapshot, seconds: float) -> list[Checkpoint]:
+        """One checkpoint a member, from which it can go on after this snapshot."""
+        self.curves.count()
+        return [
+            Checkpoint(
+                step=snapshot.step,
+                parameters=_of_member(snapshot.members.parameters, member),
+                moments=[_of_member(moment, member) for moment in snapshot.moments],
+                history=dict(history),
+                weights=weights,
+                diverged_at=diverged_at,
+                seconds=seconds,
+            )
+            for member, (history, weights, diverged_at) in enumerate(
+                zip(self.curves.histories, self._kept.of_each(), self.curves.diverged_at, strict=True)
+            )
+        ]
+
+    def trained(self, snapshot: Snapshot, seconds: float) -> list[Trained]:
+        """What became of each run."""
+        networks = [network.cpu() for network in unstack(snapshot.members)]
+        return [
+            Trained(network, data, history, weights, diverged_at, seconds)
+            for network, data, history, weights, diverged_at in zip(
+                networks,
+                self._pictured,
+                self.curves.histories,
+                self._kept.of_each(),
+                self.curves.diverged_at,
+                strict=True,
+            )
+        ]
 
 
-def _curves(
-    configs: Sequence[RunConfig], all_data: Sequence[Data], data: Data, checkpoints: Sequence[Checkpoint]
-) -> Curves:
-    """The members' curves, empty or as their checkpoints have them."""
-    config = configs[0]
-    return Curves(
-        config.task,
-        data.to(config.dtype.dtype, config.torch_device),
-        _domain(configs, all_data) if config.pieces_are_counted else None,
-        [checkpoint.history for checkpoint in checkpoints] or [{} for _ in configs],
-        [checkpoint.diverged_at for checkpoint in checkpoints] or [None for _ in configs],
-    )
+def _parts(configs: Sequence[RunConfig], checkpoints: Sequence[Checkpoint]) -> list[_Part]:
+    """The runs of each architecture."""
+    parts, first = [], 0
+    for _, group in groupby(configs, key=lambda config: config.model.layer_widths):
+        runs = list(group)
+        parts.append(_Part(runs, checkpoints[first : first + len(runs)]))
+        first += len(runs)
+    return parts
 
 
 def _domain(configs: Sequence[RunConfig], all_data: Sequence[Data]) -> Segments | Rectangle:
@@ -130,56 +219,51 @@ def _domain(configs: Sequence[RunConfig], all_data: Sequence[Data]) -> Segments 
     return Segments(*(torch.stack(points) for points in zip(*segments, strict=True)))
 
 
-def _snapshots(configs: Sequence[RunConfig], data: Data, checkpoints: Sequence[Checkpoint]) -> Iterator[Snapshot]:
-    """The members in training, from their initial values or from their checkpoints."""
+def _snapshots(parts: Sequence[_Part], first_step: int) -> Iterator[list[Snapshot]]:
+    """The members in training, one snapshot a part, from their initial values or from their checkpoints."""
+    configs = [config for part in parts for config in part.configs]
     config = configs[0]
-    dtype, device = config.dtype.dtype, config.torch_device
-    members = stack([run.network() for run in configs])
-    moments = None
-    if checkpoints:
-        members = replace(members, parameters=_stacked([checkpoint.parameters for checkpoint in checkpoints]))
-        moments = [_stacked(moment) for moment in zip(*(checkpoint.moments for checkpoint in checkpoints), strict=True)]
-    return train(
-        replace(
-            members,
-            parameters={name: value.to(device, dtype) for name, value in members.parameters.items()},
-            buffers={name: value.to(device) for name, value in members.buffers.items()},
-        ),
+    members, moments = _together(parts)
+    for snapshot in train(
+        members,
         Batches(
             [run.seed for run in configs],
-            data.train_inputs,
-            data.train_targets,
+            torch.cat([part.data.train_inputs for part in parts]),
+            torch.cat([part.data.train_targets for part in parts]),
             config.batch_size,
             draw=config.task.draw if config.task.fresh else None,
-            dtype=dtype,
-            device=device,
+            dtype=config.dtype.dtype,
+            device=config.torch_device,
         ),
         loss=config.task.loss,
         optimizer=[run.optimizer for run in configs],
         num_steps=config.num_steps,
         snapshot_every=config.log_every,
-        first_step=checkpoints[0].step if checkpoints else 0,
+        first_step=first_step,
         moments=moments,
         compile=config.compile,
-    )
+    ):
+        if len(parts) == 1:
+            yield [snapshot]
+            continue
+        firsts = accumulate((len(part.configs) for part in parts), initial=0)
+        yield [snapshot.part(first, part.members) for first, part in zip(firsts, parts, strict=False)]
 
 
-def _checkpoints(snapshot: Snapshot, curves: Curves, kept: KeptWeights, seconds: float) -> list[Checkpoint]:
-    """One checkpoint a member, from which it can go on after this snapshot."""
-    return [
-        Checkpoint(
-            step=snapshot.step,
-            parameters=_of_member(snapshot.members.parameters, member),
-            moments=[_of_member(moment, member) for moment in snapshot.moments],
-            history=dict(history),
-            weights=weights,
-            diverged_at=diverged_at,
-            seconds=seconds,
-        )
-        for member, (history, weights, diverged_at) in enumerate(
-            zip(curves.histories, kept.of_each(), curves.diverged_at, strict=True)
-        )
-    ]
+def _together(parts: Sequence[_Part]) -> tuple[Stack, list[dict[str, Tensor]] | None]:
+    """All members as one stack with what the optimizer remembers of them; narrow ones as members of a wider network."""
+    if len(parts) == 1:
+        return parts[0].members, parts[0].moments
+    config = parts[0].configs[0]
+    assert isinstance(config.model, MLPModel)  # or its widths would be in common
+    widths = [max(each) for each in zip(*(part.configs[0].model.layer_widths for part in parts), strict=True)]
+    model = replace(config.model, depth=None, width=None, max_parameters=None, widths=widths)
+    wide = stack([replace(config, model=model).network()])
+    parameters = side_by_side([part.members.parameters for part in parts], wide.architecture)
+    remembered = [part.moments for part in parts if part.moments is not None]
+    each = zip(*remembered, strict=True)
+    moments = [side_by_side(moment, wide.architecture) for moment in each] if remembered else None
+    return replace(wide, parameters=parameters), moments
 
 
 def _stacked(members: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -8,7 +8,9 @@ memory laid out beforehand: it is what training uses. Neither uses autograd; the
 
 from dlcourse.layerwise.explanation import Explanation as Explanation
 from dlcourse.layerwise.explanation import explain as explain
+from dlcourse.layerwise.gradient import UNITS as UNITS
 from dlcourse.layerwise.gradient import LayerwiseGradient as LayerwiseGradient
+from dlcourse.layerwise.gradient import Outputs as Outputs
 from dlcourse.layerwise.gradient import in_company as in_company
 from dlcourse.layerwise.gradient import one_thread as one_thread
 from dlcourse.layerwise.gradient import outputs as outputs

@@ -14,7 +14,7 @@ from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError, cros
 from dlcourse.networks import Activation, SoftmaxClassifier
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equation:
     """A formula, "h[1] = relu(W[1] x + b[1])", and what it comes to.
 
@@ -28,8 +28,11 @@ class Equation:
     value: Tensor
     groups: Sequence[int] = ()
 
+    def __repr__(self) -> str:
+        return f"Equation({self.formula!r}, value of shape {list(self.value.shape)})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Section:
     """What is to be said of one layer, or of the loss.
 
@@ -41,8 +44,11 @@ class Section:
     title: str
     equations: list[Equation]
 
+    def __repr__(self) -> str:
+        return f"Section({self.title!r}, {len(self.equations)} equations)"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Every number of the layerwise computation of a gradient; `str` writes it as plain text, `latex` as LaTeX.
 
@@ -57,6 +63,10 @@ class Explanation:
     sections: list[Section]
     loss: float
     gradients: dict[str, Tensor]
+
+    def __repr__(self) -> str:
+        size = sum(gradient.numel() for gradient in self.gradients.values())
+        return f"Explanation(loss={self.loss:.4g}, {len(self.sections)} sections, {size} derivatives; print it)"
 
     def __str__(self) -> str:
         blocks = []

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlcourse.networks import corner
+
 # In an elementwise pass, torch takes two vector registers at a time, and the numbers that are left over at the end one
 # by one, which can round differently. 32 numbers fill two registers of the widest instruction set (AVX-512, float32),
 # so in memory of a multiple of 32 numbers nothing is ever left over.
@@ -44,10 +46,10 @@ class Flat:
             name: part[: math.prod(shape)].view(shape)
             for (name, shape), part in zip(shapes.items(), vector.split(sizes), strict=True)
         }
-        views = {name: filled[name][tuple(slice(n) for n in tensor.shape)] for name, tensor in tensors.items()}
-        for name, tensor in tensors.items():
-            views[name].copy_(tensor)
-        return cls(vector, filled, views)
+        views = {name: corner(filled[name], tensor.shape) for name, tensor in tensors.items()}
+        flat = cls(vector, filled, views)
+        flat.take(tensors)
+        return flat
 
     @classmethod
     def by_member(cls, tensors: Mapping[str, Tensor]) -> "Flat":
@@ -64,9 +66,14 @@ class Flat:
             name: part[:, : value[0].numel()].view(value.shape)
             for (name, value), part in zip(tensors.items(), parts, strict=True)
         }
-        for name, value in tensors.items():
-            views[name].copy_(value)
-        return cls(vector, views, views)
+        flat = cls(vector, views, views)
+        flat.take(tensors)
+        return flat
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copies the values of these tensors."""
+        for name, view in self.views.items():
+            view.copy_(tensors[name])
 
     def zeros_like(self) -> "Flat":
         """Memory of the same layout, all zero."""

@@ -48,7 +48,7 @@ def is_layered(network: nn.Module) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer:
     """h[i] = g(W h[i-1] + b), with theta[i] = (W row by row, then b) and g the identity for the last layer.
 
@@ -65,6 +65,11 @@ class Layer:
     bias: Float[Tensor, " n_out"]
     activation: Activation | None
     skip: bool = False
+
+    def __repr__(self) -> str:
+        n_out, n_in = self.weight.shape
+        name = None if self.activation is None else str(self.activation)
+        return f"Layer(n_in={n_in}, n_out={n_out}, activation={name}{', skip=True' if self.skip else ''})"
 
     def output(self, h: Float[Tensor, " n_in"]) -> Float[Tensor, " n_out"]:
         """h[i] from h[i-1]."""

@@ -10,7 +10,7 @@ from dlcourse.layerwise.layer import Layer, layers, upwards
 from dlcourse.networks import SoftmaxClassifier
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SoftmaxGradient:
     """The derivatives of one item's loss L = -y . log p at the softmax layer.
 
@@ -23,6 +23,9 @@ class SoftmaxGradient:
     by_weight: Float[Tensor, "num_classes n_in"]
     by_bias: Float[Tensor, " num_classes"]
     by_input: Float[Tensor, " n_in"]
+
+    def __repr__(self) -> str:
+        return f"SoftmaxGradient(num_classes={len(self.by_bias)}, n_in={len(self.by_input)})"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ class DeepToShallow(Measurement):
         num_seeds: Trained networks; their seeds are 0, 1, ...
         num_steps: Updates.
         batch_size: Data items per update.
-        solved: A mean squared error below it counts as solved (the target's variance is 4/3).
 
     Source: slides "Shallow vs. Deep Feed-Forward Neural Networks", "one layer is enough", and "Depth and piecewise
     linear functions".
@@ -40,7 +39,6 @@ class DeepToShallow(Measurement):
     num_seeds: int = 10
     num_steps: int = 6_000
     batch_size: int = 64
-    solved: float = 0.001
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,8 +73,8 @@ class DeepToShallow(Measurement):
             "num_within_the_bound": sum(d <= bound for d, bound in zip(differences, bounds, strict=True)),
             "largest_difference": float(max(differences)),
             "largest_bound": float(max(bounds)),
-            "num_solved": int((deep_errors < self.solved).sum()),
-            "num_solved_shallow": int((shallow_errors < self.solved).sum()),
+            "num_solved": int((deep_errors < task.solved).sum()),
+            "num_solved_shallow": int((shallow_errors < task.solved).sum()),
             "median_error": float(np.median(deep_errors)),
             "median_error_shallow": float(np.median(shallow_errors)),
         }

@@ -33,7 +33,6 @@ class NearTheSolution(Measurement):
         num_seeds: Networks; their seeds are 0, 1, ...
         num_steps: Updates.
         batch_size: Data items per update.
-        solved: A mean squared error below it counts as solved (the target's variance is 4/3).
 
     Source: slide "Depth and piecewise linear functions".
     """
@@ -46,7 +45,6 @@ class NearTheSolution(Measurement):
     num_seeds: int = 20
     num_steps: int = 6_000
     batch_size: int = 64
-    solved: float = 0.001
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,11 +63,11 @@ class NearTheSolution(Measurement):
         last = trained(task, networks, self.rate, self.num_steps, self.batch_size)
         before, after = errors(task, stack(networks)), errors(task, last)
         counts = pieces.on_lines(last, *task.lines(0)).num_pieces[:, 0]
-        solved = after < self.solved
+        solved = after < task.solved
         return {
             "error_before": float(np.median(before)),
             "error_after": float(np.median(after)),
-            "num_solved_before": int((before < self.solved).sum()),
+            "num_solved_before": int((before < task.solved).sum()),
             "num_solved": int(solved.sum()),
             "median_pieces": float(np.median(counts)),
             "num_solved_exactly": int((counts[solved] == 2**self.num_folds).sum()),

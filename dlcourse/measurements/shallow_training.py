@@ -44,7 +44,6 @@ class ShallowTraining(Measurement):
         num_seeds: Networks; their seeds are 0, 1, ...
         num_steps: Updates.
         batch_size: Data items per update.
-        solved: A mean squared error below it counts as solved (the target's variance is 4/3).
 
     Source: slides "Shallow vs. Deep Feed-Forward Neural Networks" and "Depth and piecewise linear functions".
     """
@@ -59,7 +58,6 @@ class ShallowTraining(Measurement):
     num_seeds: int = 10
     num_steps: int = 6_000
     batch_size: int = 64
-    solved: float = 0.001
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,8 +81,8 @@ class ShallowTraining(Measurement):
             "error_before": float(np.median(before)),
             "error_after": float(np.median(after)),
             "largest_error_after": float(after.max()),
-            "num_solved_before": int((before < self.solved).sum()),
-            "num_solved": int((after < self.solved).sum()),
+            "num_solved_before": int((before < task.solved).sum()),
+            "num_solved": int((after < task.solved).sum()),
         }
 
     def starts(self) -> list[MLP]:

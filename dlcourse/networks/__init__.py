@@ -11,5 +11,7 @@ from dlcourse.networks.model import Model as Model
 from dlcourse.networks.precision import Precision as Precision
 from dlcourse.networks.softmax import SoftmaxClassifier as SoftmaxClassifier
 from dlcourse.networks.stacks import Stack as Stack
+from dlcourse.networks.stacks import corner as corner
+from dlcourse.networks.stacks import side_by_side as side_by_side
 from dlcourse.networks.stacks import stack as stack
 from dlcourse.networks.stacks import unstack as unstack

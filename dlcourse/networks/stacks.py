@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stack:
     """Several networks (members) of one architecture, side by side.
 
@@ -22,6 +22,10 @@ class Stack:
     architecture: nn.Module
     parameters: dict[str, Tensor]
     buffers: dict[str, Tensor]
+
+    def __repr__(self) -> str:
+        size = sum(values[0].numel() for values in self.parameters.values())
+        return f"Stack({self.num_members} members, {type(self.architecture).__name__} of {size} parameters each)"
 
     @property
     def num_members(self) -> int:
@@ -59,23 +63,25 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
     """
     if not modules:
         raise ValueError("a stack needs at least one module, got none")
+    first = modules[0]
+    shape, modes, devices = _shape(first), _modes(first), _devices(first)
     for index, module in enumerate(modules):
-        if _shape(module) != _shape(modules[0]):
+        if _shape(module) != shape:
             raise ValueError(
                 "the members of a stack must have one architecture, "
-                f"but member {index} is\n{module}\nand member 0 is\n{modules[0]}"
+                f"but member {index} is\n{module}\nand member 0 is\n{first}"
             )
-        for what, look_up in (("mode", _modes), ("device", _devices)):
-            for name, first in look_up(modules[0]).items():
-                if (found := look_up(module)[name]) != first:
+        for what, expected, found in (("mode", modes, _modes(module)), ("device", devices, _devices(module))):
+            for name, value in expected.items():
+                if found[name] != value:
                     raise ValueError(
                         f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
-                        f"has {found}, and of member 0 {first}"
+                        f"has {found[name]}, and of member 0 {value}"
                     )
     parameters, buffers = stack_module_state(list(modules))
-    without_values = {name: value.to("meta") for name, value in _values(modules[0]).items()}
+    without_values = {name: value.to("meta") for name, value in _values(first).items()}
     return Stack(
-        _copy_with(without_values, modules[0]),
+        _copy_with(without_values, first),
         {name: values.detach() for name, values in parameters.items()},
         {name: values.detach() for name, values in buffers.items()},
     )
@@ -88,6 +94,35 @@ def unstack(stack: Stack) -> list[nn.Module]:
         _copy_with({name: value[member].clone() for name, value in values.items()}, stack.architecture)
         for member in range(stack.num_members)
     ]
+
+
+def side_by_side(tensors: Sequence[Mapping[str, Tensor]], architecture: nn.Module) -> dict[str, Tensor]:
+    """Members of narrower architectures as members of a wider one, whose further units have zeros for weights.
+
+    Where g(0) = 0, such units say nothing and learn nothing: the members go on as if they were not there.
+
+    Args:
+        tensors: For each narrower architecture, name -> the members' values, `[members, ...]`.
+        architecture: The wider one.
+
+    Returns:
+        Name -> all members' values, each in the corner of a tensor of the wider shape.
+    """
+    shapes = {name: value.shape for name, value in architecture.named_parameters()}
+    values = {
+        name: next(iter(tensors))[name].new_zeros(sum(len(narrow[name]) for narrow in tensors), *shape)
+        for name, shape in shapes.items()
+    }
+    for name, value in values.items():
+        rows = value.split([len(narrow[name]) for narrow in tensors])
+        for row, narrow in zip(rows, tensors, strict=True):
+            corner(row, narrow[name].shape).copy_(narrow[name])
+    return values
+
+
+def corner(value: Tensor, shape: Sequence[int]) -> Tensor:
+    """The part of a tensor that `side_by_side` has filled: its first rows, columns and so on."""
+    return value[tuple(slice(n) for n in shape)]
 
 
 def modules_over(stack: Stack) -> list[nn.Module]:

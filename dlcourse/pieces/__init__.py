@@ -6,8 +6,10 @@ from dlcourse.pieces.box import InBox as InBox
 from dlcourse.pieces.box import in_box as in_box
 from dlcourse.pieces.line import OnLine as OnLine
 from dlcourse.pieces.line import OnLines as OnLines
-from dlcourse.pieces.lines import on_line as on_line
-from dlcourse.pieces.lines import on_lines as on_lines
+from dlcourse.pieces.line import OnWholeLine as OnWholeLine
+from dlcourse.pieces.line import on_line as on_line
+from dlcourse.pieces.line import on_lines as on_lines
+from dlcourse.pieces.onnx import from_onnx as from_onnx
 from dlcourse.pieces.plane import OnPlane as OnPlane
 from dlcourse.pieces.plane import on_plane as on_plane
 from dlcourse.pieces.sample import Sample as Sample
@@ -15,4 +17,3 @@ from dlcourse.pieces.sample import sample as sample
 from dlcourse.pieces.shallow import largest_difference as largest_difference
 from dlcourse.pieces.shallow import shallow as shallow
 from dlcourse.pieces.shallow import shallow_error as shallow_error
-from dlcourse.pieces.whole_line import OnWholeLine as OnWholeLine

@@ -6,10 +6,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from dlcourse.pieces.rounding import frobenius
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UnitLayer:
     """x -> f(W x + b) for every member of a stack, where f(z) = z for z >= 0 and slope z for z < 0, unit by unit.
 
@@ -24,15 +22,14 @@ class UnitLayer:
     bias: Float[np.ndarray, "members out_features"]
     slope: Float[np.ndarray, "members out_features"]
 
+    def __repr__(self) -> str:
+        members, out_features, in_features = self.weight.shape
+        return f"UnitLayer(members={members}, in_features={in_features}, out_features={out_features})"
+
     @cached_property
     def bends(self) -> bool:
         """Whether some unit has a kink."""
         return bool((self.slope != 1).any())
-
-    @cached_property
-    def frobenius(self) -> Float[np.ndarray, " members"]:
-        """A bound for the Frobenius norm of each member's W."""
-        return frobenius(self.weight)
 
     @cached_property
     def relu(self) -> bool:

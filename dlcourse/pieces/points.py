@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+MOST_SHOWN = 4
+"""So many coordinates of a point are written out."""
+
 
 def finite(name: str, values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
     """The numbers in float64.
@@ -31,6 +34,13 @@ def _numbers(values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float
     if isinstance(values, Tensor):
         values = values.detach().to("cpu", torch.float64).numpy()
     return np.array(values, dtype=np.float64)
+
+
+def in_short(point: Float[np.ndarray, "*shape"]) -> str:
+    """A point in a few characters: "[-2, 0.5]", or the shape of one of many coordinates, "<1 x 28 x 28>"."""
+    if point.size > MOST_SHOWN:
+        return f"<{' x '.join(map(str, point.shape))}>"
+    return f"[{', '.join(f'{value:.4g}' for value in point.flat)}]"
 
 
 def existing_region(region: int, num_regions: int) -> int:

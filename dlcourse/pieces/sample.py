@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from dlcourse.networks import Stack, unstack
-from dlcourse.pieces.lines import on_lines
+from dlcourse.pieces.line import on_lines
 from dlcourse.pieces.plane import on_plane
 from dlcourse.pieces.points import finite
 from dlcourse.pieces.reading import read
@@ -19,7 +19,7 @@ from dlcourse.pieces.reading import read
 Corner = float | int | Sequence[Any] | Tensor | np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """Exact counts on segments or triangles that were drawn independently from one distribution.
 
@@ -28,6 +28,12 @@ class Sample:
     """
 
     counts: Int64[np.ndarray, "*members num_samples"]
+
+    def __repr__(self) -> str:
+        *members, num_samples = self.counts.shape
+        means = np.atleast_1d(self.mean)
+        said = f"mean={means[0]:.4g}" if len(means) == 1 else f"means={means.min():.4g} to {means.max():.4g}"
+        return f"Sample({f'{members[0]} members, ' if members else ''}num_samples={num_samples}, {said})"
 
     @property
     def mean(self) -> Float[np.ndarray, " members"] | float:

@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from dlcourse.networks import MLP, Stack
-from dlcourse.pieces.exact import ExactAffine, ExactNetwork
-from dlcourse.pieces.line import OnLine, count_on_lines
+from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
+from dlcourse.pieces.line.segment import OnLine, count_on_lines
 from dlcourse.pieces.reading import read
 
 

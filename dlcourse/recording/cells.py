@@ -11,7 +11,7 @@ from dlcourse.recording.results import Result
 from dlcourse.recording.tuned import TUNED, Judged, judged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cell:
     """The runs by which one depth and width is judged, which differ in their seed and in what was tuned only.
 
@@ -38,6 +38,11 @@ class Cell:
     num_candidates: int = 1
     at_an_end: Mapping[str, float] = field(default_factory=dict)
     incomplete: int = 0
+
+    def __repr__(self) -> str:
+        solved = "" if self.num_solved is None else f", {self.num_solved} solve it"
+        chosen = f", chosen {self.choice}" if self.is_tuned else ""
+        return f"Cell({self.place!r}, {len(self.results)} run{'s' * (len(self.results) != 1)}{solved}{chosen})"
 
     @property
     def curve(self) -> str:

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -35,6 +36,20 @@ def to_png(figure: Figure, *, width: int = 1000) -> bytes:
     content = io.BytesIO()
     # Without the name of the software: it includes matplotlib's version, so that each would write other bytes.
     figure.savefig(content, format="png", dpi=width / figure.get_figwidth(), metadata={"Software": None})
+    return content.getvalue()
+
+
+def to_svg(figure: Figure, title: str) -> bytes:
+    """The figure as an SVG file, the same bytes each time with one version of matplotlib.
+
+    Args:
+        figure: Any figure.
+        title: What it shows, for those who cannot see it.
+    """
+    content = io.BytesIO()
+    # The salt goes into names that would be random otherwise. Text is drawn as paths: it looks the same everywhere.
+    with rc_context({"svg.hashsalt": "dlcourse", "svg.fonttype": "path"}):
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     return content.getvalue()
 
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from dlcourse import outside
 from dlcourse.networks import MLP, Model, SoftmaxClassifier
-from dlcourse.recording.results import Result, read_result, read_results
+from dlcourse.recording.results import Result, in_short, read_result, read_results
 from dlcourse.recording.weights import Weights, read_weights
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
     """A finished run, read back.
 
@@ -34,6 +34,9 @@ class LoadedRun:
     config: dict[str, Any]
     metrics: dict[str, Any]
     folder: Path
+
+    def __repr__(self) -> str:
+        return f"LoadedRun({self.folder.name!r}, {type(self.network).__name__}, {in_short(self.metrics)})"
 
     @property
     def steps(self) -> list[int]:

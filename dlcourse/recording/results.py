@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class TaskFacts:
         return since
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """One finished run.
 
@@ -80,12 +80,24 @@ class Result:
     task: TaskFacts | None = None
     provenance: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        end = "" if self.diverged_at is None else f", diverged by step {self.diverged_at}"
+        return f"Result({self.run!r}, {in_short(self.metrics)}{end})"
+
     @property
     def is_solved(self) -> bool:
         """Whether its network solves the task."""
         if self.task is None or self.diverged_at is not None:
             return False
         return self.task.is_solved(self.metrics.get(self.task.metric, math.nan))
+
+
+def in_short(metrics: Mapping[str, Any]) -> str:
+    """The first few metrics but the losses: "mean_squared_error=0.01, largest_error=0.2, num_pieces=8"."""
+    names = [name for name in metrics if "/" not in name][:3]
+    said = (metrics[name] for name in names)
+    numbers = (f"{value:.4g}" if isinstance(value, float) else str(value)[:20] for value in said)
+    return ", ".join(f"{name}={number}" for name, number in zip(names, numbers, strict=True)) or "no metrics"
 
 
 def write_result(folder: Path, result: Result) -> None:

@@ -110,6 +110,19 @@ def what_was_tuned(found: Sequence[Cell]) -> list[str]:
 
 def _lines(found: Sequence[Cell], metric: str) -> list[str]:
     """The table of one setting."""
+    table = entries(found, metric)
+    sizes = [max(map(len, column)) for column in zip(*table, strict=True)]
+    table.insert(1, ["-" * size for size in sizes])
+    return ["  ".join(entry.rjust(size) for entry, size in zip(line, sizes, strict=True)).rstrip() for line in table]
+
+
+def entries(found: Sequence[Cell], metric: str) -> list[list[str]]:
+    """The table of some networks: the headings, then a row a network; columns that all would leave empty are not there.
+
+    Args:
+        found: The networks.
+        metric: The task's headline metric.
+    """
     headings = {
         "depth": "depth",
         "width": "width",
@@ -123,11 +136,7 @@ def _lines(found: Sequence[Cell], metric: str) -> list[str]:
     }
     rows = [_entries(cell, metric) for cell in found]
     shown = [name for name in headings if any(row[name] not in ("", "-") for row in rows)]
-    table = [[headings[name] for name in shown], *([row[name] for name in shown] for row in rows)]
-    sizes = [max(map(len, column)) for column in zip(*table, strict=True)]
-    table.insert(1, ["-" * size for size in sizes])
-    lines = ["  ".join(entry.rjust(size) for entry, size in zip(line, sizes, strict=True)).rstrip() for line in table]
-    return lines
+    return [[headings[name] for name in shown], *([row[name] for name in shown] for row in rows)]
 
 
 def _entries(cell: Cell, metric: str) -> Mapping[str, str]:

@@ -25,7 +25,7 @@ VALUES_WITH_ENDS = 4
 """Of fewer values than these, one is chosen at an end all the time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Judged:
     """One architecture, and the runs by which it is judged.
 
@@ -48,6 +48,11 @@ class Judged:
     num_candidates: int = 1
     at_an_end: Mapping[str, float] = field(default_factory=dict)
     incomplete: int = 0
+
+    def __repr__(self) -> str:
+        what = ", ".join(f"{key}={value}" for key, value in self.compared.items())
+        chosen = f", chosen {self.choice}" if self.choices else ""
+        return f"Judged({what or 'all alike'}: {len(self.results)} run{'s' * (len(self.results) != 1)}{chosen})"
 
     @property
     def choice(self) -> str:

@@ -19,7 +19,7 @@ MAX_BYTES = 2 * 2**20
 """The most bytes that they take: larger networks keep fewer points, down to the first and the last."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Weights:
     """The weights of one network at some steps of its training.
 
@@ -30,6 +30,10 @@ class Weights:
 
     steps: list[int] = field(default_factory=list)
     parameters: dict[str, Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        when = f"at {len(self.steps)} steps from {self.steps[0]} to {self.steps[-1]}" if self.steps else "at no step"
+        return f"Weights({sum(values[:1].numel() for values in self.parameters.values())} parameters {when})"
 
     def networks(self, network: nn.Module) -> list[nn.Module]:
         """The network as it was at each step; copies that can be trained.

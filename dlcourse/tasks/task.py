@@ -16,7 +16,7 @@ NUM_LINES = 20
 """Lines between data points on which pieces are counted where the inputs have more than one feature."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Data:
     """The data items of one member, or of a whole stack (then with a leading `members` axis).
 
@@ -31,6 +31,12 @@ class Data:
     train_targets: Float[Tensor, "*members num_train out_features"]
     test_inputs: Float[Tensor, "*members num_test in_features"]
     test_targets: Float[Tensor, "*members num_test out_features"]
+
+    def __repr__(self) -> str:
+        *members, num_train, in_features = self.train_inputs.shape
+        sizes = f"in_features={in_features}, out_features={self.train_targets.shape[-1]}"
+        of_each = f"{members[0]} members, each " if members else ""
+        return f"Data({of_each}{num_train} to train on, {self.test_inputs.shape[-2]} to test by, {sizes})"
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Data":
         """The same items in another number format, on another device."""

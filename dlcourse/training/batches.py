@@ -19,7 +19,7 @@ BLOCK = 64
 Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 
 
-@dataclass
+@dataclass(repr=False)
 class Batches:
     """`batches(step)` is every member's batch: inputs `[members, batch, in_features]` and their targets.
 
@@ -51,8 +51,15 @@ class Batches:
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
     _block: int = field(default=-1, init=False, repr=False)
-    _block_inputs: Tensor = field(init=False, repr=False)
-    _block_targets: Tensor = field(init=False, repr=False)
+    _batches: list[tuple[Tensor, Tensor]] = field(init=False, repr=False)  # of the block's steps
+    _drawing: list[int] = field(init=False, repr=False)  # members for which items are drawn
+    _places: Tensor = field(init=False, repr=False)  # for each member, where among them the one is that sees the same
+
+    def __repr__(self) -> str:
+        members, num_items, in_features = self.inputs.shape
+        items = "fresh items" if self.draw is not None else f"{num_items} items"
+        sizes = f"in_features={in_features}, out_features={self.targets.shape[2]}"
+        return f"Batches({members} members, {items}, {sizes}, batch_size={self.batch_size})"
 
     def __post_init__(self) -> None:
         if not len(self.seeds) == len(self.inputs) == len(self.targets):
@@ -67,8 +74,11 @@ class Batches:
         self.inputs = self.inputs.to(self.dtype)
         self.targets = self.targets.to(self.dtype)
         if self.batch_size is None:
-            self._block_inputs = self.inputs.to(self.device)
-            self._block_targets = self.targets.to(self.device)
+            self._batches = [(self.inputs.to(self.device), self.targets.to(self.device))]
+            return
+        # For members that see the same items, as those of one seed at several rates, they are drawn once.
+        self._drawing = []
+        self._places = torch.tensor([self._place(member) for member in range(len(self.seeds))])
 
     @property
     def num_items(self) -> int:
@@ -78,27 +88,45 @@ class Batches:
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of the update from `step` to `step` + 1, valid until the next call."""
         if self.batch_size is None:
-            return self._block_inputs, self._block_targets
+            return self._batches[0]
         block, row = divmod(step, BLOCK)
         if block != self._block:
             self._fill(block)
-        return self._block_inputs[row], self._block_targets[row]
+        return self._batches[row]
+
+    def _place(self, member: int) -> int:
+        """Where among `_drawing` the one is that sees what this member sees; the member itself, if there is none."""
+        for place, other in enumerate(self._drawing):
+            if self.seeds[other] == self.seeds[member] and self._same_data(other, member):
+                return place
+        self._drawing.append(member)
+        return len(self._drawing) - 1
+
+    def _same_data(self, one: int, other: int) -> bool:
+        """Whether the items that two members could see are the same, or come fresh."""
+        return self.draw is not None or all(data[one].equal(data[other]) for data in (self.inputs, self.targets))
 
     # The caller may be in inference mode, but autograd may need these tensors, and can use none that are made in it.
     @torch.inference_mode(False)
     def _fill(self, block: int) -> None:
         """Draws the batches of steps BLOCK * block ... BLOCK * (block + 1) - 1."""
+        drawn = zip(*(self._drawn(member, block) for member in self._drawing), strict=True)
+        inputs, targets = (torch.stack(values, dim=1) for values in drawn)
+        if len(self._drawing) < len(self.seeds):
+            inputs, targets = (values.index_select(1, self._places) for values in (inputs, targets))
+        # All views at once, which is faster than making two at each step.
+        self._batches = list(zip(inputs.to(self.device).unbind(), targets.to(self.device).unbind(), strict=True))
+        self._block = block
+
+    def _drawn(self, member: int, block: int) -> tuple[Tensor, Tensor]:
+        """One member's inputs and targets, `[BLOCK, batch, features]`."""
         assert self.batch_size is not None
-        shape = (BLOCK, len(self.seeds), self.batch_size)
-        inputs = torch.empty(*shape, self.inputs.shape[2], dtype=self.dtype)
-        targets = torch.empty(*shape, self.targets.shape[2], dtype=self.dtype)
-        for member, seed in enumerate(self.seeds):
-            generator = stream(seed, "batch", block)
-            if self.draw is not None:
-                x, y = self.draw(BLOCK * self.batch_size, generator)
-            else:
-                items = torch.randint(self.inputs.shape[1], (BLOCK * self.batch_size,), generator=generator)
-                x, y = self.inputs[member][items], self.targets[member][items]
-            inputs[:, member] = x.view(BLOCK, self.batch_size, -1)
-            targets[:, member] = y.view(BLOCK, self.batch_size, -1)
-        self._block, self._block_inputs, self._block_targets = block, inputs.to(self.device), targets.to(self.device)
+        num, generator = BLOCK * self.batch_size, stream(self.seeds[member], "batch", block)
+        if self.draw is not None:
+            inputs, targets = self.draw(num, generator)
+        else:
+            items = torch.randint(self.inputs.shape[1], (num,), generator=generator)
+            # Where an item has many numbers, `[items]` takes ten times as long; where it has one, a vector is faster.
+            inputs, targets = (data[member].squeeze(1).index_select(0, items) for data in (self.inputs, self.targets))
+        shape = (BLOCK, self.batch_size, -1)
+        return inputs.to(self.dtype).view(shape), targets.to(self.dtype).view(shape)

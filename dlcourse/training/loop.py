@@ -9,13 +9,13 @@ from torch import Tensor
 from dlcourse.checks import check_whole
 from dlcourse.layerwise import LayerwiseGradient, in_company, is_layered, one_thread
 from dlcourse.losses import Loss
-from dlcourse.networks import Stack
+from dlcourse.networks import Stack, corner
 from dlcourse.training.autograd import AutogradGradient, refuse_what_cannot_train
 from dlcourse.training.batches import Batches
 from dlcourse.training.optimizers import Optimizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Snapshot:
     """The members as they are after `step` updates.
 
@@ -33,6 +33,31 @@ class Snapshot:
     rates: list[float]
     diverged: list[bool]
     moments: list[dict[str, Tensor]]
+
+    def __repr__(self) -> str:
+        return f"Snapshot(step={self.step}, members={self.members}, {sum(self.diverged)} diverged)"
+
+    def part(self, first: int, members: Stack) -> "Snapshot":
+        """That of some members, which train as members of a wider architecture (see `networks.side_by_side`).
+
+        Args:
+            first: Where the first of them stands.
+            members: As they were before, in their own architecture.
+        """
+        rows = slice(first, first + members.num_members)
+        shapes = {name: value.shape for name, value in members.parameters.items()}
+
+        def own(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: corner(value[rows], shapes[name]) for name, value in values.items()}
+
+        parameters = own(self.members.parameters)
+        return Snapshot(
+            step=self.step,
+            members=replace(members, parameters=parameters),
+            rates=self.rates[rows],
+            diverged=_not_finite(parameters),
+            moments=[own(moment) for moment in self.moments],
+        )
 
 
 def train(

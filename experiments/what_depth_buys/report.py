@@ -2,6 +2,7 @@
 
     dlcourse -m experiment=what_depth_buys
     dlcourse -m experiment=what_depth_buys_long
+    dlcourse -m experiment=what_depth_buys_batches
     python experiments/what_depth_buys/report.py
 
 Run from the root of the repository.
@@ -35,6 +36,8 @@ def main() -> None:
     by_start = [
         row for results in both for row in tuned_rows(results, metric, *compared, start, tune=["optimizer.rate"])
     ]
+    batches = tuned_rows(measured("what_depth_buys_batches"), metric, *compared, "batch_size")
+    write_csv(FOLDER / "batches.csv", batches, digits=4)
     write_csv(FOLDER / "surface.csv", rows, digits=4)
     write_csv(FOLDER / "surface_by_initialization.csv", by_start, digits=4)
     read = read_csv(FOLDER / "surface.csv")
@@ -65,6 +68,13 @@ def numbers() -> dict[str, str]:
                 for depth in DEPTHS
             ]
         ),
+        "batches": table(
+            [
+                {"batch": size, **{layers(depth): f"{share(row)}; {error(row)}" for depth, row in of_batch.items()}}
+                for size, of_batch in by_batch(rows).items()
+            ]
+        ),
+        "batch-one": by_batch(rows)[256][1]["solved"],
         "fast": ", ".join(share(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
         "slow": ", ".join(share(of(rows, 3, depth, 720, 10000)) for depth in DEPTHS),
         "fast-error": ", ".join(error(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
@@ -103,6 +113,16 @@ def against_one_layer(rows: Sequence[Row]) -> dict[str, str]:
     nearer = sum(min(map(error_of, deeper)) < error_of(shallow) for shallow, *deeper in hard)
     said["nearer"] = f"{nearer} of {len(hard)}"
     return said
+
+
+def by_batch(rows: Sequence[Row]) -> dict[int, dict[int, Row]]:
+    """Batches and depths: 8 pieces, 720 parameters, 1,000 steps."""
+    others = read_csv(FOLDER / "batches.csv")
+    tables = {
+        size: [row for row in others if row["batch_size"] == str(size)] if size != BATCH_SIZE else rows
+        for size in (16, BATCH_SIZE, 256)
+    }
+    return {size: {depth: of(some, 3, depth, 720, 1000) for depth in DEPTHS} for size, some in tables.items()}
 
 
 def from_start(rows: Sequence[Row], start: str) -> list[Row]:

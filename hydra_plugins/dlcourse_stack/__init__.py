@@ -70,11 +70,12 @@ class StackLauncher(Launcher):
     def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
         from dlcourse.cli.door import to_job
+        from dlcourse.cli.refusals import RefusedError
         from dlcourse.cli.say import program
-        from dlcourse.cli.sweep import RefusedError
 
         try:
-            return to_job(self._config_loader.load_application_config(self._config, overrides, number))
+            with self._config_loader.application_config(self._config, overrides, number) as config:
+                return to_job(config)
         except RefusedError as error:
             error.command = f"{program()} {shlex.join(overrides)}"
             return error

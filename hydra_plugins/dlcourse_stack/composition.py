@@ -2,12 +2,16 @@
 
 Hydra composes every job of a sweep from its files anew, twice (once to check, once to launch), at a tenth of a second
 each. But jobs that choose the same files differ in values only: the files are read once, and each job's values are set
-on a copy, by Hydra's own function and in the order given, so that the result is the one Hydra would have made. It is
-made once: what a sweeper would only check, the launcher composes, for all jobs before the first one trains.
+by Hydra's own function and in the order given, so that the result is the one Hydra would have made; then what was there
+before is put back. It is made once: what a sweeper would only check, the launcher composes, for all jobs before the
+first one trains.
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_search_path import ConfigSearchPath
@@ -15,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, Node, OmegaConf, open_dict, read_write
 
 
 class SweepConfigLoader(ConfigLoaderImpl):
@@ -35,13 +39,16 @@ class SweepConfigLoader(ConfigLoaderImpl):
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """What one job's files compose to, without its values; a sweeper drops it, and wants to know if it can be made.
 
-        The values are set, and refused, by `load_application_config`.
+        The values are set, and refused, by `application_config`.
         """
         composed, _ = self._compose(master_config, self._parse(sweep_overrides))
         return composed
 
-    def load_application_config(self, master_config: DictConfig, sweep_overrides: list[str], number: int) -> DictConfig:
-        """A job's configuration without `hydra`, which is most of one, and takes most of the time.
+    @contextmanager
+    def application_config(
+        self, master_config: DictConfig, sweep_overrides: list[str], number: int
+    ) -> Iterator[DictConfig]:
+        """A job's configuration without `hydra`, which is most of one; there is one at a time, and then the next.
 
         Where a value refers to `hydra`, as in `outputs=${hydra:runtime.cwd}/outputs`, that is what the job sees of it.
 
@@ -58,12 +65,21 @@ class SweepConfigLoader(ConfigLoaderImpl):
                 del application["hydra"]
             self._without_hydra[id(composed)] = application
             self._refers_to_hydra[id(composed)] = "${hydra:" in OmegaConf.to_yaml(application)
-        config = copy.deepcopy(self._without_hydra[id(composed)])
-        self._apply_overrides_to_config(values, config)
-        if self._refers_to_hydra[id(composed)] or any("${hydra:" in str(each.value()) for each in values):
-            self._show_hydra(composed, overrides, number)
-        OmegaConf.copy_cache(from_config=master_config, to_config=config)
-        return config
+        config = self._without_hydra[id(composed)]
+        before = [_place(config, override) for override in values]
+        if None in before:
+            config = copy.deepcopy(config)
+        try:
+            self._apply_overrides_to_config(values, config)
+            if self._refers_to_hydra[id(composed)] or any("${hydra:" in str(each.value()) for each in values):
+                self._show_hydra(composed, overrides, number)
+            OmegaConf.copy_cache(from_config=master_config, to_config=config)
+            yield config
+        finally:
+            for place in reversed(before):
+                if place is not None:
+                    content, key, node = place
+                    content[key] = node
 
     def _show_hydra(self, composed: DictConfig, overrides: list[Override], number: int) -> None:
         """Makes `${hydra:...}` mean what it means in this job.
@@ -103,6 +119,21 @@ class SweepConfigLoader(ConfigLoaderImpl):
         # Hydra draws the same line in hydra._internal.defaults_list.Overrides: an override whose key is a config group
         # chooses a file, unless its value is a dictionary.
         return isinstance(override.value(), dict) or not self._is_group(override.key_or_group)
+
+
+def _place(config: DictConfig, override: Override) -> tuple[dict[str, Any], str, Node] | None:
+    """Where an override sets a value: the entries of which it is one, its key, and a copy of what is there.
+
+    None if it does more than to set one value that there is: then all of it has to be copied.
+    """
+    above, _, key = override.key_or_group.rpartition(".")
+    if override.is_add() or override.is_force_add() or override.is_delete() or isinstance(override.value(), dict):
+        return None
+    parent = OmegaConf.select(config, above) if above else config
+    if not isinstance(parent, DictConfig) or key not in (content := parent.__dict__["_content"]):
+        return None
+    # OmegaConf would change the node in place, and mark it: so its copy is what is put back.
+    return content, key, copy.deepcopy(content[key])
 
 
 def _name_overrides(config: DictConfig, overrides: list[Override]) -> None:

@@ -90,7 +90,7 @@ def _subtract(input: Any, other: Any, *, alpha: float | int = 1) -> Any:
 
 
 def _multiply(input: Any, other: Any) -> Any:
-    return other * input if isinstance(other, Condition) else input * other
+    return other * input if isinstance(other, Condition) or isinstance(input, Constants) else input * other
 
 
 def _divide(input: Any, other: Operand, *, rounding_mode: str | None = None) -> Any:
@@ -116,9 +116,9 @@ CALLS: dict[str, Callable[..., Any]] = {
     "conv1d": linear.convolution(F.conv1d, 1),
     "conv2d": linear.convolution(F.conv2d, 2),
     "conv3d": linear.convolution(F.conv3d, 3),
-    "conv_transpose1d": linear.transposed_convolution(F.conv_transpose1d, 1),
-    "conv_transpose2d": linear.transposed_convolution(F.conv_transpose2d, 2),
-    "conv_transpose3d": linear.transposed_convolution(F.conv_transpose3d, 3),
+    "conv_transpose1d": linear.convolution(F.conv_transpose1d, 1),
+    "conv_transpose2d": linear.convolution(F.conv_transpose2d, 2),
+    "conv_transpose3d": linear.convolution(F.conv_transpose3d, 3),
     "batch_norm": linear.batch_norm,
     "avg_pool1d": linear.averaging(F.avg_pool1d),
     "avg_pool2d": linear.averaging(F.avg_pool2d),

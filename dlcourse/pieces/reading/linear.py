@@ -71,49 +71,16 @@ def _constant_product(mat1: Constants, mat2: Constants) -> Constants:
 
 
 def convolution(function: Callable[..., Tensor], num_dimensions: int) -> Callable[..., Traced]:
-    """A convolution over this many dimensions."""
+    """A convolution over this many dimensions, or a transposed one; the settings are torch's: stride, padding, ..."""
 
     def convolve(
-        input: Traced,
-        weight: Constants,
-        bias: Constants | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
+        input: Traced, weight: Constants, bias: Constants | None = None, *settings: Any, **more: Any
     ) -> Traced:
-        return _of_channels(
-            input, weight, bias, num_dimensions, lambda x, w: function(x, w, None, stride, padding, dilation, groups)
-        )
+        check_dimensions(input.shape, num_dimensions)
+        output = linear_map(input, lambda x, w: function(x, w, None, *settings, **more), weight)
+        return output if bias is None else output + bias.map(lambda b: b.reshape(-1, *[1] * num_dimensions))
 
     return convolve
-
-
-def transposed_convolution(function: Callable[..., Tensor], num_dimensions: int) -> Callable[..., Traced]:
-    """A transposed convolution over this many dimensions."""
-
-    def convolve(
-        input: Traced,
-        weight: Constants,
-        bias: Constants | None = None,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        groups: int = 1,
-        dilation: Any = 1,
-    ) -> Traced:
-        settings = (stride, padding, output_padding, groups, dilation)
-        return _of_channels(input, weight, bias, num_dimensions, lambda x, w: function(x, w, None, *settings))
-
-    return convolve
-
-
-def _of_channels(
-    input: Traced, weight: Constants, bias: Constants | None, num_dimensions: int, function: Callable[..., Tensor]
-) -> Traced:
-    check_dimensions(input.shape, num_dimensions)
-    output = linear_map(input, function, weight)
-    return output if bias is None else output + bias.map(lambda b: b.reshape(-1, *[1] * num_dimensions))
 
 
 def batch_norm(

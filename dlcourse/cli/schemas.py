@@ -1,0 +1,145 @@
+"""The fields of dlcourse's dataclasses, read from the source: what Hydra composes needs no more of them.
+
+A task, say, is one class: its fields are the schema of what can be set, its methods compute, with torch, which takes
+a second and a half to import. Help, Tab completion and the refusal of a mistyped key are about fields only. So the
+statement that defines a class is run here without its methods, and without the imports that only they need. What has
+been composed is made an object of the real class before anything is done with it.
+"""
+
+import ast
+import dataclasses
+from enum import Enum
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+# Fields of these types take any choice: one of another package is a child of the class, and none of the class's schema.
+CHOSEN_FROM = ("Task", "Model", "Optimizer")
+
+
+@cache
+def schema(module: str, name: str) -> Any:
+    """A dataclass with its fields, defaults and class variables, but without its methods; an enum with its names.
+
+    Anything else that a field's type or default names is what the module makes of it, imported if it has to be.
+
+    Args:
+        module: A module of dlcourse: "dlcourse.tasks.zigzag", or one that has it from there: "dlcourse.tasks".
+        name: What it calls the class.
+    """
+    statement = _statements(module).get(name)
+    if statement is None:  # not one of dlcourse's modules, or not a plain statement of one
+        return getattr(import_module(module), name)
+    if isinstance(statement, ast.ImportFrom):
+        assert statement.module is not None and statement.level == 0  # imports name the whole path
+        return schema(statement.module, {each.asname or each.name: each.name for each in statement.names}[name])
+    if isinstance(statement, ast.Import):
+        return import_module(name)
+    if isinstance(statement, ast.ClassDef):
+        statement = _without_methods(statement)
+    loaded = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    used = loaded & _statements(module).keys()
+    scope = {"__name__": module, "Any": Any} | {each: schema(module, each) for each in used - {name}}
+    exec(compile(ast.Module([statement], []), str(path_of(module)), "exec"), scope)
+    return scope[name]
+
+
+def named(room: str, attribute: str) -> dict[str, tuple[str, str]]:
+    """The classes that a room of dlcourse exports for the command line: their names there -> module and name.
+
+    Args:
+        room: Such as "dlcourse.tasks".
+        attribute: The class variable that holds the name. A class that has none of its own is only a parent of others.
+    """
+    found = {}
+    for exported, statement in _statements(room).items():
+        module, definition = _definition(room, exported)
+        if isinstance(statement, ast.ImportFrom) and isinstance(definition, ast.ClassDef):
+            for each in definition.body:
+                if isinstance(each, ast.AnnAssign) and each.value is not None and _assigned(each) == attribute:
+                    found[ast.literal_eval(each.value)] = module, definition.name
+    return found
+
+
+def real(value: Any) -> Any:
+    """What was made of schemas, made again of the classes themselves, which check it.
+
+    Args:
+        value: An object, or a schema itself. What was no schema's is returned as it is.
+
+    Raises:
+        TypeError, ValueError: If a class refuses a value.
+    """
+    if isinstance(value, type):
+        return getattr(import_module(value.__module__), value.__qualname__) if _is_ours(value) else value
+    if not _is_ours(type(value)):
+        return value
+    kind = real(type(value))
+    if isinstance(value, Enum):
+        return kind[value.name]
+    if dataclasses.is_dataclass(value) and kind is not type(value):
+        return kind(**{field.name: real(getattr(value, field.name)) for field in dataclasses.fields(value)})
+    return value
+
+
+def path_of(module: str) -> Path:
+    """The file of a module of dlcourse."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _is_ours(kind: type) -> bool:
+    """Whether a class is one of dlcourse's, or the schema of one."""
+    return kind.__module__.partition(".")[0] == "dlcourse"
+
+
+@cache
+def _statements(module: str) -> dict[str, ast.stmt]:
+    """The statement that gives each name its meaning, at the top of a module of dlcourse; none for other modules."""
+    if module.partition(".")[0] != "dlcourse":
+        return {}
+    found: dict[str, ast.stmt] = {}
+    for statement in ast.parse(path_of(module).read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Import() | ast.ImportFrom():
+                found |= {alias.asname or alias.name: statement for alias in statement.names}
+            case ast.ClassDef() | ast.FunctionDef():
+                found[statement.name] = statement
+            case ast.Assign() | ast.AnnAssign():
+                found[_assigned(statement)] = statement
+    return found
+
+
+def _definition(module: str, name: str) -> tuple[str, ast.stmt | None]:
+    """Where a name gets its meaning, followed through modules of dlcourse that pass it on, and the statement."""
+    statement = _statements(module).get(name)
+    if isinstance(statement, ast.ImportFrom) and statement.module is not None:
+        return _definition(statement.module, {each.asname or each.name: each.name for each in statement.names}[name])
+    return module, statement
+
+
+def _without_methods(definition: ast.ClassDef) -> ast.ClassDef:
+    """The definition of a class, with its fields and class variables only; of an enum's members only the names."""
+    is_enum = any(isinstance(base, ast.Name) and base.id == "StrEnum" for base in definition.bases)
+    body: list[ast.stmt] = []
+    for statement in definition.body:
+        if is_enum and isinstance(statement, ast.Assign):
+            body.append(ast.Assign(statement.targets, ast.Constant(_assigned(statement))))
+        elif isinstance(statement, ast.AnnAssign) and not is_enum:
+            takes_any = isinstance(statement.annotation, ast.Name) and statement.annotation.id in CHOSEN_FROM
+            annotation = ast.Name("Any", ast.Load()) if takes_any else statement.annotation
+            body.append(ast.AnnAssign(statement.target, annotation, statement.value, statement.simple))
+    short = ast.ClassDef(definition.name, definition.bases, definition.keywords, body or [ast.Pass()],
+                         definition.decorator_list)  # fmt: skip
+    return ast.fix_missing_locations(ast.copy_location(short, definition))
+
+
+def _assigned(statement: ast.stmt) -> str:
+    """The name that a statement gives a value, if it does; else nothing."""
+    if getattr(statement, "value", None) is None:
+        return ""
+    target = statement.target if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [None])[0]
+    return target.id if isinstance(target, ast.Name) else ""

@@ -1,0 +1,229 @@
+"""A network in a box: what is asked once it is cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dlcourse.pieces.box.geometry import BoxGeometry
+from dlcourse.pieces.box.subdivision import DegenerateError, EdgeSubdivision
+from dlcourse.pieces.decisions import largest_output, with_rounds
+from dlcourse.pieces.line.segment import count_on_lines
+from dlcourse.pieces.plane.domain import rectangle
+from dlcourse.pieces.plane.polygon import OnPlane
+from dlcourse.pieces.plane.polygon import count as count_on_plane
+from dlcourse.pieces.points import existing_region, finite, in_short
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+Points = Sequence[Any] | Tensor | np.ndarray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InBox:
+    """A network in a box low <= x <= high.
+
+    Everything but the counts is worked out when it is first asked for.
+
+    Attributes:
+        num_regions: Number of activation regions.
+        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them, for the count
+            of regions.
+        low: The box's lowest corner.
+        high: The highest one.
+    """
+
+    num_regions: int
+    num_settled: int
+    low: Float[np.ndarray, " d"]
+    high: Float[np.ndarray, " d"]
+    _subdivision: EdgeSubdivision = field(repr=False)
+
+    def __repr__(self) -> str:
+        # Pieces take longer to count than regions: looking at the object does not start it.
+        pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
+        return f"InBox(num_regions={self.num_regions}{pieces}, low={in_short(self.low)}, high={in_short(self.high)})"
+
+    @cached_property
+    def num_pieces(self) -> int:
+        """Number of linear pieces: connected sets on which the function, all outputs together, is one affine map."""
+        return int(self._geometry.pieces.max()) + 1
+
+    @property
+    def vertices(self) -> Float[np.ndarray, "vertices d"]:
+        """Where d units are zero, or sides of the box are met: proven to 2^-20 of the box, mostly good to 2^-40."""
+        return self._geometry.points
+
+    @property
+    def edges(self) -> Int[np.ndarray, "edges 2"]:
+        """The two vertices of each edge."""
+        return self._subdivision.ends.T
+
+    @property
+    def weights(self) -> Float[np.ndarray, "regions out_features d"]:
+        """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
+        return self._geometry.maps[0]
+
+    @property
+    def biases(self) -> Float[np.ndarray, "regions out_features"]:
+        """The bias of each region's affine map."""
+        return self._geometry.maps[1]
+
+    @property
+    def volumes(self) -> Float[np.ndarray, " regions"]:
+        """The regions' volumes; they take time as d! times the number of vertices."""
+        return self._geometry.volumes
+
+    @property
+    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
+        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
+        return self._geometry.pieces
+
+    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
+        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
+        one = slice(existing_region(region, self.num_regions), region + 1)
+        layers = self._subdivision.layers
+        return [self._geometry.patterns(index, one)[:, 0] for index, layer in enumerate(layers) if layer.bends]
+
+    def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
+        """A region's corners, whose convex hull it is, in no particular order."""
+        first, last = self.polytope_starts[existing_region(region, self.num_regions)], self.polytope_starts[region + 1]
+        corners: Float[np.ndarray, "corners d"] = self.vertices[self.polytope_vertices[first:last]]
+        return corners
+
+    @property
+    def polytope_starts(self) -> Int[np.ndarray, " regions_and_1"]:
+        """Where each region's corners start in `polytope_vertices`, and at the end their number."""
+        return self._geometry.regions.starts
+
+    @property
+    def polytope_vertices(self) -> Int[np.ndarray, " corners"]:
+        """The corners of all regions, region after region, as vertices."""
+        return self._geometry.regions.vertices
+
+    def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
+        """The regions that share a facet with a region."""
+        starts, others = self._geometry.adjacent
+        return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
+
+    def locate(self, points: Points) -> Int[np.ndarray, "*shape"]:
+        """The region that points, `[..., d]`, are in; at the border of several one of them.
+
+        Raises:
+            ValueError: If a point is outside of the box.
+        """
+        numbers = finite("points", points)
+        if numbers.ndim == 0 or numbers.shape[-1] != len(self.low):
+            raise ValueError(f"points must have shape [..., {len(self.low)}], got {numbers.shape}")
+        flat = numbers.reshape(-1, len(self.low))
+        inside = ((flat >= self.low) & (flat <= self.high)).all(axis=1)
+        if not inside.all():
+            raise ValueError(f"points must be inside of the box, got {flat[~inside][0]}")
+        return self._geometry.locate(flat).reshape(numbers.shape[:-1])
+
+    def __call__(self, points: Points) -> Float[np.ndarray, "*shape out_features"]:
+        """The network's outputs, from the affine map of the region.
+
+        Raises:
+            ValueError: If a point is outside of the box.
+        """
+        region = self.locate(points)
+        outputs: Float[np.ndarray, "*shape out_features"]
+        outputs = np.einsum("...oi,...i->...o", self.weights[region], finite("points", points)) + self.biases[region]
+        return outputs
+
+    def decision_boundary(self) -> list[Float[np.ndarray, "corners d"]]:
+        """Where the largest output changes: convex sets, each given by its corners.
+
+        In one dimension these are points, in two segments, in three polygons with their corners one after another, in
+        more polytopes with their corners in no particular order. The outputs are taken for a classifier's logits; if
+        there is only one, its sign is the class. Which sets there are is decided exactly, only corners are rounded.
+        Each is in one region; where outputs tie that are not the largest, it may be cut in several.
+
+        Raises:
+            DegenerateError: If the ties are not in general position, as where two classes tie on a whole region.
+            ValueError: If they cut the regions into more than `max_regions` parts.
+        """
+        layers, num_outputs = self._subdivision.layers, self._subdivision.layers[-1].bias.shape[1]
+        longer = with_rounds(layers)
+        try:
+            subdivision = EdgeSubdivision(longer, self.low, self.high, self._subdivision.max_regions)
+        except DegenerateError as error:
+            raise DegenerateError(
+                f"ties must be in general position, too; in layer {len(layers) - 1} + k, unit 0 is where output k "
+                f"ties with the largest of those before it: {error}"
+            ) from error
+        decided = BoxGeometry(subdivision)
+        rounds = [decided.patterns(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
+        largest = largest_output(rounds, num_outputs)
+        changes = largest[decided.facets.negative] != largest[decided.facets.positive]
+        return decided.facet_corners(np.flatnonzero(changes))
+
+    def check_invariants(self) -> None:
+        """Checks Euler's formula, that volumes sum to the box's, and that affine maps agree at shared vertices.
+
+        Counting checks itself all along; this looks at the finished geometry.
+
+        Raises:
+            SubdivisionError: If one of them does not hold: the fault would be the program's.
+        """
+        self._geometry.check_invariants()
+
+    def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
+        """Draws the function along one dimension, the regions of two as `OnPlane.plot` does, or a view of three.
+
+        In three dimensions colours tell linear pieces apart on the three far sides of the box, and the facets between
+        pieces are seen inside.
+
+        Args:
+            axes: Where to draw, in three dimensions axes with projection "3d"; by default in a figure of its own.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: If the box has more than three dimensions.
+        """
+        from dlcourse.pieces.plotting import plot_solid  # matplotlib is loaded only for those who draw
+
+        d = len(self.low)
+        if d == 1:
+            layers, max_regions = self._subdivision.layers, self._subdivision.max_regions
+            lines = count_on_lines(layers, self.low[None, None], self.high[None, None], (1,), max_regions)
+            return lines.line(0, 0).plot(axes)
+        if d == 2:
+            return self._section([0, 1], np.zeros(2)).plot(axes)
+        if d == 3:
+            sides = [self._side([1, 2], self.low), self._side([0, 2], self.high), self._side([0, 1], self.low)]
+            between = self._geometry.facet_corners(np.flatnonzero(self._geometry.kinks))
+            return plot_solid(sides, between, self.low, self.high, self.num_regions, self.num_pieces, axes)
+        raise ValueError(f"a box must have at most 3 dimensions to be drawn, got {d}")
+
+    def _side(
+        self, across: list[int], point: Float[np.ndarray, " d"]
+    ) -> tuple[list[Float[np.ndarray, "corners d"]], Int[np.ndarray, " polygons"]]:
+        """The polygons that a section is cut into, and the linear piece that each of them is part of."""
+        section = self._section(across, point)
+        polygons = [section.polygon(region) for region in range(section.num_regions)]
+        centres = section.points(np.array([polygon.mean(axis=0) for polygon in polygons]))
+        pieces = self.piece_of_region[self.locate(np.clip(centres, self.low, self.high))]
+        return [section.points(polygon) for polygon in polygons], pieces
+
+    def _section(self, across: list[int], point: Float[np.ndarray, " d"]) -> OnPlane:
+        """The network where all but two coordinates are those of a point."""
+        frame = np.zeros((len(point), 3))
+        frame[:, 2] = point
+        frame[across, 2] = 0
+        frame[across, [0, 1]] = 1
+        corners = rectangle(self.low[across], self.high[across])
+        return count_on_plane(self._subdivision.layers, frame, corners, self._subdivision.max_regions)
+
+    @cached_property
+    def _geometry(self) -> BoxGeometry:
+        """The regions, built when they are first asked for."""
+        return BoxGeometry(self._subdivision)

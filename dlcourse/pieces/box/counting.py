@@ -1,0 +1,76 @@
+"""Exact counts of linear regions and pieces in boxes of a network's input space."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dlcourse.networks import Stack
+from dlcourse.pieces.box.box import InBox
+from dlcourse.pieces.box.subdivision import EdgeSubdivision
+from dlcourse.pieces.points import finite
+from dlcourse.pieces.reading import read
+
+Corner = float | int | Sequence[float | int] | Tensor | np.ndarray
+
+
+def in_box(network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 1_000_000) -> InBox:
+    """Counts the activation regions of a network in a box low <= x <= high, exactly.
+
+    The box is cut by one unit after another: an edge at whose ends the unit has different signs gets a vertex there,
+    and two such vertices of one two-dimensional face are the ends of a new edge. Regions are told apart by 64-bit sums
+    of random numbers, one for each unit and sign: two of n regions are confused with a probability of n^2 / 2^65.
+
+    What is counted is the function that the stored numbers define when they are taken as exact; signs that floating
+    point cannot prove are settled in integers. Only general position is understood: where more units are zero in one
+    point than the box has dimensions, as where two units coincide, the network is refused. On lines and planes
+    `on_line` and `on_plane` count such networks, too.
+
+    Time and memory grow as the number of vertices: in a few dimensions about as many as there are regions, but a box of
+    d dimensions alone has 2^d. The memory is about 16 bytes for each unit of the widest layer, plus 50 d, times the
+    vertices: a million regions of 128 + 128 units take 2 GB. In three dimensions, 11,512 regions of 32 + 32 units take
+    0.04 s. Geometry is built when it is first asked for; its memory and time grow as 2^d times the vertices, the time
+    for volumes as d! times that.
+
+    Args:
+        network: A network that `dlcourse.pieces.reading.read` understands, with vectors for inputs.
+        low: The box's lowest corner: one number for each input, or just a number if there is one input.
+        high: The highest one.
+        max_regions: More regions than that are refused before they are made; and so are eight times as many vertices,
+            and a box of more corners.
+
+    Returns:
+        The count, and pieces and geometry on request.
+
+    Raises:
+        TypeError: If a layer of the network is not understood.
+        ValueError: If a corner has the wrong number of coordinates or is not finite, the box is empty, a parameter is
+            not finite, values overflow float64, or there are more than `max_regions` regions.
+        DegenerateError: If the network is not in general position; the message names the units.
+    """
+    if isinstance(network, Stack):
+        raise TypeError("in_box counts for one network, got a Stack")
+    corners = _corner("low", low), _corner("high", high)
+
+    def in_the_box(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:
+        share = random.random((num_points, len(corners[0])))
+        return (1 - share) * corners[0] + share * corners[1]  # type: ignore[no-any-return]
+
+    layers = read(network, corners[0].shape, domain=in_the_box if corners[0].shape == corners[1].shape else None)
+    in_features = layers[0].weight.shape[2]
+    for name, corner in zip(("low", "high"), corners, strict=True):
+        if len(corner) != in_features:
+            raise ValueError(f"{name} must have {in_features} coordinates, one for each input, got {len(corner)}")
+    if not (corners[0] < corners[1]).all():
+        raise ValueError(f"low must be less than high in every coordinate, got {corners[0]} and {corners[1]}")
+    subdivision = EdgeSubdivision(layers, *corners, max_regions)
+    return InBox(subdivision.num_regions, subdivision.num_settled, *corners, subdivision)
+
+
+def _corner(name: str, corner: Corner) -> Float[np.ndarray, " coordinates"]:
+    """A corner; a lone number has one coordinate."""
+    coordinates = np.atleast_1d(finite(name, corner))
+    if coordinates.ndim != 1:
+        raise ValueError(f"{name} must be one point, got shape {coordinates.shape}")
+    return coordinates

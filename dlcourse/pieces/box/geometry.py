@@ -1,0 +1,333 @@
+"""The regions of a finished edge subdivision: their patterns, affine maps, neighbours and volumes."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt64
+
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.maps import affine_maps
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.box.subdivision import EdgeSubdivision
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.geometry import joined
+from dlcourse.pieces.plane.values import affine
+
+
+class Faces(NamedTuple):
+    """The faces of one dimension, and the vertices of each, one face after another."""
+
+    names: UInt64[np.ndarray, " faces"]  # their hashes, ascending
+    starts: Int[np.ndarray, " faces_and_1"]  # face i has the vertices starts[i] to starts[i + 1]
+    vertices: Int[np.ndarray, " corners"]
+
+
+class Facets(NamedTuple):
+    """What two regions have in common where only one unit's sign is different."""
+
+    walls: Int[np.ndarray, " facets"]
+    negative: Int[np.ndarray, " facets"]  # the region where the unit is negative
+    positive: Int[np.ndarray, " facets"]
+
+
+_FAR = 2.0**-20  # of the box's extent: vertices that may be farther off are worked out exactly
+_PART = 1024  # what is worked on at once: memory stays small
+
+
+class BoxGeometry:
+    """The regions, numbered as their hashes ascend."""
+
+    def __init__(self, subdivision: EdgeSubdivision) -> None:
+        self.subdivision = subdivision
+        self.layers, self.d = subdivision.layers, subdivision.d
+        self.num_regions = subdivision.num_regions
+        self.low, self.high = subdivision.bounds.reshape(-1, 2).T
+        if len(self.regions.names) != self.num_regions:
+            raise SubdivisionError(f"{self.num_regions} regions were cut, {len(self.regions.names)} are there")
+
+    # Faces
+
+    def _around(
+        self, places: tuple[int, ...]
+    ) -> Iterator[tuple[Int[np.ndarray, " some"], UInt64[np.ndarray, " some"]]]:
+        """The faces that leave the walls at some places of vertices, to all sides: the vertices, and the hashes."""
+        on, hashes = self.subdivision.on, self.subdivision.hashes
+        for sides in itertools.product((0, 1), repeat=len(places)):
+            inside = np.ones(len(hashes), dtype=bool)
+            around = hashes.copy()
+            for place, side in zip(places, sides, strict=True):
+                inside &= (on[place] >= 2 * self.d) | (side == 1)
+                around += self.subdivision.numbers[2 * on[place] + side]
+            some = np.flatnonzero(inside)
+            yield some, around[some]
+
+    def faces(self, dimension: int) -> Faces:
+        """All faces of a dimension: 0 for the vertices, d for the regions."""
+        parts = [part for places in itertools.combinations(range(self.d), dimension) for part in self._around(places)]
+        vertices, hashes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        order = np.argsort(hashes, kind="stable")
+        hashes = hashes[order]
+        starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        return Faces(hashes[starts], np.append(starts, len(hashes)), vertices[order])
+
+    @cached_property
+    def regions(self) -> Faces:
+        """The regions."""
+        return self.faces(self.d)
+
+    @cached_property
+    def facets(self) -> Facets:
+        """The facets between regions."""
+        all_walls, all_hashes = [], []
+        for place in range(self.d):
+            others = tuple(other for other in range(self.d) if other != place)
+            for vertices, hashes in self._around(others):
+                walls = self.subdivision.on[place, vertices]
+                inner = walls >= 2 * self.d
+                all_walls.append(walls[inner])
+                all_hashes.append(hashes[inner])
+        hashes, first = np.unique(np.concatenate(all_hashes), return_index=True)
+        walls = np.concatenate(all_walls)[first]
+        names, numbers = self.regions.names, self.subdivision.numbers
+        negative, positive = (np.searchsorted(names, hashes + numbers[2 * walls + side]) for side in (0, 1))
+        return Facets(walls, negative, positive)
+
+    def facet_corners(self, facets: Int[np.ndarray, " some"]) -> list[Float[np.ndarray, "corners d"]]:
+        """The corners of some facets; in three dimensions one after another around the facet."""
+        faces, numbers = self.faces(self.d - 1), self.subdivision.numbers
+        names = self.regions.names[self.facets.negative[facets]] - numbers[2 * self.facets.walls[facets]]
+        at = np.searchsorted(faces.names, names)
+        corners = [self.points[faces.vertices[faces.starts[face] : faces.starts[face + 1]]] for face in at.tolist()]
+        return [_around(polygon) for polygon in corners] if self.d == 3 else corners
+
+    @cached_property
+    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
+        """The regions that share a facet with each region; those of region r are at starts[r] to starts[r + 1]."""
+        one, other = self.facets.negative, self.facets.positive
+        one, other = np.concatenate([one, other]), np.concatenate([other, one])
+        order = np.lexsort((other, one))
+        starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=self.num_regions))])
+        return starts, other[order]
+
+    # Points
+
+    @cached_property
+    def points(self) -> Float[np.ndarray, "vertices d"]:
+        """Where the vertices are."""
+        return self._located[0]
+
+    @cached_property
+    def _located(self) -> tuple[Float[np.ndarray, "vertices d"], Float[np.ndarray, " vertices"]]:
+        """Where the vertices are, and bounds for how far off."""
+        subdivision, last = self.subdivision, len(self.layers) - 2
+        points = np.empty((subdivision.num_vertices, self.d))
+        error = np.empty(subdivision.num_vertices)
+        with np.errstate(all="ignore"):
+            for first in range(0, len(points), _PART):
+                part = np.arange(first, min(first + _PART, len(points)))
+                points[part], error[part] = subdivision.located(part, last)[:2]
+        far = ~(error <= _FAR * float((self.high - self.low).max()))
+        for vertex in np.flatnonzero(far).tolist():
+            before = [subdivision.unpacked(index, np.array([vertex]))[:, 0] for index in range(last)]
+            point, _, _ = subdivision.exact.at_vertex(subdivision.on[:, vertex].tolist(), before)
+            points[vertex] = [float(x) for x in point]
+            error[vertex] = EPS * np.abs(points[vertex]).sum()
+        return points, error
+
+    @cached_property
+    def volumes(self) -> Float[np.ndarray, " regions"]:
+        """The regions' volumes: those of the simplices that each region is cut into from its lowest vertex.
+
+        A face is the pyramids over its facets from its lowest vertex, and so on down to single vertices.
+        """
+        lowest = [self.faces(dimension) for dimension in range(1, self.d)] + [self.regions]
+        of_faces = [(faces.names, np.minimum.reduceat(faces.vertices, faces.starts[:-1])) for faces in lowest]
+        volumes = np.zeros(self.num_regions)
+        for first in range(0, self.subdivision.num_vertices, _PART):
+            vertex = np.arange(first, min(first + _PART, self.subdivision.num_vertices))
+            apexes = vertex[None]  # the vertex and the apex of each face that was passed
+            left = np.zeros((self.d, len(vertex)), dtype=bool)  # the walls of the vertex that were left
+            hashes = self.subdivision.hashes[vertex]
+            for names, apex_of in of_faces:
+                parts = []
+                for place, side in itertools.product(range(self.d), (0, 1)):
+                    wall = self.subdivision.on[place, apexes[0]]
+                    some = np.flatnonzero(~left[place] & ((wall >= 2 * self.d) | (side == 1)))
+                    around = hashes[some] + self.subdivision.numbers[2 * wall[some] + side]
+                    apex = apex_of[np.searchsorted(names, around)]
+                    high = apex != apexes[-1, some]  # else the pyramid has no height
+                    some, around, apex = some[high], around[high], apex[high]
+                    left_here = left[:, some]
+                    left_here[place] = True
+                    parts.append((np.concatenate([apexes[:, some], apex[None]]), left_here, around))
+                apexes, left, hashes = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
+            sides = self.points[apexes[:-1]] - self.points[apexes[-1]]
+            simplices = np.abs(np.linalg.det(sides.transpose(1, 0, 2))) / math.factorial(self.d)
+            region = np.searchsorted(self.regions.names, hashes)
+            volumes += np.bincount(region, simplices, minlength=self.num_regions)
+        return volumes
+
+    # Patterns and maps
+
+    @cached_property
+    def words(self) -> UInt64[np.ndarray, "words regions"]:
+        """Which units are positive on each region, packed: those that are positive at any of its vertices."""
+        starts, vertices = self.regions.starts, self.regions.vertices
+        rows = [np.bitwise_or.reduceat(words[vertices], starts[:-1]) for words in self.subdivision.positive]
+        return np.array(rows, dtype=np.uint64).reshape(-1, self.num_regions)
+
+    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
+        """Which units of a layer are positive on some regions; those without a kink count as positive."""
+        first, after = self.subdivision.first_word[layer : layer + 2]
+        positive = bits.unpack(self.words[first:after, regions].T, self.layers[layer].bias.shape[1]).T
+        positive |= (self.layers[layer].slope[0] == 1)[:, None]
+        return positive
+
+    @cached_property
+    def maps(
+        self,
+    ) -> tuple[
+        Float[np.ndarray, "regions outputs d"], Float[np.ndarray, "regions outputs"], Float[np.ndarray, " regions"]
+    ]:
+        """Weight and bias of each region's affine map, and bounds for their errors, together, in the Frobenius norm."""
+        whole = np.empty((self.num_regions, self.layers[-1].bias.shape[1], self.d + 1))
+        error = np.empty(self.num_regions)
+        for first in range(0, self.num_regions, _PART):
+            part = np.arange(first, min(first + _PART, self.num_regions))
+            *_, (maps, map_error) = affine_maps(self.layers, partial(self.patterns, regions=part))
+            whole[part], error[part] = maps.transpose(1, 0, 2), map_error
+        return whole[:, :, :-1], whole[:, :, -1], error
+
+    @cached_property
+    def kinks(self) -> Bool[np.ndarray, " facets"]:
+        """Whether the regions at the two sides of a facet have different affine maps."""
+        layer = np.searchsorted(self.subdivision.first_wall, self.facets.walls, side="right") - 1
+        kinks = np.empty(len(layer), dtype=bool)
+        for index in np.unique(layer).tolist():
+            facets = np.flatnonzero(layer == index)
+            for first in range(0, len(facets), _PART):
+                part = facets[first : first + _PART]
+                units = self.facets.walls[part] - self.subdivision.first_wall[index]
+                kinks[part] = self._matters(index, units, self.facets.negative[part])
+        return kinks
+
+    def _matters(
+        self, index: int, units: Int[np.ndarray, " some"], regions: Int[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """Whether the outputs depend on units of a layer, so that their kinks show."""
+        derivative = self.layers[index + 1].weight[0][:, units]
+        size = _size(derivative)
+        num_roundings = 0
+        for layer in range(index + 1, len(self.layers) - 1):
+            factor = np.where(self.patterns(layer, regions), 1.0, self.layers[layer].slope[0][:, None])
+            weight = self.layers[layer + 1].weight[0]
+            derivative = weight @ (factor * derivative)
+            size = _size(weight) @ (_size(factor) * size)
+            num_roundings += weight.shape[1] + 3
+        if num_roundings == 0:
+            return np.asarray((derivative != 0).any(axis=0))
+        matters = (np.abs(derivative) > SLACK * num_roundings * EPS * size + TINY).any(axis=0)
+        for which in np.flatnonzero(~matters & (size > 0).any(axis=0)).tolist():
+            matters[which] = self._matters_exactly(index, int(units[which]), regions[which : which + 1])
+        return np.asarray(matters)
+
+    def _matters_exactly(self, index: int, unit: int, region: Int[np.ndarray, " 1"]) -> bool:
+        """The same for one unit and one region, in integers."""
+        exact = self.subdivision.exact
+        derivative = exact.weight(index + 1)[:, unit]
+        for layer in range(index + 1, len(self.layers) - 1):
+            factor = np.where(self.patterns(layer, region)[:, 0], 1.0, self.layers[layer].slope[0])
+            derivative = exact.weight(layer + 1) @ (integers(factor)[0] * derivative)
+        return bool(derivative.any())
+
+    @cached_property
+    def pieces(self) -> Int[np.ndarray, " regions"]:
+        """The linear piece that each region is part of: 0, 1, ..."""
+        return joined(self.num_regions, self.facets.negative[~self.kinks], self.facets.positive[~self.kinks])
+
+    # Where points are
+
+    def locate(self, points: Float[np.ndarray, "points d"]) -> Int[np.ndarray, " points"]:
+        """The region that each point is in; of the regions at whose border a point is, one of them."""
+        wanted, proven = self._hashes(points)
+        names = self.regions.names
+        regions = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+        for index in np.flatnonzero(~proven | (names[regions] != wanted)).tolist():
+            regions[index] = self._locate_exactly(points[index])
+        return regions
+
+    def _hashes(
+        self, points: Float[np.ndarray, "points d"]
+    ) -> tuple[UInt64[np.ndarray, " points"], Bool[np.ndarray, " points"]]:
+        """The hashes of the signs at points, and whether floats prove them."""
+        numbers, first_wall = self.subdivision.numbers, self.subdivision.first_wall
+        hashes = np.full(len(points), numbers[1 : 4 * self.d : 2].sum())
+        values, error = points, np.zeros(len(points))
+        proven = np.ones(len(points), dtype=bool)
+        for index, layer in enumerate(self.layers[:-1]):
+            values, error, _ = affine(layer, values, error)
+            slope = layer.slope[0]
+            units = np.flatnonzero(slope != 1)
+            proven &= (np.abs(values[:, units]) > error[:, None]).all(axis=1)
+            hashes += numbers[2 * (first_wall[index] + units) + (values[:, units] > 0)].sum(axis=1, dtype=np.uint64)
+            values = np.where(values < 0, slope * values, values)
+            error = max(1.0, float(np.abs(slope).max())) * error + EPS * np.linalg.norm(values, axis=1)
+        return hashes, proven
+
+    def _locate_exactly(self, point: Float[np.ndarray, " d"]) -> int:
+        """The first region in whose closure a point is: any sign of a unit that is zero there will do."""
+        fits = np.ones(self.num_regions, dtype=bool)
+        for index, signs in enumerate(self.subdivision.exact.signs(point)[:-1]):
+            decided = (signs != 0) & (self.layers[index].slope[0] != 1)
+            some = np.flatnonzero(fits)
+            fits[some] = (self.patterns(index, some)[decided] == (signs > 0)[decided, None]).all(axis=0)
+        if not fits.any():
+            raise SubdivisionError(f"no region has the pattern of the point {point}")
+        return int(fits.argmax())
+
+    def check_invariants(self) -> None:
+        """Checks Euler's formula, volumes, and the function's continuity.
+
+        Raises:
+            SubdivisionError: If one of them does not hold.
+        """
+        numbers = [len(self.faces(dimension).names) for dimension in range(self.d + 1)]
+        euler = sum((-1) ** dimension * number for dimension, number in enumerate(numbers))
+        if euler != 1 or numbers[1] != self.subdivision.num_edges:
+            raise SubdivisionError(
+                f"the numbers of vertices, edges, ... must sum to 1 with alternating signs, got {numbers}"
+            )
+        domain = float(np.prod(self.high - self.low))
+        if not math.isclose(float(self.volumes.sum()), domain, rel_tol=1e-9):
+            raise SubdivisionError(f"volumes must sum to {domain}, got {self.volumes.sum()}")
+        (weights, biases, map_error), (points, misplaced) = self.maps, self._located
+        region = np.repeat(np.arange(self.num_regions), np.diff(self.regions.starts))
+        order = np.argsort(self.regions.vertices, kind="stable")
+        region, vertex = region[order], self.regions.vertices[order]
+        starts = np.flatnonzero(np.diff(vertex, prepend=-1))
+        outputs = np.einsum("coi,ci->co", weights[region], points[vertex]) + biases[region]
+        apart = np.maximum.reduceat(outputs, starts, axis=0) - np.minimum.reduceat(outputs, starts, axis=0)
+        size = np.sqrt(np.einsum("vi,vi->v", points, points) + 1)
+        steep = np.sqrt(np.einsum("roi,roi->r", weights, weights) + np.einsum("ro,ro->r", biases, biases))
+        bound = (map_error + (self.d + 2) * EPS * steep)[region] * size[vertex]
+        bound += (steep + map_error)[region] * misplaced[vertex]
+        if (apart > 2 * SLACK * np.maximum.reduceat(bound, starts)[:, None] + TINY).any():
+            raise SubdivisionError(f"affine maps must agree at shared vertices, they differ by up to {apart.max()}")
+
+
+def _around(corners: Float[np.ndarray, "corners 3"]) -> Float[np.ndarray, "corners 3"]:
+    """The corners of a convex polygon, one after another."""
+    from_centre = corners - corners.mean(axis=0)
+    x, y = np.linalg.svd(from_centre, full_matrices=False)[2][:2] @ from_centre.T  # the two directions it extends in
+    ordered: Float[np.ndarray, "corners 3"] = corners[np.argsort(np.arctan2(y, x))]
+    return ordered
+
+
+def _size(numbers: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """At least the absolute values, and so large that products are 0 only where a factor is."""
+    return np.asarray(np.maximum(np.abs(numbers), (numbers != 0) * 2.0**-40))

@@ -1,0 +1,132 @@
+"""The intervals that segments have been cut into, and the exact functions on them."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
+from dlcourse.pieces.layer import UnitLayer
+
+_PART = 1024  # intervals that exact arithmetic takes at once: memory stays small, and every step is still one of many
+
+
+class Cut(NamedTuple):
+    """How a layer that bends cut the intervals that there were before."""
+
+    layer: int
+    parent: Int[np.ndarray, " intervals"]  # for each interval, the one before that it was part of
+    unit: Int[np.ndarray, " points"]  # for each new vertex, from left to right, a unit that made it
+    t: Float[np.ndarray, " points"]  # and where it is, 0 < t < 1 from one end of the old interval to the other
+    active: Bool[np.ndarray, "units intervals"]  # which units are on: positive or passed through
+
+
+class Intervals:
+    """The intervals that segments have been cut into so far, and what is exact about them.
+
+    The vertices of all segments lie side by side: member after member, line after line, from t = 0 to t = 1. Interval v
+    is the one to the right of vertex v; a line's last vertex has none.
+
+    Attributes:
+        layers: The layers of all members.
+        starts: Where each line starts, lines numbered through all members.
+        ends: Where each line ends.
+        members: Number of members.
+        lines_per_member: Number of lines of each member.
+        last: The last vertex of each line.
+        cuts: What the layers that bend have done so far.
+        exact: The layers in exact arithmetic.
+    """
+
+    def __init__(
+        self,
+        layers: list[UnitLayer],
+        starts: Float[np.ndarray, "members num_lines in_features"],
+        ends: Float[np.ndarray, "members num_lines in_features"],
+    ) -> None:
+        self.layers = layers
+        self.members, self.lines_per_member, in_features = starts.shape
+        num_lines = self.members * self.lines_per_member
+        self.starts, self.ends = starts.reshape(num_lines, in_features), ends.reshape(num_lines, in_features)
+        self.last = np.arange(1, 2 * num_lines, 2)
+        self.cuts: list[Cut] = []
+        self.exact = ExactNetwork(layers)
+
+    def edges(self) -> list[int]:
+        """The vertices edges[m] to edges[m + 1] are of member m."""
+        return [0, *(self.last[self.lines_per_member - 1 :: self.lines_per_member] + 1).tolist()]
+
+    @property
+    def first(self) -> Int[np.ndarray, " num_lines"]:
+        """The first vertex of each line."""
+        return np.append(0, self.last[:-1] + 1)
+
+    def line(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """The lines that some vertices are on."""
+        return np.searchsorted(self.last, vertices)
+
+    def patterns(self, intervals: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units are on in some intervals, for each ReLU so far."""
+        patterns = []
+        for cut in reversed(self.cuts):
+            patterns.append(cut.active[:, intervals])
+            intervals = cut.parent[intervals]
+        return patterns[::-1]
+
+    def born(self, vertices: Int[np.ndarray, " some"]) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
+        """The layer and the unit that made some vertices; (-1, 0) for a line's start and (-1, 1) for its end."""
+        layer, unit = np.full(len(vertices), -1), np.empty(len(vertices), dtype=np.int64)
+        for cut in reversed(self.cuts):
+            before = cut.parent[vertices]
+            new = np.flatnonzero((layer < 0) & (before == cut.parent[vertices - 1]))
+            layer[new], unit[new] = cut.layer, cut.unit[vertices[new] - before[new] - 1]
+            vertices = before
+        return layer, np.where(layer < 0, vertices % 2, unit)
+
+    def exact_values(self, vertices: Int[np.ndarray, " some"], num_units: int) -> Float[np.ndarray, "units some"]:
+        """All pre-activations of the current layer at some vertices, rounded once; the sign survives."""
+        values = np.empty((num_units, len(vertices)))
+        for part, functions in self.exactly(vertices - (self.last[self.line(vertices)] == vertices)):
+            # The vertex is where its unit's function is 0, at t = above / below; the ends are at 0 / 1 and 1 / 1.
+            layer, unit = self.born(vertices[part])
+            above, below = unit.astype(object), np.ones(len(unit), dtype=object)
+            for index, function in enumerate(functions):
+                here = np.flatnonzero(layer == index)
+                slope, intercept = function.slope[unit[here], here], function.intercept[unit[here], here]
+                above[here], below[here] = np.where(slope > 0, -intercept, intercept), np.abs(slope)
+            exact = function.slope * above + function.intercept * below
+            rounded = (exact / (below * function.denominator)).astype(np.float64)
+            lost = (rounded == 0) & (exact != 0)
+            values[:, part] = np.where(lost, np.where(exact > 0, 5e-324, -5e-324), rounded)
+        return values
+
+    def exact_order(
+        self,
+        unit: Int[np.ndarray, " crossings"],
+        interval: Int[np.ndarray, " crossings"],
+        intervals: Int[np.ndarray, " some"],
+    ) -> tuple[Int[np.ndarray, " crossings"], Int[np.ndarray, " crossings"]]:
+        """The order of crossings, exact in some intervals, and the numbers of their points, which some share."""
+        order, apart = np.arange(len(unit)), np.ones(len(unit), dtype=bool)
+        for part, functions in self.exactly(intervals):
+            *_, function = functions
+            for column, one in enumerate(intervals[part].tolist()):
+                a, b = np.searchsorted(interval, [one, one + 1])
+                slope, intercept = function.slope[unit[a:b], column], function.intercept[unit[a:b], column]
+                points = sorted((Fraction(-i, s), k) for k, (s, i) in enumerate(zip(slope, intercept, strict=True)))
+                order[a:b] = [a + k for _, k in points]
+                apart[a + 1 : b] = [p != q for (p, _), (q, _) in pairwise(points)]
+        return order, np.cumsum(apart) - 1
+
+    def exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
+        """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
+        member = self.line(intervals) // self.lines_per_member
+        for m in np.unique(member).tolist():
+            a, b = np.searchsorted(member, [m, m + 1])
+            for first in range(a, b, _PART):
+                part = slice(first, min(first + _PART, b))
+                line, patterns = self.line(intervals[part]), self.patterns(intervals[part])
+                yield part, self.exact.along(m, self.starts[line], self.ends[line], patterns)

@@ -1,0 +1,73 @@
+"""Which vertices the outputs have a kink at: what the patterns beside them tell, then what exact arithmetic does."""
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from dlcourse.pieces.line.intervals import Intervals
+from dlcourse.pieces.line.zeros import support
+
+
+def might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    """Whether a change of slope at some vertices may reach the outputs; else it meets only units that are off."""
+    left, right = iter(intervals.patterns(vertices - 1)), iter(intervals.patterns(vertices))
+    edges = np.searchsorted(vertices, intervals.edges()).tolist()
+    changes = np.zeros((intervals.starts.shape[1], len(vertices)), dtype=bool)
+    for layer in intervals.layers:
+        changes = support(layer.weight, changes, edges)
+        if layer.bends:
+            before, after = next(left), next(right)
+            leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
+            changes = (before != after) | (changes & (before | leaks))
+    return np.asarray(changes.any(axis=0))
+
+
+def are_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    """Whether the outputs' slopes differ on the two sides of some vertices."""
+    before, after = intervals.patterns(vertices - 1), intervals.patterns(vertices)
+    on = [left | right for left, right in zip(before, after, strict=True)]
+    sources = _sources(intervals, vertices)
+    num_sources = np.add.reduce([source.sum(axis=0) for source in sources])
+    member = (intervals.line(vertices) // intervals.lines_per_member).tolist()
+    kinks = np.zeros(len(vertices), dtype=bool)
+    # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs. On its way
+    # it keeps its size in units that are 0 on one side, and in all others the sign is the same on both.
+    for cut, source in zip(intervals.cuts, sources, strict=True):
+        for unit, column in np.argwhere(source & (num_sources == 1)).tolist():
+            pattern = [active[:, column] for active in on]
+            kinks[column] = intervals.exact.reaches_outputs(member[column], cut.layer, unit, pattern)
+    several = np.flatnonzero(num_sources > 1)
+    if len(several):
+        kinks[several] = _slopes_differ(intervals, vertices[several])
+    return kinks
+
+
+def _sources(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+    """Which units may bend at some vertices even if no unit of an earlier layer does, for each layer that bends.
+
+    These are those that turn on or off there, but for those that are 0 all along the interval where they are off:
+    no unit that they depend on is on there.
+    """
+    sources = []
+    left, right = iter(intervals.patterns(vertices - 1)), iter(intervals.patterns(vertices))
+    edges = np.searchsorted(vertices, intervals.edges()).tolist()
+    before = after = np.ones((intervals.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
+    for layer in intervals.layers:
+        before, after = support(layer.weight, before, edges), support(layer.weight, after, edges)
+        if layer.bends:
+            on_before, on_after = next(left), next(right)
+            sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))
+            leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
+            before, after = before & (on_before | leaks), after & (on_after | leaks)
+    return sources
+
+
+def _slopes_differ(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    """The same, of the slopes themselves."""
+    beside = np.union1d(vertices - 1, vertices)
+    slopes = np.empty((intervals.layers[-1].bias.shape[1], len(beside)), dtype=object)
+    for part, functions in intervals.exactly(beside):
+        *_, function = functions
+        slopes[:, part] = function.slope  # of one member, hence with one denominator
+    right = np.searchsorted(beside, vertices)
+    differ: Bool[np.ndarray, " some"] = (slopes[:, right] != slopes[:, right - 1]).any(axis=0)
+    return differ

@@ -1,0 +1,160 @@
+"""A network on a segment of its input space, and a stack on several segments: what is asked once they are cut."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int64
+
+from dlcourse.pieces.layer import UnitLayer, of_member
+from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.subdivision import Subdivision
+from dlcourse.pieces.points import MOST_SHOWN, in_short
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OnLine(Along):
+    """A network on the segment x(t) = start + t (end - start), 0 <= t <= 1.
+
+    The counts are there at once; all else is worked out when it is first asked for. Breakpoints are rounded to float64:
+    two that are closer to each other than floats can tell may have one and the same t, and are still counted apart.
+
+    Attributes:
+        num_regions: Number of activation regions.
+        num_pieces: Number of linear pieces of the function.
+        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        start: x(0).
+        end: x(1).
+    """
+
+    start: Float[np.ndarray, "*input_shape"]
+    end: Float[np.ndarray, "*input_shape"]
+    _subdivision: Subdivision = field(repr=False)
+    _line: int = field(repr=False)
+
+    def __repr__(self) -> str:
+        counts = f"num_regions={self.num_regions}, num_pieces={self.num_pieces}"
+        return f"OnLine({counts}, start={in_short(self.start)}, end={in_short(self.end)})"
+
+    @cached_property
+    def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
+        """Where one activation region ends and the next begins: num_regions - 1 values of t, in order."""
+        position = self._subdivision.position[self._intervals[1:]]
+        breakpoints: Float[np.ndarray, " region_breakpoints"] = np.maximum.accumulate(position)
+        return breakpoints
+
+    @cached_property
+    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
+        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
+        return np.cumsum(self._subdivision.kinks[self._intervals])
+
+    @cached_property
+    def slopes(self) -> Float[np.ndarray, "num_pieces out_features"]:
+        """dy/dt on each piece."""
+        return np.ascontiguousarray(self._subdivision.slopes[:, self._intervals[self._first_regions]].T)
+
+    @cached_property
+    def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
+        """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
+        patterns = iter(self._patterns(self._first_regions))
+        values = np.repeat(self.start.reshape(-1, 1), self.num_pieces, axis=1)
+        for layer in self._layers:
+            values = layer.weight[0] @ values + layer.bias[0][:, None]
+            if layer.bends:
+                values *= np.where(next(patterns), 1, layer.slope[0][:, None])
+        return np.ascontiguousarray(values.T)
+
+    @property
+    def _limits(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
+    def _origin(self) -> Float[np.ndarray, "*input_shape"]:
+        return self.start
+
+    @property
+    def _direction(self) -> Float[np.ndarray, "*input_shape"]:
+        direction: Float[np.ndarray, "*input_shape"] = self.end - self.start
+        return direction
+
+    @property
+    def _where(self) -> str:
+        return f" (x from {in_short(self.start)} to {in_short(self.end)})" if self.start.size <= MOST_SHOWN else ""
+
+    @property
+    def _layers(self) -> list[UnitLayer]:
+        intervals = self._subdivision.intervals
+        return of_member(intervals.layers, self._line // intervals.lines_per_member)
+
+    @cached_property
+    def _intervals(self) -> Int[np.ndarray, " regions"]:
+        """Those of the subdivision that are on this line."""
+        last = self._subdivision.intervals.last
+        return np.arange(last[self._line - 1] + 1 if self._line else 0, last[self._line])
+
+    def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        return self._subdivision.intervals.patterns(self._intervals[regions])
+
+    def _with_layers(self, layers: list[UnitLayer]) -> "OnLine":
+        ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)
+        return count_on_lines(layers, *ends, self.start.shape, self._subdivision.max_regions).line(0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class OnLines:
+    """Every member of a stack on every one of several segments.
+
+    Attributes:
+        num_regions: Number of activation regions.
+        num_pieces: Number of linear pieces of the function.
+        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them;
+            a member may need fewer when it is counted alone. The counts are the same.
+    """
+
+    num_regions: Int64[np.ndarray, "members num_lines"]
+    num_pieces: Int64[np.ndarray, "members num_lines"]
+    num_settled: Int64[np.ndarray, "members num_lines"]
+    _subdivision: Subdivision = field(repr=False)
+    _input_shape: tuple[int, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        members, num_lines = self.num_regions.shape
+        regions, pieces = (f"{each.min()} to {each.max()}" for each in (self.num_regions, self.num_pieces))
+        return f"OnLines({members} members x {num_lines} lines, {regions} regions, {pieces} pieces)"
+
+    def line(self, member: int, index: int) -> OnLine:
+        """One member on one of the segments."""
+        members, num_lines = self.num_regions.shape
+        if not (0 <= member < members and 0 <= index < num_lines):
+            raise ValueError(f"there are {members} members and {num_lines} lines, got member {member}, line {index}")
+        line = member * num_lines + index
+        return OnLine(
+            num_regions=int(self.num_regions[member, index]),
+            num_pieces=int(self.num_pieces[member, index]),
+            num_settled=int(self.num_settled[member, index]),
+            start=self._subdivision.intervals.starts[line].reshape(self._input_shape),
+            end=self._subdivision.intervals.ends[line].reshape(self._input_shape),
+            _subdivision=self._subdivision,
+            _line=line,
+        )
+
+
+def count_on_lines(
+    layers: list[UnitLayer],
+    starts: Float[np.ndarray, "members num_lines in_features"],
+    ends: Float[np.ndarray, "members num_lines in_features"],
+    input_shape: tuple[int, ...],
+    max_regions: int,
+) -> OnLines:
+    """What `on_lines` does once it has read the network and checked the segments."""
+    subdivision = Subdivision(layers, starts, ends, max_regions)
+    num_regions = np.diff(subdivision.intervals.last, prepend=-1) - 1
+    num_pieces = np.add.reduceat(subdivision.kinks, subdivision.intervals.first, dtype=np.int64) + 1
+    shape = starts.shape[:2]
+    return OnLines(
+        num_regions=num_regions.reshape(shape),
+        num_pieces=num_pieces.reshape(shape),
+        num_settled=subdivision.num_settled.reshape(shape),
+        _subdivision=subdivision,
+        _input_shape=input_shape,
+    )

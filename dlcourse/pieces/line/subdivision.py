@@ -1,0 +1,398 @@
+"""Segments of a network's input space, cut where units change their signs."""
+
+import math
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.intervals import Cut, Intervals
+from dlcourse.pieces.line.kinks import are_kinks, might_be_kinks
+from dlcourse.pieces.line.zeros import Zeros
+
+
+class _Crossings(NamedTuple):
+    """Changes of units' signs on intervals, from left to right."""
+
+    unit: Int[np.ndarray, " crossings"]
+    interval: Int[np.ndarray, " crossings"]
+    t: Float[np.ndarray, " crossings"]  # 0 < t < 1 from one end of the interval to the other
+    number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
+
+
+class Subdivision:
+    """The segments of all members, cut at the sign changes of one layer after another.
+
+    The signs of pre-activations at vertices are exact; the floats have bounds, in the 2-norm over units. A slope is off
+    by error[1, v] at most. A value belongs to a place near the vertex, at most shift[v] away from it in t: there the
+    affine functions of both neighbouring intervals, continued if need be, are at most error[0, v] away from it. So
+    errors do not grow where layers cut:
+
+    - The value at a convex combination of two vertices' places is off by their larger error, and by roundings.
+    - Where a unit's value is 0, its function is at most that error, so its zero is error / |slope| away: the shift.
+    - A unit turned off is 0 on one side and its function on the other: 0 is within that error of both.
+
+    A value more than error + shift |slope| from 0 has the sign of the function both at the vertex and at the value's
+    place. Hence zeros of units that cross lie between the places of their interval's ends.
+
+    Attributes:
+        intervals: The vertices, and the intervals between them.
+        member: The member of each vertex; not kept up if there is but one.
+        rows: The current layer's values at the vertices, `rows[0]`, and their slopes on the intervals, `rows[-1]`; from
+            the last bend on only the slopes, since no sign depends on those values.
+        quantum: For each of the rows: if positive, its floats are all exact and integer multiples of it.
+        error: The bounds, for each of the rows, `[rows, vertices]`; a single 0, `[rows, 1]`, as long as all is exact.
+        steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
+        closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
+        shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
+        zeros: Which values are known to be 0 although floats do not prove it.
+        slopes: The outputs' slopes on the intervals.
+        kinks: Whether the function has a kink at a vertex.
+        num_settled: For each line, the number of signs that exact arithmetic decided.
+        max_regions: More intervals than that are refused.
+    """
+
+    def __init__(
+        self,
+        layers: list[UnitLayer],
+        starts: Float[np.ndarray, "members num_lines in_features"],
+        ends: Float[np.ndarray, "members num_lines in_features"],
+        max_regions: int,
+    ) -> None:
+        if max_regions < 1:
+            raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+        self.max_regions = max_regions
+        self.intervals = Intervals(layers, starts, ends)
+        num_lines = len(self.intervals.last)
+        self.num_settled = np.zeros(num_lines, dtype=np.int64)
+        self.shift = np.zeros(2 * num_lines)
+        self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
+        self.zeros = Zeros(self.intervals)
+
+        last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
+        with np.errstate(all="ignore"):  # overflow is looked for where it can begin
+            stretches = [frobenius(layer.weight) for layer in layers]
+            self.closely = grows(stretches)
+            self._start()
+            for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
+                self._affine(layer, stretch)
+                if layer.bends:
+                    self._cut(index, keep_values=index < last_bend)
+            self.slopes = self.rows[-1]
+            self.kinks = self._find_kinks()
+
+    @cached_property
+    def position(self) -> Float[np.ndarray, " vertices"]:
+        """t of each vertex, rounded."""
+        position = np.array([0.0, 1.0] * len(self.intervals.last))
+        for cut in self.intervals.cuts:
+            new = np.flatnonzero(cut.parent[1:] == cut.parent[:-1]) + 1
+            start, end = position[cut.parent[new]], position[cut.parent[new] + 1]
+            position = position[cut.parent]
+            position[new] = start + cut.t * (end - start)
+        return position
+
+    def _start(self) -> None:
+        """The uncut segments: their ends as values, their directions as slopes."""
+        starts, ends = self.intervals.starts, self.intervals.ends
+        places = np.stack([starts, ends], axis=1).reshape(-1, starts.shape[1]).T
+        self.rows = np.stack([places, np.repeat(ends - starts, 2, axis=0).T])
+        shared = quantum(np.concatenate([starts, ends], axis=1).T)
+        size = (np.abs(starts) + np.abs(ends)).sum(axis=1)
+        exact = bool((size < EXACT * shared).all())
+        self.quantum = [float(shared.min()) if exact else 0.0] * 2
+        self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
+
+    def _affine(self, layer: UnitLayer, stretch: Float[np.ndarray, " members"]) -> None:
+        """W h + b at the vertices, W dh/dt on the intervals, with bounds; W stretches errors so much at most."""
+        num_rows, _, num_vertices = self.rows.shape
+        has_values = num_rows == 2
+        self.zeros.affine(layer)
+
+        # The sizes of the terms that each sum has at most.
+        if all(self.quantum):
+            largest = np.maximum(self.rows.max(axis=(1, 2)), -self.rows.min(axis=(1, 2)))[:, None]
+        else:
+            largest = np.abs(self.rows).max(axis=1)
+        sizes = np.abs(layer.weight).sum(axis=2)
+        size = largest * self._at_vertices(sizes.max(axis=1))
+        if has_values:
+            size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
+        self.steepest = size[-1]
+        if not np.isfinite(size).all():
+            raise ValueError("the network's values on the line must be finite in float64, but they overflow")
+        if any(self.quantum):
+            shared = float(quantum(layer.bias.reshape(-1, 1))[0])  # of few numbers, which tell already as a rule
+            if shared > 0:
+                shared = min(shared, float(quantum(layer.weight.reshape(-1, 1))[0]))
+            self._refine(shared, size)
+        if not all(self.quantum):
+            nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
+            if self.closely:
+                stretch = norm(layer.weight, num_vertices)
+            stretched = self.error * self._at_vertices(stretch)
+            by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
+            rounded = largest * self._at_vertices(by_weights)
+            if has_values:
+                rounded[0] += self._at_vertices(by_biases)
+            self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
+
+        rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
+        for weight, (a, b) in zip(layer.weight, pairwise(self.intervals.edges()), strict=True):
+            np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        if has_values:
+            rows[0] += self._at_vertices(layer.bias)
+        self.rows = rows
+
+    def _refine(self, factor: float, size: Float[np.ndarray, "rows _"]) -> None:
+        """The quanta after products with integer multiples of a factor, which make sums of at most some sizes."""
+        finer = [min(shared, 1) * factor for shared in self.quantum]
+        self.quantum = [q if s < EXACT * q else 0.0 for q, s in zip(finer, size.max(axis=1).tolist(), strict=True)]
+
+    def _bound(self, error: Float[np.ndarray, "rows _"]) -> None:
+        """Takes new bounds for what is not exact."""
+        self.error = np.zeros(self.rows.shape[::2])
+        for row, shared in enumerate(self.quantum):
+            if shared == 0:
+                self.error[row] = error[row]
+
+    def _cut(self, index: int, *, keep_values: bool) -> None:
+        """Cuts the intervals where units of this layer change their signs, and bends the units' values there."""
+        layer = self.intervals.layers[index]
+        signs = self._signs(layer)
+        crosses = signs[:, :-1] * signs[:, 1:] < 0
+        crosses[:, self.intervals.last[:-1]] = False
+        crossings = self._crossings(*np.nonzero(crosses))
+        if len(crossings.number):
+            self._guard(index, int(crossings.number[-1]) + 1)
+        if not keep_values:
+            self.rows, self.quantum = self.rows[1:], self.quantum[1:]
+            self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
+        parent, unit, t, signs = self._insert(signs, crosses, crossings)
+
+        positive = signs > 0
+        active = positive.copy()  # a unit is on all along an interval if it is positive at either end
+        active[:, :-1] |= positive[:, 1:]
+        active[:, self.intervals.last] = False
+        self.intervals.cuts.append(Cut(index, parent, unit, t, active))
+        on = [positive, active] if keep_values else [active]
+        if layer.gates:
+            for row, kept in enumerate(on):
+                self.rows[row] *= kept
+            if not all(self.quantum):
+                some = np.asarray(active.any(axis=0))
+                self.error[-1] *= some
+                if keep_values:  # exactly 0 only where all is off on both sides
+                    some[1:] |= some[:-1]
+                    self.error[0] *= some
+        else:
+            if keep_values:
+                self.rows[0][signs == 0] = 0  # exactly, as with ReLU
+            self._tilt(self._at_vertices(layer.slope), on)
+        if keep_values:
+            self.zeros.bend(signs, None if layer.relu else self._at_vertices(layer.slope))
+
+    def _guard(self, index: int, num_points: int) -> None:
+        """Refuses to make too many intervals: the points cut just as many in two."""
+        num_regions = int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
+        if num_regions + num_points > self.max_regions:
+            raise ValueError(
+                f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
+                f"{len(self.intervals.layers)} cuts {num_regions} regions into {num_regions + num_points}"
+            )
+
+    def _tilt(self, slope: Float[np.ndarray, "units _"], on: list[Bool[np.ndarray, "units vertices"]]) -> None:
+        """Multiplies the units that are not on by their slopes, with the bounds."""
+        steepest = np.maximum(1, np.abs(slope).max(axis=0))
+        size = np.abs(self.rows).max(axis=1) * steepest
+        for row, kept in enumerate(on):
+            self.rows[row] *= np.where(kept, 1, slope)
+        if np.isin(slope, (-1, 0, 1)).all():
+            return  # nothing was rounded
+        if any(self.quantum):
+            self._refine(min(1.0, float(quantum(slope.reshape(-1, 1))[0])), size)
+        if not all(self.quantum):
+            rounded = math.sqrt(slope.shape[0]) * EPS * size
+            self._bound((SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0)))
+
+    def _signs(self, layer: UnitLayer) -> Int[np.ndarray, "units vertices"]:
+        """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
+        values = self.rows[0]
+        through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
+        if self.quantum[0] == 0:
+            bound = SLACK * (self.error[0] + self.shift * (SLACK * self.steepest + self.error[1]))
+            proven = np.abs(values) > bound
+            proven |= bound == 0
+            if through is not None:
+                proven |= through
+            if not proven.all():
+                self._settle_signs(proven)
+        signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
+        if through is not None:
+            signs[through] = 1
+        return signs
+
+    def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
+        """Makes the signs right where they are not proven."""
+        # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        left, right = (np.abs(self.rows[1][:, v]) + self.error[1, v] for v in (vertices - 1, vertices))
+        bound = SLACK * (self.error[0, vertices] + self.shift[vertices] * np.minimum(left, right))
+        proven[:, vertices] |= np.abs(self.rows[0][:, vertices]) > bound
+        # What is made of zeros is 0 itself: of pools of units that are off, for instance.
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        proven[:, vertices] |= ~self.zeros.may_differ(vertices)
+        vertices = np.flatnonzero(~proven.all(axis=0))
+        self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
+        # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
+        if len(vertices):
+            values = self.intervals.exact_values(vertices, self.rows.shape[1])
+            self.rows[0][:, vertices] = values
+            self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
+            self.shift[vertices] = 0
+
+    def _at_vertices(
+        self, of_members: Shaped[np.ndarray, "members *units"]
+    ) -> Shaped[np.ndarray, "*units vertices_or_1"]:
+        """What is of a member for every vertex; one for all if there is but one member."""
+        return of_members.T if self.intervals.members == 1 else of_members.T.take(self.member, axis=-1)
+
+    def _insert(
+        self,
+        signs: Int[np.ndarray, "units vertices"],
+        crosses: Bool[np.ndarray, "units intervals"],
+        crossings: _Crossings,
+    ) -> tuple[
+        Int[np.ndarray, " more_intervals"],
+        Int[np.ndarray, " points"],
+        Float[np.ndarray, " points"],
+        Int[np.ndarray, "units more_vertices"],
+    ]:
+        """Makes a vertex of every point where units cross: what `Cut` tells of them, and all vertices' signs."""
+        unit, left, t, number = crossings
+        num_vertices = signs.shape[1]
+        if len(unit) == 0:
+            return np.arange(num_vertices), unit, t, signs
+        num_points = number[-1] + 1
+        points = crossings
+        if num_points < len(number):
+            first = np.searchsorted(number, np.arange(num_points))
+            points = _Crossings(*(of_crossing[first] for of_crossing in crossings))
+        num_pieces = np.bincount(points.interval, minlength=num_vertices) + 1
+        parent = np.repeat(np.arange(num_vertices), num_pieces)
+        # The new vertices are put behind the old ones and all are taken in this order.
+        order = parent.copy()
+        order[points.interval + points.number + 1] = num_vertices + points.number
+
+        # A unit has the sign of the ends, or of the one end that is not 0. But a crossing unit has the left end's sign
+        # before its own vertex, at it 0, and after it the right end's, which is the opposite.
+        new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
+        crowded = np.flatnonzero(num_pieces[points.interval] > 2)
+        if len(crowded):
+            interval = points.interval[crowded]
+            own = np.zeros(crosses.shape, dtype=np.int32)
+            own[unit, left] = number
+            left_signs = signs.take(interval, axis=1)
+            turned = np.where(own.take(interval, axis=1) > crowded.astype(np.int32), left_signs, -left_signs)
+            new_signs[:, crowded] = np.where(crosses.take(interval, axis=1), turned, new_signs.take(crowded, axis=1))
+        new_signs[unit, number] = 0
+        signs = np.concatenate([signs, new_signs], axis=1).take(order, axis=1)
+
+        rows = np.empty((*self.rows.shape[:2], len(parent)))
+        self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
+        if len(rows) == 2:
+            new_values, new_error, new_shift = self._interpolate(crossings, points)
+            np.concatenate([self.rows[0], new_values], axis=1).take(order, axis=1, out=rows[0], mode="clip")
+        if not all(self.quantum):
+            self.error = self.error.take(parent, axis=1)
+            if len(rows) == 2:
+                new = order >= num_vertices
+                self.shift = self.shift.take(parent)
+                self.error[0, new], self.shift[new] = new_error, new_shift
+        elif len(rows) == 2:
+            self.shift = np.zeros(len(parent))
+        self.rows = rows
+        self.intervals.last = np.cumsum(num_pieces)[self.intervals.last] - 1
+        if self.intervals.members > 1:
+            self.member = self.member.take(parent)
+        return parent, points.unit, points.t, signs
+
+    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> _Crossings:
+        """Where in their intervals units cross, from left to right."""
+        values, error = self.rows[0], self.error[0]
+        place, values = unit * values.shape[1] + interval, values.ravel()
+        before, after = np.abs(values.take(place)), np.abs(values.take(place + 1))
+        whole = before + after
+        t = before / whole
+        t_error = 2 * EPS * t
+        if self.quantum[0] == 0:
+            t_error += np.maximum(error[interval], error[interval + 1]) / whole
+        t_error *= SLACK
+        number = np.arange(len(unit))
+        if (interval[1:] > interval[:-1]).all():
+            return _Crossings(unit, interval, t, number)
+
+        order = np.lexsort((t, interval))
+        unit, interval, t, t_error = unit[order], interval[order], t[order], t_error[order]
+        proven = (interval[1:] > interval[:-1]) | (t[1:] - t[:-1] > SLACK * (t_error[1:] + t_error[:-1]))
+        if not proven.all():
+            open_ = interval[1:][~proven]
+            self._count_settled(open_)
+            order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
+            unit, t = unit[order], t[order]
+        return _Crossings(unit, interval, t, number)
+
+    def _interpolate(
+        self, crossings: _Crossings, points: _Crossings
+    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+        """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
+        unit, left, t, _ = points
+        values, error = self.rows[0], self.error
+        start = values.take(left, axis=1)
+        change = values.take(left + 1, axis=1) - start
+        new_values = start + t * change
+        if self.quantum[0] > 0:
+            shared = self.quantum[0] * float(quantum(t[:, None])[0])
+            size = np.abs(new_values).max() + np.abs(change).max()
+            point = np.arange(len(unit))
+            exact_t = np.abs(t * change[unit, point]) == np.abs(start[unit, point])
+            if exact_t.all() and 2 * size < EXACT * shared:
+                self.quantum[0] = shared
+                return new_values, np.zeros(len(unit)), np.zeros(len(unit))
+            if all(self.quantum):
+                self.error = error = np.zeros(self.rows.shape[::2])
+            self.quantum[0] = 0.0
+        size = np.abs(new_values).max(axis=0) + np.abs(change).max(axis=0)
+        rounded = math.sqrt(len(values)) * 2 * EPS * size
+        # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
+        taken = np.bincount(crossings.number, np.abs(new_values[crossings.unit, crossings.number]))
+        new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
+        flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
+        return new_values, new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
+
+    def _find_kinks(self) -> Bool[np.ndarray, " vertices"]:
+        """Whether some output has different slopes on the two sides of a vertex."""
+        inner = np.ones(self.slopes.shape[1], dtype=bool)
+        inner[self.intervals.first], inner[self.intervals.last] = False, False
+        jump = np.abs(np.diff(self.slopes, axis=1)).max(axis=0)
+        if self.quantum[-1] > 0:
+            inner[1:] &= jump > 0
+            return inner
+        error = self.error[-1, 1:] + self.error[-1, :-1]
+        kinks = inner.copy()
+        kinks[1:] &= jump > SLACK * error
+        open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
+        if len(open_):
+            open_ = open_[might_be_kinks(self.intervals, open_)]
+        if len(open_):
+            self._count_settled(open_)
+            kinks[open_] = are_kinks(self.intervals, open_)
+        return kinks
+
+    def _count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
+        """Counts signs at some vertices as decided by exact arithmetic."""
+        np.add.at(self.num_settled, self.intervals.line(vertices), signs)

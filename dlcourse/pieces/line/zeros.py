@@ -1,0 +1,82 @@
+"""Zeros that are made of zeros: the signs of earlier layers tell them, whatever floats have made of them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.intervals import Intervals
+
+
+class Zeros:
+    """Which values at vertices may be other than 0.
+
+    Attributes:
+        intervals: The vertices, and the intervals between them.
+        nonzero: Which of the values that the last layer that bends has made may be other than 0, `[units, vertices]`;
+            None before there is one.
+        since: The layers after that one, up to the current one.
+    """
+
+    def __init__(self, intervals: Intervals) -> None:
+        self.intervals = intervals
+        self.nonzero: Bool[np.ndarray, "units vertices"] | None = None
+        self.since: list[UnitLayer] = []
+
+    def affine(self, layer: UnitLayer) -> None:
+        """Takes the affine part of a layer."""
+        self.since.append(layer)
+
+    def may_differ(self, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "units some"]:
+        """Which pre-activations of the current layer at some vertices may be other than 0."""
+        if self.nonzero is None:
+            return np.ones((self.since[-1].bias.shape[1], len(vertices)), dtype=bool)
+        return self._after(self.nonzero[:, vertices], np.searchsorted(vertices, self.intervals.edges()).tolist())
+
+    def _after(
+        self, nonzero: Bool[np.ndarray, "in_features some"], edges: Sequence[int]
+    ) -> Bool[np.ndarray, "units some"]:
+        """The same of the values that the last layer that bends has made; edges as in `support`."""
+        for layer in self.since:
+            has_bias = np.repeat(layer.bias.T != 0, np.diff(edges), axis=1)
+            nonzero = support(layer.weight, nonzero, edges) | has_bias
+        return nonzero
+
+    def bend(
+        self, signs: Int[np.ndarray, "units vertices"], slope: Float[np.ndarray, "units vertices_or_1"] | None
+    ) -> None:
+        """Takes the kinks of a layer that has cut the intervals: its signs, and its slopes if it is not ReLU."""
+        nonzero = signs > 0
+        if slope is not None:
+            nonzero = np.where(slope == 0, nonzero, signs != 0)
+            if (slope == 1).any():
+                nonzero = np.where(slope == 1, self._passed_on(), nonzero)
+        self.nonzero, self.since = nonzero, []
+
+    def _passed_on(self) -> Bool[np.ndarray, "units vertices"]:
+        """Which pre-activations of the current layer may be other than 0: at old vertices, then between two of them."""
+        parent = self.intervals.cuts[-1].parent
+        if self.nonzero is None:
+            return np.ones((self.since[-1].bias.shape[1], len(parent)), dtype=bool)
+        # The members' old vertices: those that their new ones are made of.
+        firsts = parent[self.intervals.edges()[:-1]].tolist()
+        before = self._after(self.nonzero, [*firsts, self.nonzero.shape[1]])
+        new = np.flatnonzero(parent[1:] == parent[:-1]) + 1
+        passed = before.take(parent, axis=1)
+        passed[:, new] |= before.take(parent[new] + 1, axis=1)
+        return passed
+
+
+def support(
+    weight: Float[np.ndarray, "members out_features in_features"],
+    nonzero: Bool[np.ndarray, "in_features columns"],
+    edges: Sequence[int],
+) -> Bool[np.ndarray, "out_features columns"]:
+    """Which entries of W x may be other than 0, given those of x; columns edges[m] to edges[m + 1] are of member m."""
+    parts = [
+        (of_member != 0).astype(np.float32) @ nonzero[:, a:b].astype(np.float32) > 0
+        for of_member, (a, b) in zip(weight, pairwise(edges), strict=True)
+    ]
+    return np.concatenate(parts, axis=1)

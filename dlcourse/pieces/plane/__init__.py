@@ -1,0 +1,4 @@
+"""Exact counts on polygons of planes in a network's input space."""
+
+from dlcourse.pieces.plane.counting import on_plane as on_plane
+from dlcourse.pieces.plane.polygon import OnPlane as OnPlane

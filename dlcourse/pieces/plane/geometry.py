@@ -1,0 +1,329 @@
+"""The regions of a finished subdivision: their patterns, affine maps and polygons."""
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt64
+
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
+from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.subdivision import Subdivision
+from dlcourse.pieces.plane.values import affine
+
+
+class Polygons(NamedTuple):
+    """Corners of many polygons, counterclockwise, one polygon after another."""
+
+    starts: Int[np.ndarray, " polygons_and_1"]  # polygon i has the corners starts[i] to starts[i + 1]
+    vertices: Int[np.ndarray, " corners"]
+
+
+_FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what errors are, or more
+_PART = 512  # regions that are worked on at once: memory stays small
+
+
+class Geometry:
+    """A subdivision in which all layers have made their cuts.
+
+    Attributes:
+        mesh: Its edges and faces; the faces are the regions.
+        points: The vertices' coordinates in the plane, rounded.
+        point_error: A bound for how far each of them may be off.
+        history: Which face is part of which, and where which units are positive.
+        ancestors: For each layer, which face after its cuts each region is part of.
+        num_settled: How many comparisons of affine maps exact arithmetic decided.
+    """
+
+    def __init__(self, subdivision: Subdivision) -> None:
+        self.layers, self.exact, self.history = subdivision.layers, subdivision.exact, subdivision.history
+        self.frame = self.exact.frame
+        self.mesh = subdivision.mesh
+        self.points, self.point_error = self.history.points()
+        self.num_settled = 0
+        self._place_vertices()
+        ancestors = [np.arange(self.mesh.num_faces)]
+        for parents in self.history.parents[:0:-1]:
+            ancestors.append(parents[ancestors[-1]])
+        self.ancestors = ancestors[::-1]
+
+    def _place_vertices(self) -> None:
+        """Works out exactly, and rounds once, where vertices are whose lines are so close that floats misplace them."""
+        corners = self.history.corners
+        far = self.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
+        for vertex in np.flatnonzero(far).tolist():
+            x, y, below = self.exact.point(vertex).tolist()
+            self.points[vertex] = x / below, y / below
+            self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
+            self.num_settled += 1
+
+    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
+        """Which units of a layer are positive on some regions."""
+        words = self.history.patterns[layer][self.ancestors[layer][regions]]
+        return bits.unpack(words, self.layers[layer].bias.shape[1])
+
+    @cached_property
+    def maps(self) -> tuple[Float[np.ndarray, "regions outputs inputs"], Float[np.ndarray, "regions outputs"]]:
+        """Weight and bias of each region's affine map, x -> weight x + bias on the input space."""
+        return self._maps[:2]
+
+    @cached_property
+    def gradients(self) -> Float[np.ndarray, "regions outputs 2"]:
+        """Derivatives of the outputs with respect to the plane's coordinates."""
+        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps[0] @ self.frame[:, :2]
+        return gradients
+
+    @cached_property
+    def _maps(
+        self,
+    ) -> tuple[
+        Float[np.ndarray, "regions outputs inputs"],
+        Float[np.ndarray, "regions outputs"],
+        Float[np.ndarray, "regions outputs"],
+    ]:
+        """Weights and biases, and bounds for the 2-norm of the error of each row of the weights."""
+        final = self.layers[-1]
+        num_regions, num_outputs = self.mesh.num_faces, final.bias.shape[1]
+        weights = np.empty((num_regions, num_outputs, self.layers[0].weight.shape[2]))
+        biases = np.empty((num_regions, num_outputs))
+        errors = np.empty((num_regions, num_outputs))
+        stretch = [float(norm(layer.weight, num_regions)[0]) for layer in self.layers]
+        frobenius = [float(np.sqrt(np.einsum("moi,moi->", layer.weight, layer.weight))) for layer in self.layers]
+        for first in range(0, num_regions, _PART):
+            part = slice(first, min(first + _PART, num_regions))
+            num = part.stop - first
+            rows = np.repeat(final.weight, num, axis=0)  # how the outputs depend on what arrives at the layer
+            bias = np.repeat(final.bias, num, axis=0)
+            error = np.zeros((num, num_outputs))
+            for index in range(len(self.layers) - 2, -1, -1):
+                layer = self.layers[index]
+                slope = layer.slope[0]
+                if layer.bends:
+                    positive = self.patterns(index, part)[:, None]
+                    rows = rows * (np.where(positive, 1.0, slope) if slope.any() else positive)
+                    error *= max(1.0, float(np.abs(slope).max()))
+                length = np.sqrt(np.einsum("roi,roi->ro", rows, rows))
+                error += EPS * length * max(1.0, float(np.abs(slope).max())) * bool(slope.any())
+                rounded = (layer.weight.shape[1] + 2) * EPS * frobenius[index] * (length + error)
+                error = SLACK * (stretch[index] * error + rounded)
+                bias += rows @ layer.bias[0]
+                rows = (rows.reshape(num * num_outputs, -1) @ layer.weight[0]).reshape(num, num_outputs, -1)
+            weights[part], biases[part], errors[part] = rows, bias, error
+        return weights, biases, errors
+
+    @cached_property
+    def kinks(self) -> Bool[np.ndarray, " edges"]:
+        """Whether the regions on the two sides of an edge have different affine maps on the plane; False at the border.
+
+        The function is continuous, so that maps with equal gradients agree.
+        """
+        left, right = self.mesh.faces.T
+        inner = np.flatnonzero(right >= 0)
+        left, right = left[inner], right[inner]
+        error = self._maps[2]
+        directions = self.frame[:, :2]
+        length = float(np.sqrt(np.einsum("ij,ij->", directions, directions)))
+        size = np.sqrt(np.einsum("roi,roi->ro", self.maps[0], self.maps[0]))
+        rounded = (len(directions) + 1) * EPS * size
+        bound = SLACK * length * (error + rounded)
+        if length == np.sqrt(2) and directions.shape == (2, 2) and (directions == np.eye(2)).all():
+            bound = error
+        jump = self.gradients[left] - self.gradients[right]
+        jump = np.sqrt(np.einsum("eoi,eoi->eo", jump, jump))
+        bound = bound[left] + bound[right]
+        different = (jump > SLACK * bound).any(axis=1)
+        open_ = np.flatnonzero(~different & (bound > 0).any(axis=1))
+        if len(open_):
+            self.num_settled += len(open_)
+            different[open_] = self._exact_kinks(left[open_], right[open_], inner[open_])
+        kinks = np.zeros(len(self.mesh.faces), dtype=bool)
+        kinks[inner] = different
+        return kinks
+
+    def _exact_kinks(
+        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"], edges: Int[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """Whether regions have different affine maps on the plane."""
+        different = np.zeros(len(left), dtype=bool)
+        for first in range(0, len(left), _PART):
+            part = slice(first, first + _PART)
+            faces = np.union1d(left[part], right[part])
+            functions = self.exact.functions(len(self.layers) - 1, faces.tolist())
+            of = dict(zip(faces.tolist(), functions, strict=True))
+            pairs = zip(left[part].tolist(), right[part].tolist(), strict=True)
+            different[part] = [bool((of[a] != of[b]).any()) for a, b in pairs]
+            self.exact.forget()
+        return different
+
+    @cached_property
+    def pieces(self) -> Int[np.ndarray, " regions"]:
+        """The linear piece that each region is part of: 0, 1, ..."""
+        inner = (self.mesh.faces[:, 1] >= 0) & ~self.kinks
+        return joined(self.mesh.num_faces, *self.mesh.faces[inner].T)
+
+    @cached_property
+    def polygons(self) -> Polygons:
+        """The regions' corners; among them are the vertices on straight sides, where neighbours have a corner."""
+        mesh = self.mesh
+        face, origin, target = mesh.sides()
+        # Every corner of a face is where one of its sides starts and where another one ends.
+        shift = mesh.num_vertices.bit_length()
+        starting, ending = (face << shift) | origin, (face << shift) | target
+        by_start, by_end = np.argsort(starting), np.argsort(ending)
+        if not np.array_equal(starting[by_start], ending[by_end]):
+            raise SubdivisionError("the sides of a region must close")
+        rank = np.empty(len(face), dtype=np.int64)
+        rank[by_start] = np.arange(len(face))
+        before = rank[by_end]
+        sizes = np.bincount(face, minlength=mesh.num_faces)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        corner, vertices = origin[by_start], np.empty(len(face), dtype=np.int64)
+        current, at, stop = starts[:-1], starts[1:] - 1, starts[:-1]
+        while len(at):  # all polygons at once, clockwise from the back
+            vertices[at] = corner[current]
+            current = before[current]
+            going = at > stop
+            current, at, stop = current[going], at[going] - 1, stop[going]
+        return Polygons(starts, vertices)
+
+    @cached_property
+    def areas(self) -> Float[np.ndarray, " regions"]:
+        """The regions' areas in the plane's coordinates."""
+        starts, vertices = self.polygons
+        sizes = np.diff(starts)
+        points = self.points[vertices] - np.repeat(self.points[vertices[starts[:-1]]], sizes, axis=0)
+        following = np.arange(1, len(vertices) + 1)
+        following[starts[1:] - 1] = starts[:-1]
+        (x, y), (next_x, next_y) = points.T, points[following].T
+        areas: Float[np.ndarray, " regions"] = np.add.reduceat(x * next_y - next_x * y, starts[:-1]) / 2
+        return areas
+
+    @cached_property
+    def centres(self) -> Float[np.ndarray, "regions 2"]:
+        """A point inside each region, the mean of its corners."""
+        starts, vertices = self.polygons
+        centres: Float[np.ndarray, "regions 2"] = np.add.reduceat(self.points[vertices], starts[:-1], axis=0)
+        centres /= np.diff(starts)[:, None]
+        return centres
+
+    @cached_property
+    def words(self) -> UInt64[np.ndarray, "regions all_words"]:
+        """The patterns of all layers that have kinks, side by side."""
+        return np.concatenate(
+            [self.history.patterns[index][self.ancestors[index]] for index in self.bending] or [self._nothing()], axis=1
+        )
+
+    @cached_property
+    def bending(self) -> list[int]:
+        """The layers that have kinks."""
+        return [index for index, layer in enumerate(self.layers) if layer.bends]
+
+    def _nothing(self) -> UInt64[np.ndarray, "regions 0"]:
+        """The pattern of no layers."""
+        return np.empty((self.mesh.num_faces, 0), dtype=np.uint64)
+
+    @cached_property
+    def _by_name(self) -> tuple[UInt64[np.ndarray, " regions"], Int[np.ndarray, " regions"]]:
+        """Hashes of the patterns, ascending, and whose they are."""
+        names = bits.hashed(np.zeros(self.mesh.num_faces, dtype=np.int64), self.words)
+        order = np.argsort(names)
+        return names[order], order
+
+    def locate(self, points: Float[np.ndarray, "points 2"]) -> Int[np.ndarray, " points"]:
+        """The region that each point is in; of the regions at whose border a point is, one of them."""
+        positive, proven = self._signs(points)
+        names, order = self._by_name
+        wanted = bits.hashed(np.zeros(len(points), dtype=np.int64), positive)
+        at = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
+        regions = order[at]
+        open_ = ~proven | (names[at] != wanted)
+        for index in np.flatnonzero(open_).tolist():
+            regions[index] = self._locate_exactly(points[index])
+        return regions
+
+    def _signs(
+        self, points: Float[np.ndarray, "points 2"]
+    ) -> tuple[UInt64[np.ndarray, "points all_words"], Bool[np.ndarray, " points"]]:
+        """Which units are positive at points, and whether floats prove it."""
+        values = points @ self.frame[:, :2].T + self.frame[:, 2]
+        sizes = np.abs(points) @ np.abs(self.frame[:, :2]).T + np.abs(self.frame[:, 2])
+        error = 4 * EPS * np.sqrt(np.einsum("pi,pi->p", sizes, sizes))
+        proven = np.ones(len(points), dtype=bool)
+        words = []
+        for layer in self.layers[: max(self.bending, default=-1) + 1]:
+            values, error, _ = affine(layer, values, error)
+            slope = layer.slope[0]
+            if layer.bends:
+                proven &= ((np.abs(values) > error[:, None]) | (slope == 1)).all(axis=1)
+                words.append(bits.pack((values > 0) | (slope == 1)))
+                values = np.where(values < 0, slope * values, values)
+                largest = max(1.0, float(np.abs(slope).max()))
+                error = largest * error + EPS * np.sqrt(np.einsum("pi,pi->p", values, values))
+        empty = np.empty((len(points), 0), dtype=np.uint64)
+        return np.concatenate(words or [empty], axis=1), proven
+
+    def _locate_exactly(self, point: Float[np.ndarray, " 2"]) -> int:
+        """The first region in whose closure a point is: any sign of a unit that is zero there will do."""
+        positive, zero = [], []
+        for index, signs in enumerate(self.exact.signs(point)):
+            if self.layers[index].bends:
+                passing = self.layers[index].slope[0] == 1
+                positive.append(bits.pack((signs > 0)[None] | passing))
+                zero.append(bits.pack((signs == 0)[None] & ~passing))
+        differs = (self.words ^ np.concatenate(positive, axis=1)) & ~np.concatenate(zero, axis=1)
+        found = np.flatnonzero(~differs.any(axis=1))
+        if len(found) == 0:
+            raise SubdivisionError(f"no region has the pattern of the point {point}")
+        return int(found[0])
+
+    @cached_property
+    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
+        """The regions that share a side with each region; those of region r are at starts[r] to starts[r + 1]."""
+        sides = self.mesh.faces[self.mesh.faces[:, 1] >= 0]
+        pairs = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(pairs[:, 0], minlength=self.mesh.num_faces))])
+        return starts, pairs[:, 1]
+
+    def check_invariants(self) -> None:
+        """Checks Euler's formula, areas, and the function's continuity.
+
+        Raises:
+            SubdivisionError: If one of them does not hold.
+        """
+        mesh = self.mesh
+        num_edges = len(mesh.ends)
+        if mesh.num_vertices - num_edges + mesh.num_faces != 1:
+            raise SubdivisionError(f"V - E + F must be 1, got {mesh.num_vertices} - {num_edges} + {mesh.num_faces}")
+        corners = self.history.corners - self.history.corners[0]
+        (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
+        domain = float((x * next_y - next_x * y).sum()) / 2
+        extent = float(np.abs(corners).max())
+        if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
+            raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
+        inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
+        weights, biases, errors = self._maps
+        steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
+        scale = steep * (1 + np.abs(self.history.corners).max()) + np.abs(biases).sum(axis=1)
+        scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
+        left, right = mesh.faces[inner].T
+        for end in mesh.ends[inner].T:
+            inputs = self.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
+            one, other = (np.einsum("eoi,ei->eo", weights[f], inputs) + biases[f] for f in (left, right))
+            misplaced = (steep[left] + steep[right]) * self.point_error[end]
+            apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
+            if apart.any():
+                raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
+
+
+def joined(
+    num_regions: int, one: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
+) -> Int[np.ndarray, " regions"]:
+    """The connected set, 0, 1, ... as they first occur, that each region is in where these pairs belong together."""
+    from scipy.sparse import coo_array  # only those who count pieces wait for it
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = coo_array((np.ones(len(one)), (one, other)), shape=(num_regions, num_regions))
+    labels = connected_components(pairs, directed=False)[1]
+    return np.asarray(labels, dtype=np.int64)

@@ -1,0 +1,185 @@
+"""A convex polygon of a plane, cut where units of one layer after another change their signs.
+
+Every layer's cut goes through stages, each a file of its own that returns a record and changes nothing: `signs` at
+vertices, points on `edges`, `border` (the parts of edges), `chords` across faces, their `arrangement`, `inner` points
+where they cross, and `cutting`, which makes the new mesh. What they return is put in place here and nowhere else.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.rounding import frobenius, grows
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.arrangement import Arrangement, arrange, num_crossing_points
+from dlcourse.pieces.plane.border import Border, border_of
+from dlcourse.pieces.plane.chords import chords_across_faces
+from dlcourse.pieces.plane.cutting import (
+    new_edges,
+    new_faces,
+    off_vertices,
+    uncut_faces,
+    vertices_inside_faces,
+    vertices_on_edges,
+)
+from dlcourse.pieces.plane.edges import points_on_edges, signs_along_edges
+from dlcourse.pieces.plane.exact import ExactPlane
+from dlcourse.pieces.plane.history import History
+from dlcourse.pieces.plane.inner import points_inside_faces
+from dlcourse.pieces.plane.mesh import Mesh, polygon_mesh
+from dlcourse.pieces.plane.preactivations import Preactivations
+from dlcourse.pieces.plane.signs import signs_at_vertices
+from dlcourse.pieces.plane.values import Values, activated, affine, at_corners, with_new_vertices
+
+
+class _Found(NamedTuple):
+    """What the zeros of a layer's units do on the mesh before it."""
+
+    border: Border
+    arrangement: Arrangement
+
+
+class Subdivision:
+    """The subdivision and the current layer's values at its vertices, taken up to the last layer that cuts.
+
+    The signs of pre-activations at vertices are exact, as are the orders of points on lines.
+
+    Attributes:
+        layers: The network's layers.
+        max_regions: More faces than that are refused.
+        layer: The current layer.
+        last_cut: The last layer with kinks.
+        mesh: The subdivision.
+        values: What the current layer takes in, or gives before its activation, at the vertices; nothing that can be
+            relied on once the last layer has cut.
+        history: What the layers that are done have made.
+        exact: The functions on faces in exact arithmetic.
+        num_settled: How many signs and orders exact arithmetic decided.
+    """
+
+    mesh: Mesh
+    values: Values
+
+    def __init__(
+        self,
+        layers: list[UnitLayer],
+        frame: Float[np.ndarray, "in_features 3"],
+        corners: Float[np.ndarray, "corners 2"],
+        max_regions: int,
+    ) -> None:
+        self.layers, self.max_regions = layers, max_regions
+        self.layer = 0
+        self.last_cut = max((index for index, layer in enumerate(layers) if layer.bends), default=0)
+        self.mesh, self.values = polygon_mesh(len(corners)), at_corners(corners, frame)
+        self.history = History(corners)
+        self.exact = ExactPlane(layers, frame, self.history)
+        self.num_settled = 0
+        self._counted: _Found | None = None  # what `count` has found out about the last layer that cuts
+        with np.errstate(all="ignore"):  # overflow is looked for where it can begin
+            # Whether what layers stretch both is bounded more closely than by their Frobenius norms.
+            self._closely = grows(frobenius(layer.weight) for layer in layers)
+            self._affine(0)
+            for following in range(1, self.last_cut + 1):
+                self._cut()
+                self._affine(following)
+
+    def count(self) -> int:
+        """How many faces cutting would make; nothing is cut."""
+        if not self.layers[self.layer].bends:
+            return self.mesh.num_faces
+        with np.errstate(all="ignore"):
+            self._counted = border, arrangement = self._find()
+            num_points, num_settled = num_crossing_points(border, arrangement)
+        self.num_settled += num_settled
+        # Every chord cuts a part off, and one more at every point where it crosses earlier ones.
+        num_faces = self.mesh.num_faces + len(arrangement.chords.face) + num_points
+        self._guard(num_faces)
+        return num_faces
+
+    def finish(self) -> None:
+        """Lets the last layer that cuts make its cuts too; no values are kept."""
+        with np.errstate(all="ignore"):
+            self._cut()
+            for following in range(self.layer + 1, len(self.layers) - 1):
+                self.layer = following
+                self._cut()
+
+    def _affine(self, index: int) -> None:
+        """Takes the affine part of a layer."""
+        self.layer = index
+        self.values = affine(self.layers[index], self.values.values, self.values.error, closely=self._closely)
+
+    def _cut(self) -> None:
+        """Cuts the faces where units of the current layer change their signs, and applies its activation."""
+        layer = self.layers[self.layer]
+        if not layer.bends:
+            everywhere = np.ones((self.mesh.num_faces, layer.bias.shape[1]), dtype=bool)
+            self.history.parents.append(np.arange(self.mesh.num_faces))
+            self.history.patterns.append(bits.pack(everywhere))
+            return
+        found, self._counted = self._counted or self._find(), None
+        if len(found.border.points.edge) + len(found.arrangement.chords.face) > 0:
+            self._put_new_mesh(found)
+        else:
+            self._keep_mesh(found)
+        self.exact.forget()
+
+    def _find(self) -> _Found:
+        """The first stages: what the zeros of the current layer's units do on the mesh."""
+        layer, (values, error, _) = self.layers[self.layer], self.values
+        before = Preactivations(self.layer, self.mesh, values, error, self.exact)
+        signs, settled = signs_at_vertices(before, layer.slope[0] == 1)
+        if settled is not None:
+            values[settled.vertices], error[settled.vertices] = settled.values, settled.error
+            self.num_settled += settled.num_signs
+        along = signs_along_edges(self.mesh, signs)
+        points = points_on_edges(before, along)
+        self.num_settled += points.num_settled
+        border = border_of(before, signs, along, points)
+        arrangement = arrange(border, chords_across_faces(border))
+        num_chords, num_crossings = len(arrangement.chords.face), len(arrangement.crossings.chord) // 2
+        self._guard(self.mesh.num_faces + num_chords + (0 if points.coincide else num_crossings))
+        return _Found(border, arrangement)
+
+    def _put_new_mesh(self, found: _Found) -> None:
+        """The last stages: puts the cut mesh, and the values at its vertices, in the place of those before."""
+        border, arrangement = found
+        inner = points_inside_faces(border, arrangement)
+        self.num_settled += inner.num_settled
+        edges = new_edges(border, arrangement, inner)
+        self._guard(edges.num_faces)
+        faces = new_faces(self.mesh, arrangement, edges)
+        made = [vertices_on_edges(border), vertices_inside_faces(self.layer, arrangement, inner)]
+        if self.layer < self.last_cut:
+            points, first_inner = border.points, self.mesh.num_vertices + len(border.points.edge)
+            zeros = [
+                (self.mesh.num_vertices + points.crossing_point, points.crossing_unit),
+                (first_inner + inner.zero_point, inner.zero_unit),
+            ]
+            off = np.zeros(edges.num_vertices, dtype=bool)
+            if not faces.patterns.any(axis=1).all():  # otherwise some unit is on around every vertex
+                off = off_vertices(border, inner, edges.num_vertices)
+            self.values = activated(self.layers[self.layer], with_new_vertices(self.values, made, zeros), off)
+        self.mesh = Mesh(edges.num_vertices, edges.num_faces, edges.ends, faces.beside, edges.lines)
+        self.history.made.extend(made)
+        self.history.parents.append(faces.parents)
+        self.history.patterns.append(faces.patterns)
+
+    def _keep_mesh(self, found: _Found) -> None:
+        """Notes that the layer has left the mesh as it was."""
+        faces = uncut_faces(found.border)
+        if self.layer < self.last_cut:
+            off = np.logical_not(found.border.vertices.positive.any(axis=1))
+            self.values = activated(self.layers[self.layer], self.values, off)
+        self.history.parents.append(faces.parents)
+        self.history.patterns.append(faces.patterns)
+
+    def _guard(self, num_faces: int) -> None:
+        """Refuses to make too many faces."""
+        if num_faces > self.max_regions:
+            raise ValueError(
+                f"max_regions must be at least the number of regions, got {self.max_regions}, but layer "
+                f"{self.layer + 1} of {len(self.layers)} cuts {self.mesh.num_faces} regions into {num_faces}"
+            )

@@ -1,0 +1,132 @@
+"""Values at vertices as floats, with derived bounds for their errors in the 2-norm over units."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, frobenius, norm
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.history import NewVertices
+
+_PART = 1024  # rows that are worked on at once, so that they stay in the cache
+
+
+class Values(NamedTuple):
+    """What a layer takes in, or gives before its activation, at the vertices: |values[v] - exact|_2 <= error[v]."""
+
+    values: Float[np.ndarray, "vertices units"]
+    error: Float[np.ndarray, " vertices"]
+    size: float  # a bound for all |exact values|_2
+
+
+def at_corners(corners: Float[np.ndarray, "corners 2"], frame: Float[np.ndarray, "in_features 3"]) -> Values:
+    """The network's inputs at the corners of the domain."""
+    sizes = np.abs(corners) @ np.abs(frame[:, :2]).T + np.abs(frame[:, 2])
+    size = _longest(sizes) * SLACK + TINY
+    is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
+    error = np.full(len(corners), 0.0 if is_identity else 4 * EPS * size)
+    return Values(corners @ frame[:, :2].T + frame[:, 2], error, size)
+
+
+def affine(
+    layer: UnitLayer,
+    values: Float[np.ndarray, "points in_features"],
+    error: Float[np.ndarray, " points"],
+    *,
+    closely: bool = True,
+) -> Values:
+    """W h + b at some points with bounds for their errors and one for the size of all, in the 2-norm.
+
+    Args:
+        layer: The layer.
+        values: h at the points.
+        error: Bounds for the errors of h.
+        closely: Whether what the layer stretches is bounded more closely than by its Frobenius norm.
+
+    Raises:
+        ValueError: If the values overflow.
+    """
+    weight, bias = layer.weight[0], layer.bias[0]
+    loosely = float(frobenius(layer.weight)[0])
+    stretch = float(norm(layer.weight, len(values))[0]) if closely else loosely
+    length = math.sqrt(float(bias @ bias))
+    inputs = _longest(values) * SLACK + TINY
+    # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
+    rounded = (weight.shape[1] + 2) * EPS * (loosely * inputs + length)
+    size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
+    if not size < 1e300:
+        raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
+    nonzero = (error > 0) | values.any(axis=1) if error.min() == 0 else 1  # what is exactly 0 gives exactly b
+    error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
+    values = values @ weight.T
+    values += bias
+    return Values(values, error, size)
+
+
+def with_new_vertices(
+    old: Values,
+    made: list[NewVertices],
+    zeros: list[tuple[Int[np.ndarray, " zeros"], Int[np.ndarray, " zeros"]]],
+) -> Values:
+    """The values at old vertices, and at those made between them or between others that were made before.
+
+    Args:
+        old: The values at the old vertices.
+        made: The new vertices, a part of them after the other.
+        zeros: For each part the vertices and the units that are zero there.
+    """
+    num_old, num_new = len(old.error), sum(len(part.face) for part in made)
+    values, error = np.empty((num_old + num_new, old.values.shape[1])), np.empty(num_old + num_new)
+    values[:num_old], error[:num_old] = old.values, old.error
+    stop = num_old
+    for part, (vertex, unit) in zip(made, zeros, strict=True):
+        first, stop = stop, stop + len(part.face)
+        width = _put_between(values, part, first)
+        furthest = np.maximum(error[part.start], error[part.end])
+        bound = part.t_error * width + furthest + 2 * EPS * (old.size + width)
+        error[first:stop] = SLACK * bound + TINY
+        values[vertex, unit] = 0
+    return Values(values, error, old.size)
+
+
+def _put_between(
+    values: Float[np.ndarray, "vertices units"], new: NewVertices, first: int
+) -> Float[np.ndarray, " new"]:
+    """Puts the values of new vertices in rows from `first` on, and tells how far apart those are that they are between.
+
+    Some rows at a time stay in the cache.
+    """
+    num_new = len(new.t)
+    width = np.empty(num_new)
+    for begin in range(0, num_new, _PART):
+        part = slice(begin, begin + _PART)
+        before = values.take(new.start[part], axis=0)
+        change = values.take(new.end[part], axis=0)
+        change -= before
+        width[part] = np.einsum("ij,ij->i", change, change)
+        change *= new.t[part, None]
+        np.add(before, change, out=values[first + begin : first + min(begin + _PART, num_new)])
+    np.sqrt(width, out=width)
+    return width
+
+
+def activated(layer: UnitLayer, before: Values, off: Bool[np.ndarray, " vertices"]) -> Values:
+    """The values after a layer's activation, in the memory of those before; no unit is positive at vertices `off`."""
+    values, error, size = before
+    slope = layer.slope[0]
+    if not slope.any():
+        np.maximum(values, 0, out=values)
+        if off.any():  # exactly 0, whatever was rounded
+            values[off] = 0
+            error[off] = 0
+        return before
+    largest = max(1.0, float(np.abs(slope).max()))
+    np.multiply(values, slope, out=values, where=values < 0)
+    return Values(values, error * largest + EPS * largest * size, size * largest)
+
+
+def _longest(vectors: Float[np.ndarray, "vectors entries"]) -> float:
+    """The largest 2-norm."""
+    return math.sqrt(float(np.einsum("ij,ij->i", vectors, vectors).max()))

@@ -1,0 +1,6 @@
+// Draws the figures, each of whose places holds what plotly is to draw.
+const LOOK = {displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
+for (const place of document.querySelectorAll(".figure")) {
+  const {data, layout} = JSON.parse(place.firstElementChild.textContent);
+  Plotly.newPlot(place, data, layout, LOOK);
+}

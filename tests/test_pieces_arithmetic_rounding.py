@@ -1,0 +1,86 @@
+"""The bounds that signs are proven with."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.rounding import SLACK, frobenius, grows, norm, quantum, roundings
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([2.0, -4.0], 2.0),
+        ([0.0, -0.75, 6.0], 0.25),
+        ([0.0, 0.0], math.inf),
+        ([2.0**25 + 1], 1.0),
+        ([2.0**26 + 1], 0.0),
+        ([1.0, 2.0**-25], 2.0**-25),
+        ([1.0, 2.0**-26], 0.0),
+        ([0.1], 0.0),
+        ([1e300], 0.0),
+        ([2.0**-1074, 2.0**-1073], 0.0),
+    ],
+)
+def test_quantum(numbers: list[float], expected: float) -> None:
+    with np.errstate(all="ignore"):
+        assert quantum(np.array([numbers, numbers]).T).tolist() == [expected, expected]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (16, 16), (40, 20), (20, 40)])
+@pytest.mark.parametrize("num_vectors", [2, 1000])
+def test_norm_is_a_bound_and_not_a_loose_one(shape: tuple[int, int], num_vectors: int) -> None:
+    weight = np.random.default_rng(0).normal(size=(5, *shape))
+    true = np.linalg.norm(weight, 2, axis=(1, 2))
+    bound = SLACK * norm(weight, num_vectors)
+    assert (bound >= true).all()
+    assert (bound <= 1.5 * true).all()
+
+
+def test_norm_of_wide_layers_is_a_bound() -> None:
+    weight = np.random.default_rng(0).normal(size=(2, 100, 70))
+    assert (SLACK * norm(weight, 2) >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
+
+
+def test_frobenius_norms_are_good_enough_for_few_layers() -> None:
+    weight = np.random.default_rng(0).normal(size=(2, 20, 20)) / 20**0.5
+    bound = frobenius(weight)  # each is about 4.5, and 4.5^9 < 2^20 < 4.5^14
+    assert (SLACK * bound >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
+    assert not grows([bound] * 9)
+    assert grows([bound] * 14)
+    assert grows([bound * np.nan])
+
+
+def test_norm_of_numbers_whose_powers_vanish_is_a_bound() -> None:
+    weight = np.full((1, 3, 3), 1e-60)
+    with np.errstate(all="ignore"):
+        assert (SLACK * norm(weight, 2) >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
+
+
+def test_integers_are_the_numbers() -> None:
+    numbers = np.array([[0.1, -3.0], [2.0**-1074, 1e300]])
+    whole, denominator = integers(numbers)
+    assert [[number / denominator for number in row] for row in whole] == numbers.tolist()
+    assert denominator == 2**1074
+
+
+def test_roundings_are_bounds() -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(1, 40, 30)), generator.normal(size=(1, 40))
+    weight[:, :20] *= generator.random((20, 30)) < 0.1
+    weight[0, 20:30], bias[0, 20:30] = np.eye(30)[:10] * -4.0, 0
+    x = generator.normal(size=30)
+    by_weights, by_biases = roundings(weight, bias, np.abs(weight).sum(axis=2))
+    exact = [
+        sum((Fraction(w) * Fraction(v) for w, v in zip(row, x, strict=True)), Fraction(b))
+        for row, b in zip(weight[0], bias[0], strict=True)
+    ]
+    rounded = weight[0] @ x + bias[0]
+    errors = [float(Fraction(value) - truth) for value, truth in zip(rounded, exact, strict=True)]
+    assert errors[20:30] == [0.0] * 10
+    assert 0 < np.linalg.norm(errors) <= by_weights[0] * np.abs(x).max() + by_biases[0]
+    only_passed = roundings(weight[:, 20:30], bias[:, 20:30], np.abs(weight[:, 20:30]).sum(axis=2))
+    assert max(*only_passed[0], *only_passed[1]) < 1e-40
