@@ -11,9 +11,12 @@ from werkzeug.test import Client
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of a package that TensorBoard brings along
     from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
+    from tensorboard.plugins.graph.graphs_plugin import GraphsPlugin
     from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
     from tensorboard.plugins.image.images_plugin import ImagesPlugin
     from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
+    from tensorboard.plugins.text.text_plugin import TextPlugin
 
 
 class TensorBoard:
@@ -26,6 +29,9 @@ class TensorBoard:
             "scalars": ScalarsPlugin(context),
             "images": ImagesPlugin(context),
             "hparams": HParamsPlugin(context),
+            "text": TextPlugin(context),
+            "custom_scalars": CustomScalarsPlugin(context),
+            "graphs": GraphsPlugin(context),
         }
 
     def scalar_tags(self) -> dict[str, set[str]]:
@@ -44,6 +50,22 @@ class TensorBoard:
         """The file of the only image of a tag."""
         (sample,) = self._get("images", "/images", run=run, tag=tag, sample="0")
         return Client(self.plugins["images"].get_plugin_apps()["/individualImage"]).get(f"/?{sample['query']}").data
+
+    def text(self, run: str, tag: str) -> str:
+        """The HTML of the only text of a tag."""
+        (found,) = self._get("text", "/text", run=run, tag=tag)
+        return str(found["text"])
+
+    def custom_scalars(self) -> dict[str, dict[str, Any]]:
+        """Title -> chart of the Custom Scalars tab."""
+        layout = self._get("custom_scalars", "/layout")
+        return {chart["title"]: chart for category in layout.get("category", []) for chart in category["chart"]}
+
+    def graph(self, run: str) -> str:
+        """The network of a run as the GRAPHS tab gets it."""
+        response = Client(self.plugins["graphs"].get_plugin_apps()["/graph"]).get(query_string={"run": run})
+        assert response.status_code == 200, response.data
+        return response.text
 
     def hparams_columns(self) -> tuple[set[str], set[str]]:
         """The hyperparameters and the metrics that the HPARAMS tab has columns for."""

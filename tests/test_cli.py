@@ -182,7 +182,7 @@ def test_a_sweep_is_comparable(dlcourse: Command, tmp_path: Path) -> None:
         (events,) = (folder / "comparison" / f"width={width}").glob("events*")
         accumulator = EventAccumulator(str(events)).Reload()
         for metric, tag in {"mean_squared_error": "mean_squared_error", "num_pieces": "num_pieces on [0, 2]"}.items():
-            points = accumulator.Scalars(f"comparison/{tag}")
+            points = accumulator.Scalars(f"comparison (step = depth)/{tag}")
             assert [point.step for point in points] == [1, 2, 3]
             for point in points:
                 values = [

@@ -1,12 +1,16 @@
 import csv
+import html
+import io
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tensorboard_app import TensorBoard
 
-from dlcourse.recording import Result, TaskFacts, compare, write_comparison
+from dlcourse.recording import Result, TaskFacts, compare, depth_width_table, write_comparison
 
 
 def run(depth: int, width: int, seed: int, error: float, pieces: int | None = None, **settings: str) -> Result:
@@ -30,29 +34,81 @@ def test_the_step_is_the_depth(tmp_path: Path) -> None:
     ]
     write_comparison(tmp_path, results, "mean_squared_error")
     board = TensorBoard(tmp_path)
-    tags = {"comparison/mean_squared_error", "comparison/num_pieces", "comparison/num_parameters"}
+    names = ("mean_squared_error", "log10_of_mean_squared_error", "num_pieces")
+    tags = {f"comparison (step = depth)/{name}" for name in (*names, "num_parameters")}
+    tags |= {f"quartiles over depth/{name}, {edge}" for name in names for edge in ("lower", "median", "upper")}
     assert board.scalar_tags() == {"comparison/width=4": tags, "comparison/width=16": tags}
-    assert points(board, "comparison/width=4", "comparison/mean_squared_error") == [(1, 0.5), (3, 4.0)]
-    assert points(board, "comparison/width=4", "comparison/num_pieces") == [(1, 11), (3, 30.5)]
-    assert points(board, "comparison/width=4", "comparison/num_parameters") == [(1, 12), (3, 36)]
-    assert points(board, "comparison/width=16", "comparison/mean_squared_error") == [(1, 0.5), (3, "NaN")]
-    assert points(board, "comparison/width=16", "comparison/num_pieces") == [(1, 10)]
+    logarithms = points(board, "comparison/width=4", "comparison (step = depth)/log10_of_mean_squared_error")
+    assert logarithms == [(1, pytest.approx(-0.30103)), (3, pytest.approx(0.60206))]  # of 1/2 and of 4
+    # Of 10, 11 and 12 pieces the quartiles lie halfway between neighbours.
+    for edge, value in {"lower": 10.5, "median": 11, "upper": 11.5}.items():
+        assert points(board, "comparison/width=4", f"quartiles over depth/num_pieces, {edge}")[0] == (1, value)
+    assert points(board, "comparison/width=4", "comparison (step = depth)/mean_squared_error") == [(1, 0.5), (3, 4.0)]
+    assert points(board, "comparison/width=4", "comparison (step = depth)/num_pieces") == [(1, 11), (3, 30.5)]
+    assert points(board, "comparison/width=4", "comparison (step = depth)/num_parameters") == [(1, 12), (3, 36)]
+    assert points(board, "comparison/width=16", "comparison (step = depth)/mean_squared_error") == [
+        (1, 0.5),
+        (3, "NaN"),
+    ]
+    assert points(board, "comparison/width=16", "comparison (step = depth)/num_pieces") == [(1, 10)]
     assert board.hparams_rows() == {}
 
 
 def test_the_picture_is_a_file_and_an_image(tmp_path: Path) -> None:
     write_comparison(tmp_path, [run(1, 4, 0, 0.5), run(2, 4, 0, 0.25)], "mean_squared_error", title="zigzag")
     board = TensorBoard(tmp_path)
-    assert board.image_tags() == {"comparison": {"comparison/depth_against_width"}}
-    png = (tmp_path / "comparison" / "depth_against_width.png").read_bytes()
-    assert png.startswith(b"\x89PNG")
-    assert board.image("comparison", "comparison/depth_against_width") == png
+    assert board.image_tags() == {"comparison": {"comparison/error", "comparison/size"}}
+    whole = Image.open(tmp_path / "comparison" / "depth_against_width.png").convert("RGB")
+    for index, name in enumerate(("error", "size")):
+        square = Image.open(io.BytesIO(board.image("comparison", f"comparison/{name}"))).convert("RGB")
+        assert square.width == square.height
+        part = whole.crop((index * square.width, 0, (index + 1) * square.width, square.height))
+        assert part.tobytes() == square.tobytes()
+
+
+def test_the_table_is_a_text(tmp_path: Path) -> None:
+    results = [run(depth, 4, seed, 0.5**depth, pieces=depth) for depth in (1, 2) for seed in range(2)]
+    write_comparison(tmp_path, results, "mean_squared_error")
+    shown = TensorBoard(tmp_path).text("comparison", "comparison/table")
+    assert depth_width_table(results, "mean_squared_error") in html.unescape(shown)
+    assert "<pre>" in shown
+
+
+def test_custom_scalars_have_medians_in_their_bands(tmp_path: Path) -> None:
+    facts = TaskFacts("mean_squared_error", solved=0.3)
+    results = [replace(run(depth, 4, 0, 0.5**depth, pieces=depth), task=facts) for depth in (1, 2)]
+    write_comparison(tmp_path, results, "mean_squared_error")
+    board = TensorBoard(tmp_path)
+    charts = board.custom_scalars()
+    assert list(charts) == [
+        "log10 of mean squared error against depth", "num pieces against depth", "share of seeds that solve it",
+    ]  # fmt: skip
+    tags = board.scalar_tags()["comparison/width=4"]
+    for chart in charts.values():
+        named = [tag for series in chart.get("margin", {}).get("series", []) for tag in series.values()]
+        patterns = chart.get("multiline", {}).get("tag", [])
+        matched = [tag for tag in tags if any(re.search(pattern, tag) for pattern in patterns)]
+        assert len(named) == 3 or len(matched) == 1
+        assert set(named + matched) <= tags
+        assert not any("(" in tag for tag in named + matched)  # the tab would show nothing of them
+
+
+def test_an_accuracy_has_no_logarithm(tmp_path: Path) -> None:
+    facts = TaskFacts("accuracy", ("accuracy",))
+    results = [
+        Result("a", {"model.depth": 1, "model.width": 4}, {"accuracy": 0.5, "num_parameters": 9}, None, 1.0, facts)
+    ]
+    write_comparison(tmp_path, results, "accuracy")
+    board = TensorBoard(tmp_path)
+    assert not any("log10" in tag for tag in board.scalar_tags()["comparison/width=4"])
+    assert list(board.custom_scalars()) == ["accuracy against depth"]
 
 
 def test_networks_without_pieces(tmp_path: Path) -> None:
     write_comparison(tmp_path, [run(1, 4, 0, 0.5)], "mean_squared_error")
     tags = TensorBoard(tmp_path).scalar_tags()["comparison/width=4"]
-    assert tags == {"comparison/mean_squared_error", "comparison/num_parameters"}
+    assert "comparison (step = depth)/mean_squared_error" in tags
+    assert not any("pieces" in tag for tag in tags)
 
 
 @pytest.mark.slow
@@ -61,7 +117,7 @@ def test_it_is_written_anew_each_time(tmp_path: Path) -> None:
     write_comparison(tmp_path, [run(depth, 4, 0, 0.25) for depth in (1, 2)], "mean_squared_error")
     board = TensorBoard(tmp_path)
     assert set(board.scalar_tags()) == {"comparison/width=4"}
-    assert points(board, "comparison/width=4", "comparison/mean_squared_error") == [(1, 0.25), (2, 0.25)]
+    assert points(board, "comparison/width=4", "comparison (step = depth)/mean_squared_error") == [(1, 0.25), (2, 0.25)]
     files = sorted(path.name.split("tfevents.")[0] for path in (tmp_path / "comparison").rglob("*"))
     assert files == ["depth_against_width.png", "events.out.", "events.out.", "width=4"]
 
@@ -76,11 +132,12 @@ def test_other_settings_have_their_own_runs_and_pictures(tmp_path: Path) -> None
     write_comparison(tmp_path, results, "mean_squared_error")
     board = TensorBoard(tmp_path)
     assert set(board.scalar_tags()) == {"comparison/width=4-relu", "comparison/width=4-tanh"}
-    assert points(board, "comparison/width=4-relu", "comparison/mean_squared_error") == [(1, 0.5)]
-    assert points(board, "comparison/width=4-tanh", "comparison/mean_squared_error") == [(1, 0.25)]
-    pictures = {"comparison/depth_against_width-relu", "comparison/depth_against_width-tanh"}
+    assert points(board, "comparison/width=4-relu", "comparison (step = depth)/mean_squared_error") == [(1, 0.5)]
+    assert points(board, "comparison/width=4-tanh", "comparison (step = depth)/mean_squared_error") == [(1, 0.25)]
+    pictures = {f"comparison/{name}-{setting}" for name in ("error", "size") for setting in ("relu", "tanh")}
     assert board.image_tags() == {"comparison": pictures}
-    assert all((tmp_path / f"{picture}.png").is_file() for picture in pictures)
+    for setting in ("relu", "tanh"):
+        assert (tmp_path / "comparison" / f"depth_against_width-{setting}.png").is_file()
 
 
 def test_the_curves_are_tuned_and_the_others_lie_beside_them(tmp_path: Path) -> None:
@@ -99,10 +156,12 @@ def test_the_curves_are_tuned_and_the_others_lie_beside_them(tmp_path: Path) -> 
         *(f"comparison/width={width}" for width in (4, 8)),
         *(f"comparison/untuned/width={width}-{rate}" for width, rate in errors),
     }
-    assert points(board, "comparison/width=4", "comparison/mean_squared_error") == [(1, 0.25)]
-    assert points(board, "comparison/width=8", "comparison/mean_squared_error") == [(1, 0.125)]
-    assert points(board, "comparison/width=8", "comparison/share_of_seeds_that_solve_it") == [(1, 1.0)]
-    assert points(board, "comparison/untuned/width=4-0.01", "comparison/mean_squared_error") == [(1, 0.5)]
+    assert points(board, "comparison/width=4", "comparison (step = depth)/mean_squared_error") == [(1, 0.25)]
+    assert points(board, "comparison/width=8", "comparison (step = depth)/mean_squared_error") == [(1, 0.125)]
+    assert points(board, "comparison/width=8", "comparison (step = depth)/share_of_seeds_that_solve_it") == [(1, 1.0)]
+    assert points(board, "comparison/untuned/width=4-0.01", "comparison (step = depth)/mean_squared_error") == [
+        (1, 0.5)
+    ]
     with (tmp_path / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     counted = {(int(row["model.width"]), float(row["optimizer.rate"])) for row in rows if row["judged"] == "True"}
@@ -121,8 +180,11 @@ def test_equal_sizes_are_curves_over_the_depth_and_depths_over_the_size(tmp_path
     ]
     write_comparison(tmp_path, results, "mean_squared_error")
     board = TensorBoard(tmp_path)
-    assert points(board, "comparison/max_parameters=64", "comparison/mean_squared_error") == [(1, 1 / 64), (2, 2 / 64)]
-    over_size = points(board, "comparison/depth=2", "comparison over parameters/mean_squared_error")
+    assert points(board, "comparison/max_parameters=64", "comparison (step = depth)/mean_squared_error") == [
+        (1, 1 / 64),
+        (2, 2 / 64),
+    ]
+    over_size = points(board, "comparison/depth=2", "comparison (step = parameters)/mean_squared_error")
     assert over_size == [(64, 2 / 64), (128, 2 / 128)]
 
 

@@ -65,6 +65,38 @@ def test_depth_against_width_shows_medians_and_quartiles() -> None:
     }
 
 
+def test_each_part_is_a_square_of_its_own() -> None:
+    parts = figures.depth_against_width(sweep(), "mean_squared_error", title="zigzag", target_pieces=8).axes
+    squares = figures.squares(sweep(), "mean_squared_error", title="zigzag", target_pieces=8)
+    assert list(squares) == ["error", "pieces", "size"]
+    for part, square in zip(parts, squares.values(), strict=True):
+        (axes,) = square.axes
+        assert (axes.get_xlim(), axes.get_ylim()) == (part.get_xlim(), part.get_ylim())
+        said = [text.get_text() for text in square.texts]
+        assert said == [part.get_title(), "zigzag\nmedians and quartiles over 3 seeds"]
+        for one, other in zip(axes.lines, part.lines, strict=True):
+            np.testing.assert_array_equal(one.get_xydata(), other.get_xydata())
+        picture = Image.open(io.BytesIO(figures.to_png(square, width=300)))
+        assert picture.size == (300, 300)
+        box = axes.get_tightbbox()  # nothing is cut off, and nothing runs into the names above
+        assert box is not None and box.x0 >= 0 and box.y0 >= 0 and box.x1 <= square.bbox.x1
+        assert box.y1 <= square.texts[1].get_window_extent().y0
+
+
+def test_squares_stand_side_by_side_and_four_in_two_rows() -> None:
+    def square(shade: int) -> bytes:
+        content = io.BytesIO()
+        Image.new("RGB", (4, 4), (shade, 0, 0)).save(content, "png")
+        return content.getvalue()
+
+    for num, size in {1: (4, 4), 2: (8, 4), 3: (12, 4), 4: (8, 8)}.items():
+        whole = Image.open(io.BytesIO(figures.side_by_side([square(shade) for shade in range(num)])))
+        assert whole.size == size
+        for shade in range(num):
+            columns = size[0] // 4
+            assert whole.getpixel((4 * (shade % columns) + 1, 4 * (shade // columns) + 1)) == (shade, 0, 0)
+
+
 def test_the_target_is_always_in_sight() -> None:
     for target in (1, 100_000):
         pieces = figures.depth_against_width(sweep(), "mean_squared_error", target_pieces=target).axes[1]

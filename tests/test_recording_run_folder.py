@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard_app import TensorBoard
 
+from dlcourse.networks import MLP
 from dlcourse.recording import History, Result, TaskFacts, read_log, read_result, read_results
 from dlcourse.recording import run_folder as module
 from dlcourse.recording.checkpoints import Checkpoint, read_checkpoint
-from dlcourse.recording.events import append_events
+from dlcourse.recording.events import append_events, read_events
 from dlcourse.recording.files import remove_what_the_dead_left, unfinished
+from dlcourse.recording.graph import graph_of
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder, move_in, saved_beside
 from dlcourse.recording.weights import Weights
 
@@ -39,13 +44,14 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(step, {"weight": torch.zeros(2)}, [], history(step), Weights(), None, 0.0)
 
 
-def opened(folder: Path, *, anew: bool = True, again: bool = False) -> RunFolder:
+def opened(folder: Path, *, anew: bool = True, again: bool = False, error: str | None = None) -> RunFolder:
     return RunFolder(
         folder,
         config="seed: 0\n",
         run="this",
         hparams={"depth": 1},
         pieces_domain="[0, 2]",
+        error=error,
         started=time.time(),
         anew=anew,
         again=again,
@@ -77,6 +83,36 @@ def test_the_number_of_pieces_says_where_it_was_counted(tmp_path: Path) -> None:
     assert [(each.step, each.value) for each in found.Scalars("pieces on [0, 2]/num_pieces")][:2] == [(0, 3), (10, 3)]
     assert sorted(found.Tags()["scalars"]) == ["loss/train", "pieces on [0, 2]/num_pieces", "rate"]
     assert "pieces/num_pieces" in read_log(tmp_path)
+
+
+def test_an_error_is_there_as_its_logarithm_too(tmp_path: Path) -> None:
+    curve = [(0, 100.0), (10, 0.01), (20, 0.0), (30, math.nan)]
+    with opened(tmp_path / "run", error="mean_squared_error") as run:
+        run.save(replace(checkpoint(0), history={"metric/mean_squared_error": curve[:2]}))
+        result = Result("run", {"task.name": "none"}, {"num_parameters": 2}, None, 1.0, None)
+        history = {"metric/mean_squared_error": curve, "loss/train": curve[:1]}
+        run.finish(network=NETWORK, history=history, weights=None, result=result, pictures={})
+    board = TensorBoard(tmp_path)
+    names = {"metric/mean_squared_error", "metric/log10_of_mean_squared_error", "loss/train"}
+    assert board.scalar_tags()["run"] == names
+    logarithms = [value for _, _, value in board.scalars("run", "metric/log10_of_mean_squared_error")]
+    assert logarithms == [2, -2, "-Infinity", "NaN"]
+    assert read_log(tmp_path / "run").keys() == history.keys()
+    # The HPARAMS tab makes a column of every curve.
+    assert board.hparams_rows()["run"][1].keys() == names
+
+
+def test_the_network_is_a_graph_once(tmp_path: Path) -> None:
+    result = Result("run", {"task.name": "none"}, {"num_parameters": 2}, None, 1.0, None)
+    graph = graph_of(MLP(1, 1, width=[5], activation="relu"))
+    with opened(tmp_path / "run") as run:
+        run.save(checkpoint(10))
+        run.finish(network=NETWORK, history=history(50), weights=None, result=result, pictures={}, graph=graph)
+    shown = TensorBoard(tmp_path).graph("run")
+    assert 'name: "layer_1/relu"' in shown and "size: 5" in shown
+    (events,) = (tmp_path / "run").glob("events*")
+    append_events(events, scalars={}, hparams={}, started=0.0, graph=graph)
+    assert sum(bool(event.graph_def) for event, _ in read_events(events)) == 1
 
 
 def shown(folder: Path) -> list[tuple[int, float]]:

@@ -1,9 +1,10 @@
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.recording.scales import scale
+from dlcourse.recording.scales import log10, scale
 
 
 def test_errors_over_a_decade_and_counts_are_on_a_log_axis() -> None:
@@ -25,3 +26,8 @@ def test_all_values_have_room_and_what_diverged_lies_beyond_the_worst(values: li
     assert all(found.low <= value <= found.high for value in [*finite, found.worst])
     if len(finite) < len(values) and finite:
         assert found.worst < min(finite) if metric == "accuracy" else found.worst > max(finite)
+
+
+def test_logarithms_of_errors_and_of_what_has_none() -> None:
+    assert [log10(value) for value in (100.0, 0.001, 0.0, math.inf)] == [2, pytest.approx(-3), -math.inf, math.inf]
+    assert all(math.isnan(log10(value)) for value in (math.nan, -1.0))

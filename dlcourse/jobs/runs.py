@@ -24,6 +24,7 @@ from dlcourse.networks import num_parameters
 from dlcourse.recording import Result, TaskFacts, last_values
 from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint
 from dlcourse.recording.files import scratch_folder, write_atomically
+from dlcourse.recording.graph import graph_of
 from dlcourse.recording.pictures import NUM_PICTURES, Stage, pictures
 from dlcourse.recording.provenance import provenance
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder
@@ -295,6 +296,7 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                     run=config.digest,
                     hparams=_hparams(config),
                     pieces_domain=config.task.pieces_domain,
+                    error=None if config.task.metric in config.task.higher_is_better else config.task.metric,
                     started=started,
                     anew=not checkpoints,
                     again=config.force,
@@ -321,6 +323,7 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
             weights=trained.weights if config.keep_weights else None,
             result=result,
             pictures=_pictures(config, trained),
+            graph=graph_of(trained.network) if config.pictures else None,
         )
     except KeptAsideError as error:
         return Failure(config, str(error))

@@ -22,6 +22,7 @@ def write_events(
     images: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
     hparams: Mapping[str, bool | int | float | str] | None = None,
     metrics: Mapping[str, int | float] | None = None,
+    summaries: Sequence[Any] = (),
     started: float | None = None,
     finished: float | None = None,
 ) -> Path:
@@ -38,6 +39,7 @@ def write_events(
             None writes no such row (a comparison is no run).
         metrics: What came out in the end. A metric is the last point of the curve of its name, at the run's last step:
             TensorBoard takes the HPARAMS tab's metrics from there.
+        summaries: Texts and layouts (`recording.summaries`), which belong to no step.
         started: When step 0 was, in seconds since 1970; now by default.
         finished: When the last step was, likewise; wall times in between are interpolated, so they never run backwards.
 
@@ -57,6 +59,8 @@ def write_events(
     values = _values(scalars, images or {}, metrics or {})
     if hparams is not None:
         values.setdefault(0, [])[:0] = [_session_start(hparams, started), _session_end(finished)]
+    if summaries:
+        values.setdefault(0, []).extend(summaries)
     folder.mkdir(parents=True, exist_ok=True)
     older = list(folder.glob(EVENT_FILES))
     path = new_event_file(folder)
@@ -74,6 +78,7 @@ def append_events(
     started: float,
     images: Mapping[str, Sequence[tuple[int, bytes]]] | None = None,
     metrics: Mapping[str, int | float] | None = None,
+    graph: bytes | None = None,
     is_finished: bool = False,
 ) -> None:
     """Appends to the event file of a run in training what the file does not have yet, in one write.
@@ -89,6 +94,7 @@ def append_events(
         started: When training began, in seconds since 1970.
         images: Tag -> (step, content of a PNG file) pairs, in rising order.
         metrics: What came out in the end.
+        graph: The network for the Graphs tab (`recording.graph`).
         is_finished: Whether this is the end of the run.
     """
     read = list(read_events(path))
@@ -104,7 +110,10 @@ def append_events(
     for step, session in sessions:
         if (session.tag, step) not in known:
             values.setdefault(step, []).insert(0, session)
-    content = _records([*([] if events else [_version(begun)]), *_timed(values, step_before, begun, now)])
+    first = [] if events else [_version(begun)]
+    if graph is not None and not any(event.graph_def for event in events):
+        first.append(_graph(begun, graph))
+    content = _records([*first, *_timed(values, step_before, begun, now)])
     with path.open("ab") as file:
         file.truncate(size)
         file.write(content)
@@ -158,6 +167,13 @@ def _version(wall_time: float) -> Any:
     from tensorboard.compat.proto.event_pb2 import Event
 
     return Event(wall_time=wall_time, file_version="brain.Event:2")
+
+
+def _graph(wall_time: float, graph: bytes) -> Any:
+    """The network of a run."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    return Event(wall_time=wall_time, graph_def=graph)
 
 
 def _timed(values: Mapping[int, list[Any]], first_step: int, begun: float, ended: float) -> Iterator[Any]:

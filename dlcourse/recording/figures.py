@@ -6,7 +6,8 @@ Made with matplotlib's objects alone, without pyplot and its global state. Impor
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,6 +16,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from PIL import Image
 
 from dlcourse.palette import DEPTH_SHADES, FAINT, INK, shade
 from dlcourse.recording.cells import Cell, pieces_in_words
@@ -69,35 +71,98 @@ def depth_against_width(
     Raises:
         ValueError: If no cell has the metric, or cells of several settings have it.
     """
+    cells = _of_one_setting(cells, metric)
+    panels = _panels(cells, metric, target_pieces)
+    num_rows = 2 if len(panels) == 4 else 1
+    size = (9.5, 8) if num_rows == 2 else (4 + 4.2 * (len(panels) - 1), 4.6)
+    figure = Figure(figsize=size, layout="constrained")
+    all_axes = list(figure.subplots(num_rows, len(panels) // num_rows).flat)
+    for axes, (panel_title, draw) in zip(all_axes, panels.values(), strict=True):
+        draw(axes)
+        axes.set_title(panel_title)
+    write_title(figure, title or "depth against width", _said_of(cells))
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
+    return figure
+
+
+def squares(
+    cells: Sequence[Cell], metric: str, *, title: str = "", target_pieces: int | None = None
+) -> dict[str, Figure]:
+    """The parts of `depth_against_width`, each as a square picture of its own: TensorBoard shows pictures small.
+
+    Args:
+        cells: As there.
+        metric: The task's headline metric.
+        title: What was swept.
+        target_pieces: How many linear pieces the target has.
+
+    Returns:
+        The pictures by their names: `error`, `solved` and `pieces` against depth, as far as there are such numbers, and
+        `size`, the metric against the number of parameters.
+
+    Raises:
+        ValueError: As there.
+    """
+    cells = _of_one_setting(cells, metric)
+    figures = {}
+    for name, (panel_title, draw) in _panels(cells, metric, target_pieces).items():
+        figure = Figure(figsize=(5.2, 5.2))
+        axes = figure.add_axes((0.14, 0.19, 0.83, 0.66))  # a layout that finds its place takes as long as the picture
+        draw(axes)
+        figure.text(0.01, 0.985, panel_title, va="top", fontsize=12, color=INK)
+        said = "\n".join([title, *textwrap.wrap(", ".join(_said_of(cells)), 84)]).strip()
+        figure.text(0.01, 0.94, said, va="top", fontsize=8.5, color=INK)
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="lower center", ncols=min(len(labels), 4), frameon=False)
+        figures[name] = figure
+    return figures
+
+
+def side_by_side(squares: Sequence[bytes]) -> bytes:
+    """Square pictures as one: two rows of four, else one row.
+
+    Args:
+        squares: PNG files of one size.
+    """
+    pictures = [Image.open(io.BytesIO(square)).convert("RGB") for square in squares]
+    side = pictures[0].width
+    columns = 2 if len(pictures) == 4 else len(pictures)
+    whole = Image.new("RGB", (side * columns, side * -(-len(pictures) // columns)), "white")
+    for index, picture in enumerate(pictures):
+        whole.paste(picture, (side * (index % columns), side * (index // columns)))
+    content = io.BytesIO()
+    whole.save(content, "png")
+    return content.getvalue()
+
+
+def _of_one_setting(cells: Sequence[Cell], metric: str) -> list[Cell]:
+    """Those that have the metric, which must be of one setting."""
     cells = [cell for cell in cells if cell.quartiles(metric)]
     settings = list(dict.fromkeys(cell.setting for cell in cells))
     if len(settings) != 1:
         raise ValueError(f"cells with the metric {metric!r} must be of one setting, got {settings}")
-    has_pieces = any(cell.quartiles("num_pieces") for cell in cells)
-    has_solved = all(cell.num_solved is not None for cell in cells)
-    num_panels = 2 + has_pieces + has_solved
-    num_rows = 2 if num_panels == 4 else 1
-    size = (9.5, 8) if num_rows == 2 else (4 + 4.2 * (num_panels - 1), 4.6)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = list(figure.subplots(num_rows, num_panels // num_rows).flat)
+    return cells
+
+
+def _panels(
+    cells: Sequence[Cell], metric: str, target_pieces: int | None
+) -> dict[str, tuple[str, Callable[[Axes], None]]]:
+    """The parts of the picture by their names: what stands above each, and what draws it."""
     name = in_words(metric)
-
-    first, *between, last = panels
-    _lines_over_depth(first, cells, metric)
-    first.set_title(name)
-    if has_solved:
-        _shares_over_depth(between[0], cells)
-        between[0].set_title("share of seeds that solve it")
-    if has_pieces:
-        _lines_over_depth(between[-1], cells, "num_pieces", target=target_pieces)
-        between[-1].set_title(pieces_in_words(cells))
-    _discs_over_parameters(last, cells, metric)
-    last.set_title(f"{name} against size")
-
-    write_title(figure, title or "depth against width", _said_of(cells))
-    handles, labels = first.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
-    return figure
+    panels: dict[str, tuple[str, Callable[[Axes], None]]] = {
+        "error": (name, lambda axes: _lines_over_depth(axes, cells, metric))
+    }
+    if all(cell.num_solved is not None for cell in cells):
+        panels["solved"] = "share of seeds that solve it", lambda axes: _shares_over_depth(axes, cells)
+    if any(cell.quartiles("num_pieces") for cell in cells):
+        panels["pieces"] = (
+            pieces_in_words(cells),
+            lambda axes: _lines_over_depth(axes, cells, "num_pieces", target=target_pieces),
+        )
+    panels["size"] = f"{name} against size", lambda axes: _discs_over_parameters(axes, cells, metric)
+    return panels
 
 
 def _said_of(cells: Sequence[Cell]) -> list[str]:

@@ -15,6 +15,7 @@ from dlcourse.recording.events import EVENT_FILES, append_events, event_file, ne
 from dlcourse.recording.files import unfinished, write_atomically
 from dlcourse.recording.log import History, last_values, write_log
 from dlcourse.recording.results import Result, write_result
+from dlcourse.recording.scales import LOG10, log10
 from dlcourse.recording.weights import Weights, write_weights
 
 try:
@@ -40,6 +41,7 @@ class RunFolder:
         run: What tells the run from all others, for its checkpoints.
         hparams: Its row in TensorBoard's HPARAMS tab, but for the number of parameters.
         pieces_domain: Where its pieces are counted, which TensorBoard says.
+        error: The task's metric if it is an error, which TensorBoard shows as its decimal logarithm, too.
         started: When training began, in seconds since 1970.
         anew: Whether the run started from its beginning: what is left there of an earlier attempt is not gone on with.
         again: Whether a finished run is done again.
@@ -53,12 +55,13 @@ class RunFolder:
         run: str,
         hparams: Mapping[str, bool | int | float | str],
         pieces_domain: str,
+        error: str | None = None,
         started: float,
         anew: bool,
         again: bool,
     ) -> None:
         self._folder, self._config, self._run, self._hparams = folder, config, run, hparams
-        self._started, self._anew, self._domain = started, anew, pieces_domain
+        self._started, self._anew, self._domain, self._error = started, anew, pieces_domain, error
         self._hidden = again and is_finished(folder)
         self._lock: int | None = None
 
@@ -85,7 +88,7 @@ class RunFolder:
                 write_log(self._locked_folder, checkpoint.history)
                 append_events(
                     event_file(self._locked_folder),
-                    scalars=self._with_domain(checkpoint.history),
+                    scalars=self._with_logarithm(checkpoint.history),
                     hparams={**self._hparams, "parameters": size},
                     started=self._started,
                 )
@@ -98,6 +101,7 @@ class RunFolder:
         weights: Weights | None,
         result: Result,
         pictures: Mapping[str, Sequence[tuple[int, bytes]]],
+        graph: bytes | None = None,
     ) -> None:
         """Writes what a finished run leaves behind; `metrics.json` comes last, as the mark of a finished run.
 
@@ -107,6 +111,7 @@ class RunFolder:
             weights: Those of its logged points; None writes none.
             result: What it came to.
             pictures: What the network has learnt: tag -> (step, content of a PNG file) pairs.
+            graph: The network for TensorBoard's Graphs tab: see `graph_of`; None shows none.
 
         Raises:
             OSError: If something cannot be written.
@@ -123,10 +128,11 @@ class RunFolder:
                 write_weights(folder, weights)
             append_events(
                 events,
-                scalars=self._with_domain(history),
+                scalars=self._with_logarithm(history),
                 images=pictures,
                 hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
                 metrics=last_values(self._with_domain(history)),
+                graph=graph,
                 started=self._started,
                 is_finished=True,
             )
@@ -157,6 +163,14 @@ class RunFolder:
     def _with_domain(self, history: History) -> History:
         """The curves as TensorBoard names them: the number of pieces says where they were counted."""
         return {tag.replace("pieces/", f"pieces on {self._domain}/"): points for tag, points in history.items()}
+
+    def _with_logarithm(self, history: History) -> History:
+        """The same, and the decimal logarithm of the error: over the steps TensorBoard has no such axis by itself."""
+        curves = self._with_domain(history)
+        if f"metric/{self._error}" in curves:
+            points = curves[f"metric/{self._error}"]
+            curves[f"metric/{LOG10}{self._error}"] = [(step, log10(value)) for step, value in points]
+        return curves
 
     def _is_mine(self) -> bool:
         """Whether this process may write into the folder; it locks it, where nobody else has."""

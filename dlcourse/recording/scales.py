@@ -4,6 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LOG10 = "log10_of_"
+"""What the name of an error begins with where its decimal logarithm is shown."""
+
+
+def log10(value: float) -> float:
+    """The decimal logarithm; -infinity of 0, and NaN of what is negative or NaN: TensorBoard draws no such point."""
+    if value == 0:
+        return -math.inf
+    return math.log10(value) if value > 0 else math.nan
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -34,7 +44,8 @@ def scale(values: Sequence[int | float], metric: str, *, is_better_higher: bool)
     low, high = min(finite), max(finite)
     # How many margins there are beyond the worst value: three if something must be drawn there in place of NaN.
     room = 3 if len(finite) < len(values) else 1
-    if low > 0 and (metric.startswith("num_") or (high > 10 * low and not is_better_higher)):
+    # The least of all numbers has no place for a margin below it.
+    if 0 < low / 1.4 < low and (metric.startswith("num_") or (high > 10 * low and not is_better_higher)):
         return Scale(True, low / 1.4, high * 1.4**room, high * 1.4 ** (room - 1))
     if is_better_higher:
         margin = 0.06 * ((high - low) or 1)
