@@ -1,17 +1,14 @@
-import base64
 import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 from reports import Report
-from sweeps import FACTS, result, sweep, write_run, write_sweep
+from sweeps import FACTS, ramps, result, sweep, write_networks, write_run, write_sweep
 
-from dlcourse.recording import Result, TaskFacts, write_events, write_result
+from dlcourse.recording import Result, TaskFacts, write_result
 from dlcourse.recording.failures import Failed, write_failure
-from dlcourse.recording.figures import to_png
 from dlcourse.report import tables
 from dlcourse.report.document import document, runs_in
 
@@ -31,7 +28,7 @@ def test_a_sweep_is_answered(tmp_path: Path) -> None:
     assert answer.startswith(
         "3 layers of 8 units (169 parameters) solve it in 3 of 4 seeds at rate 0.01; no single layer"
     )
-    of_networks, of_the_best = ["metric", "size", "solved", "pieces", "map"], ["training", "pieces_in_training"]
+    of_networks, of_the_best = ["metric", "size", "solved", "pieces", "map"], ["losses", "pieces_in_training"]
     assert list(found.figures) == [*of_networks, *of_the_best]
     names = {trace.get("name") for trace in found.figures["metric"]["data"]}
     assert names == {"width 4", "width 8"}
@@ -119,17 +116,28 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_a_single_run_is_shown_whole(tmp_path: Path, is_of_the_run: bool) -> None:
     run = replace(result(3, 8, 0, 0.001), provenance={"torch": "2.9", "processor": "a <fast> one", "started": "2026"})
     write_sweep(tmp_path, [run])
-    first, last = (to_png(Figure(figsize=(1, 1)), width=width) for width in (10, 20))
-    write_events(tmp_path / run.run, scalars={}, images={"fit": [(0, first), (100, last)]})
     found = report(tmp_path / run.run if is_of_the_run else tmp_path)
     assert found.texts["p.answer"] == ["3 layers of 8 units (169 parameters) solve it with the only seed."]
-    assert list(found.figures) == ["training", "pieces_in_training"]
-    assert found.figures["training"]["data"][0]["y"] == [1.5, 0.75, 0.3]
-    (source,) = [value for tag, name, value in found.attributes if (tag, name) == ("img", "src")]
-    assert source == f"data:image/png;base64,{base64.b64encode(last).decode()}"
+    assert list(found.figures) == ["losses", "pieces_in_training"]
+    assert found.figures["losses"]["data"][0]["y"] == [1.5, 0.75, 0.3]
     assert len(found.texts["pre"]) == 1
     assert ["torch", "2.9"] in found.tables[-1] and ["processor", "a <fast> one"] in found.tables[-1]
     assert ["number of parameters", "169"] in found.tables[0]
+
+
+@pytest.mark.slow
+def test_what_the_best_run_has_learnt_is_the_last_picture_of_its_film(tmp_path: Path) -> None:
+    runs = [result(1, 2, seed, error, task__num_folds=1) for seed, error in enumerate([0.5, 0.001])]
+    write_sweep(tmp_path, runs)
+    write_networks(tmp_path / runs[0].run, {100: ramps(0.0, 0.0)})
+    write_networks(tmp_path / runs[1].run, {0: ramps(0.0, 0.0), 100: ramps(1.0, -2.0)})
+    found = report(tmp_path)
+    assert list(found.figures)[-2:] == ["fit", "network"]
+    # The tent of slopes 1 and -1, and its corner at 1.
+    change = found.figures["fit"]["change"]
+    assert (change["data"], change["traces"]) == ({"x": [[0, 1, 2], [1]], "y": [[0, 1, 0], [1]]}, [2, 3])
+    assert any(line.startswith("step 100 · 2 linear pieces · ") for line in found.texts["p.facts"])
+    assert found.figures["losses"]["change"] is None
 
 
 def test_accuracy_more_inputs_and_no_pieces(tmp_path: Path) -> None:
