@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from imported import Imported
 
 from dlcourse.recording.failures import Failed, write_failure
-from dlcourse.report.commands import command_of, commands_of, put_together
+from dlcourse.report.commands import commands_of, put_together
 
 
 def expanded(command: str) -> list[str]:
@@ -69,9 +69,8 @@ def test_commands_are_read_from_folders(tmp_path: Path) -> None:
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "config.yaml").write_text("seed: 0\n")
     assert commands_of(tmp_path) == ["dlcourse -m name=a seed=0,1,2"]
-    assert command_of(tmp_path / "run1") == "dlcourse name=a seed=1"
-    assert command_of(tmp_path / "foreign") is None
-    assert command_of(tmp_path / "nowhere") is None
+    assert commands_of(tmp_path / "run1") == ["dlcourse name=a seed=1"]
+    assert commands_of(tmp_path / "nowhere") == []
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def test_a_sweep_is_answered(tmp_path: Path) -> None:
     assert answer.startswith(
         "3 layers of 8 units (169 parameters) solve it in 3 of 4 seeds at rate 0.01; no single layer"
     )
-    of_networks, of_the_best = ["metric", "size", "solved", "pieces", "map"], ["training", "pieces_in_training"]
+    of_networks, of_the_best = ["metric", "size", "solved", "pieces", "map"], ["losses", "pieces_in_training"]
     assert list(found.figures) == [*of_networks, *of_the_best]
     names = {trace.get("name") for trace in found.figures["metric"]["data"]}
     assert names == {"width 4", "width 8"}
@@ -117,19 +117,28 @@ def test_a_single_run_is_shown_whole(tmp_path: Path, is_of_the_run: bool) -> Non
     from_machine = {"torch": "2.9", "processor": "a <fast> one", "started": "2026"}
     run = replace(result(1, 2, 0, 0.001, task__num_folds=1), provenance=from_machine)
     write_sweep(tmp_path, [run])
-    # What it has learnt last is shown: a tent on [0, 2], the peak at (1, 1).
-    write_networks(tmp_path / run.run, {0: ramps(0.0, 0.0), 100: ramps(1.0, -2.0)})
     found = report(tmp_path / run.run if is_of_the_run else tmp_path)
-    assert found.texts["p.answer"] == ["1 layer of 2 units (7 parameters) solves it with the only seed."]
-    assert list(found.figures) == ["training", "pieces_in_training", "fit", "network"]
-    assert found.figures["training"]["data"][0]["y"] == [1.5, 0.75, 0.3]
-    (learnt,) = [trace for trace in found.figures["fit"]["data"] if trace.get("name") == "network"]
-    assert (learnt["x"], learnt["y"]) == ([0, 1, 2], [0, 1, 0])
-    (drawn,) = found.figures["network"]["layout"]["images"]
-    assert drawn["source"].startswith("data:image/png;base64,")
+    assert found.texts["p.answer"] == ["3 layers of 8 units (169 parameters) solve it with the only seed."]
+    assert list(found.figures) == ["losses", "pieces_in_training"]
+    assert found.figures["losses"]["data"][0]["y"] == [1.5, 0.75, 0.3]
     assert len(found.texts["pre"]) == 1
     assert ["torch", "2.9"] in found.tables[-1] and ["processor", "a <fast> one"] in found.tables[-1]
     assert ["number of parameters", "7"] in found.tables[0]
+
+
+@pytest.mark.slow
+def test_what_the_best_run_has_learnt_is_the_last_picture_of_its_film(tmp_path: Path) -> None:
+    runs = [result(1, 2, seed, error, task__num_folds=1) for seed, error in enumerate([0.5, 0.001])]
+    write_sweep(tmp_path, runs)
+    write_networks(tmp_path / runs[0].run, {100: ramps(0.0, 0.0)})
+    write_networks(tmp_path / runs[1].run, {0: ramps(0.0, 0.0), 100: ramps(1.0, -2.0)})
+    found = report(tmp_path)
+    assert list(found.figures)[-2:] == ["fit", "network"]
+    # The tent of slopes 1 and -1, and its corner at 1.
+    change = found.figures["fit"]["change"]
+    assert (change["data"], change["traces"]) == ({"x": [[0, 1, 2], [1]], "y": [[0, 1, 0], [1]]}, [2, 3])
+    assert any(line.startswith("step 100 · 2 linear pieces · ") for line in found.texts["p.facts"])
+    assert found.figures["losses"]["change"] is None
 
 
 def test_accuracy_more_inputs_and_no_pieces(tmp_path: Path) -> None:

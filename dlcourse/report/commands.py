@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from dlcourse.recording.failures import read_failures
+from dlcourse.tensorboard_tab.settings import read_settings
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,9 @@ def commands_of(folder: Path) -> list[str]:
     """
     lines = []
     for path in [folder / "config.yaml", *sorted(folder.glob("[!.]*/config.yaml"))]:
-        if path.parent.suffix != ".saved" and (command := command_of(path.parent)):
+        if path.parent.suffix != ".saved" and (command := read_settings(path.parent)[0]):
             lines.append(command)
     return put_together([*lines, *(failed.command for failed in read_failures(folder))])
-
-
-def command_of(run: Path) -> str | None:
-    """The command that does a run again, which stands at the top of its `config.yaml`; None if there is none."""
-    with contextlib.suppress(OSError, ValueError), (run / "config.yaml").open(encoding="utf-8") as file:
-        first = file.readline()
-        if first.startswith("# "):
-            return first.removeprefix("# ").strip()
-    return None
 
 
 def put_together(lines: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """The report of a folder of runs: what it came to, the tab's figures, tables, commands and versions, as one file."""
 
-import contextlib
 import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
@@ -10,16 +9,15 @@ from pathlib import Path
 from plotly.graph_objects import Figure
 
 import dlcourse
-from dlcourse.recording import Result, TaskFacts, by_task, cells, read_log, read_results
+from dlcourse.recording import Result, by_task, cells, read_results
 from dlcourse.recording.failures import Failed, read_failures
 from dlcourse.recording.table import entries
 from dlcourse.report import html, tables
-from dlcourse.report.commands import command_of, commands_of
+from dlcourse.report.commands import commands_of
 from dlcourse.report.sections import ON_THEIR_WAY, sections
-from dlcourse.tensorboard_tab.film import film
+from dlcourse.tensorboard_tab.detail import detail
 from dlcourse.tensorboard_tab.folders import Found, LogFolder, Sweep, folder_of
 from dlcourse.tensorboard_tab.page import Content, page
-from dlcourse.tensorboard_tab.run_figures import pieces_in_training, training
 
 NUM_BEST = 10
 """So many of the best runs are shown."""
@@ -194,29 +192,33 @@ def _best(runs: Runs, results: Sequence[Result]) -> Iterator[str]:
         head, *rows = tables.runs_table(ordered[:NUM_BEST], results, metrics)
         yield html.element("div", html.table(head, rows), kind="table")
     best = ordered[0]
-    folder = folder_of(Sweep(".", runs.folder), best.run)
+    run = detail(runs.log, {"run": best.run})["run"]
     yield html.said("h2", "The best of them" if len(results) > 1 else "The run")
     yield html.said("p", best.run, "facts")
     came_to = [[tables.metric_name(name), tables.metric_said(value)] for name, value in best.metrics.items()]
     yield html.element("div", html.table([], came_to, "pairs"), kind="columns")
-    yield _figures("", _curves(folder, facts))
-    yield _figures("", _learnt(runs, best.run))
-    if len(results) > 1 and (command := command_of(folder)):
+    yield _figures("", run["figures"])
+    if (folder_of(Sweep(".", runs.folder), best.run) / "model.pt").is_file():
+        yield from _learnt(runs.log, best.run)
+    if len(results) > 1 and run["command"]:
         yield html.said("p", "This does it again:")
-        yield html.said("pre", command)
+        yield html.said("pre", run["command"])
 
 
-def _curves(folder: Path, facts: TaskFacts) -> list[Content]:
-    """A run over its steps."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        history = read_log(folder)
-        is_better_higher = facts.metric in facts.higher_is_better
-        figures = {
-            "training": training(history, facts.metric, is_better_higher=is_better_higher),
-            "pieces_in_training": pieces_in_training(history, target=facts.num_pieces),
-        }
-        return [{"name": name, "figure": figure} for name, figure in figures.items() if figure is not None]
-    return []
+def _learnt(log: LogFolder, run: str) -> Iterator[str]:
+    """What a run's network has learnt, and the network: the last picture of the tab's film."""
+    from dlcourse.tensorboard_tab.film import film  # torch takes seconds to import
+
+    found = film(log, {"run": run})
+    for frame in found["frames"].values():
+        yield html.said("p", frame["said"], "facts")
+        changes = {change["figure"]: change for change in frame["changes"]}
+        places = [
+            html.figure("tall", each["name"], each["figure"], changes.get(each["name"])) for each in found["figures"]
+        ]
+        yield html.element("div", *places, kind="figures")
+    if found["note"] and len(found["figures"]) < 2:  # else it only says that there are no earlier steps to show
+        yield html.said("p", found["note"], "facts")
 
 
 def _learnt(runs: Runs, run: str) -> list[Content]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from dlcourse.tensorboard_tab.axes import Figure
 
@@ -53,16 +54,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], kind: str = "")
     return element("table", top, element("tbody", *body), kind=kind)
 
 
-def figure(kind: str, name: str, content: Figure) -> str:
+def figure(kind: str, name: str, content: Figure, change: dict[str, Any] | None = None) -> str:
     """A place in which the page's script draws a figure of plotly.
 
     Args:
-        kind: "wide" if it takes a whole row.
+        kind: "wide" if it takes a whole row, "tall" if it is as high as it is wide.
         name: What is in it: "metric".
         content: The figure.
+        change: What the page's script changes in it, as a frame of the tab's film does: `data`, `layout` and `traces`.
     """
     # In a script element only "</script" and "<!--" have a meaning: no "<" is left.
-    data = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
+    data = json.dumps({**content, "change": change}, allow_nan=False, separators=(",", ":")).replace("<", r"\u003c")
     return (
         f'<div class="figure {kind}" data-name="{escape(name)}"><script type="application/json">{data}</script></div>'
     )
