@@ -114,8 +114,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_of_the_run", [False, True])
 def test_a_single_run_is_shown_whole(tmp_path: Path, is_of_the_run: bool) -> None:
-    from_machine = {"torch": "2.9", "processor": "a <fast> one", "started": "2026"}
-    run = replace(result(1, 2, 0, 0.001, task__num_folds=1), provenance=from_machine)
+    run = replace(result(3, 8, 0, 0.001), provenance={"torch": "2.9", "processor": "a <fast> one", "started": "2026"})
     write_sweep(tmp_path, [run])
     found = report(tmp_path / run.run if is_of_the_run else tmp_path)
     assert found.texts["p.answer"] == ["3 layers of 8 units (169 parameters) solve it with the only seed."]
@@ -123,7 +122,7 @@ def test_a_single_run_is_shown_whole(tmp_path: Path, is_of_the_run: bool) -> Non
     assert found.figures["losses"]["data"][0]["y"] == [1.5, 0.75, 0.3]
     assert len(found.texts["pre"]) == 1
     assert ["torch", "2.9"] in found.tables[-1] and ["processor", "a <fast> one"] in found.tables[-1]
-    assert ["number of parameters", "7"] in found.tables[0]
+    assert ["number of parameters", "169"] in found.tables[0]
 
 
 @pytest.mark.slow

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from plotly.graph_objects import Figure
-
 import dlcourse
 from dlcourse.recording import Result, by_task, cells, read_results
 from dlcourse.recording.failures import Failed, read_failures
@@ -219,18 +217,6 @@ def _learnt(log: LogFolder, run: str) -> Iterator[str]:
         yield html.element("div", *places, kind="figures")
     if found["note"] and len(found["figures"]) < 2:  # else it only says that there are no earlier steps to show
         yield html.said("p", found["note"], "facts")
-
-
-def _learnt(runs: Runs, run: str) -> list[Content]:
-    """What a run has learnt, and its network: the last frame of the tab's film, standing still."""
-    shown = film(runs.log, {"run": run})
-    frames = list(shown["frames"].values())
-    figures = {each["name"]: Figure(each["figure"]).update_layout(template={}) for each in shown["figures"]}
-    for change in frames[-1]["changes"] if frames else []:
-        if change["figure"] in figures:
-            # plotly's own way to do in Python what the tab does in the browser
-            figures[change["figure"]].plotly_update(change["data"], change["layout"], change["traces"] or None)
-    return [{"name": name, "figure": figure.to_dict()} for name, figure in figures.items()]
 
 
 def _measurements(results: Sequence[Result]) -> Iterator[str]:
