@@ -112,7 +112,9 @@ class Batches:
         """Draws the batches of steps BLOCK * block ... BLOCK * (block + 1) - 1."""
         drawn = zip(*(self._drawn(member, block) for member in self._drawing), strict=True)
         inputs, targets = (torch.stack(values, dim=1) for values in drawn)
-        if len(self._drawing) < len(self.seeds):
+        if len(self._drawing) == 1:
+            inputs, targets = (values.expand(-1, len(self.seeds), -1, -1) for values in (inputs, targets))
+        elif len(self._drawing) < len(self.seeds):
             inputs, targets = (values.index_select(1, self._places) for values in (inputs, targets))
         # All views at once, which is faster than making two at each step.
         self._batches = list(zip(inputs.to(self.device).unbind(), targets.to(self.device).unbind(), strict=True))

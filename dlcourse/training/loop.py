@@ -164,6 +164,11 @@ class _Trainer:
         if is_layered(members.architecture):
             _check_sizes(members, batches)
             self._company = in_company(members)
+            if self._company is not members:
+                # A lone member trains beside a copy of itself, which needs batches as well.
+                seeds, data = [*batches.seeds] * 2, (batches.inputs, batches.targets)
+                inputs, targets = (values.expand(2, -1, -1) for values in data)
+                self._batches = replace(batches, seeds=seeds, inputs=inputs, targets=targets)
             self._gradient = LayerwiseGradient(self._company, batches.num_items, loss=loss)
             self._gradient_ = _made_fast(self._gradient, compile)
             # Faster than no_grad: it saves a tenth of a lone member's step.
@@ -190,11 +195,7 @@ class _Trainer:
     def advance(self, first: int, last: int) -> None:
         """The updates from step `first` to step `last`."""
         for step in range(first, last):
-            inputs, targets = self._batches(step)
-            # A lone member trains beside a copy of itself (see `in_company`), which needs a batch as well.
-            if self._company is not self._members:
-                inputs, targets = inputs.expand(2, -1, -1), targets.expand(2, -1, -1)
-            self._gradient_(inputs, targets)
+            self._gradient_(*self._batches(step))
             self._optimizer.update_(
                 self._gradient.parameters.vector,
                 self._gradient.gradients.vector,
