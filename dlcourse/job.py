@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,9 @@ class Job(ABC):
     def overrides(self) -> dict[str, Any]:
         """What the command line sets to do the job again: every value."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A hash of the settings, which tells the job from all others."""
+        """A hash of the settings, which tells the job from all others; made once, for nothing changes a job."""
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
 
     @property

@@ -23,6 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dlcourse.cli import door, say
 from dlcourse.cli.choices import Choices
 from dlcourse.jobs import config
+from dlcourse.recording import results
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -296,6 +297,25 @@ def test_a_sweep_of_measurements(dlcourse: Command, tmp_path: Path) -> None:
         found = {(row["num_bits"], row["depth"]): row["fewest_gates"] for row in csv.DictReader(file)}
     # 2^(d-1) terms and an OR in depth 2; the others as in the literature's construction with the best blocks
     assert found == {("4", "2"): "9", ("8", "2"): "129", ("4", "3"): "9", ("8", "3"): "25"}
+
+
+def test_a_sweep_that_is_repeated_reads_each_result_once_and_those_done_again_anew(
+    dlcourse: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("-m", "experiment=parity_circuits", "depth=2", "hydra.launcher.num_workers=1")
+    table = tmp_path / "outputs" / "parity_circuits" / "results.csv"
+    assert dlcourse(*line, "num_bits=4,6")[0] == 0
+    before = table.read_text()
+    read: list[str] = []
+    read_json = results.read_json
+    monkeypatch.setattr(results, "read_json", lambda path: read.append(path.parent.name) or read_json(path))
+    assert dlcourse(*line, "num_bits=4,6")[0] == 0
+    assert (len(read), len(set(read)), table.read_text()) == (2, 2, before)
+    one, _ = sorted(tmp_path.glob("outputs/parity_circuits/*/metrics.json"))
+    one.write_text(one.read_text().replace('"fewest_gates": 9', '"fewest_gates": 7'))  # as it would come out otherwise
+    assert dlcourse(*line, "num_bits=4", "force=true")[0] == 0
+    assert '"fewest_gates": 9' in one.read_text()
+    assert [row["fewest_gates"] for row in csv.DictReader(table.read_text().splitlines())] == ["9", "33"]
 
 
 @pytest.mark.slow

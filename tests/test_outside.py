@@ -63,11 +63,12 @@ def test_a_script_sweeps_its_own_task_over_our_networks_and_its_own(lab: Run, tm
     assert {str(config["task.source"]).partition("-")[0] for config in found} == {"lab.Sawtooth"}
     assert sum(config.get("model.name") == "residual" for config in found) == 4
     # Hydra's own launcher finds the classes in the processes that it starts.
-    done = lab(*line, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "name=joblib")
+    two = ("model.depth=1", "seed=0", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "name=joblib")
+    done = lab(*line[:3], *two, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.glob("outputs/joblib/*=*")} == {
-        path.name for path in tmp_path.glob("outputs/sawtooth/*=*")
-    }
+    by_joblib = {path.name for path in tmp_path.glob("outputs/joblib/*=*")}
+    assert by_joblib == {path.name for path in tmp_path.glob("outputs/sawtooth/*depth=1-*seed=0-*")}
+    assert len(by_joblib) == 2
     assert sum("model.name" not in config and "model.source" not in config for config in found) == 4  # the lecture's
     assert (tmp_path / "outputs" / "sawtooth" / "comparison" / "depth_against_width-residual.png").exists()
     assert "8 of 8 runs are finished already" in lab(*line).stdout

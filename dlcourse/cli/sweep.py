@@ -114,6 +114,7 @@ class Sweep:
     def __init__(self) -> None:
         self._jobs: list[RunConfig | Measurement] = []
         self._trials: list[tuple[float, RunConfig, list[str]]] = []
+        self._read: dict[Path, Result] = {}  # what was finished before, by its folder
         self.has_begun = self.has_failed = self.only_planned = False
 
     def launch(
@@ -169,6 +170,9 @@ class Sweep:
         for kind, some in (("runs", configs), ("measurements", measurements)):
             say.finished_already(sum(isinstance(finished.get(job.folder), Result) for job in some), len(some), kind)
         note_large_batches([job for job in configs if job.folder not in finished])
+        self._read |= {folder: found for folder, found in finished.items() if isinstance(found, Result)}
+        for folder in {each.folder for each in [*configs, *measurements]} - finished.keys():  # done now, or again
+            self._read.pop(folder, None)
         self._jobs += [*configs, *measurements]
         outcomes_of_runs = iter(run(configs, workers=workers, finished=finished, program=say.program()))
         others = iter(measure_all(measurements, workers=workers, finished=finished, program=say.program()))
@@ -190,9 +194,9 @@ class Sweep:
         # Every folder once: the last of its runs, and of its measurements, stands for all of them.
         for job in {(job.folder.parent, isinstance(job, RunConfig)): job for job in self._jobs}.values():
             if isinstance(job, RunConfig):
-                _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)])
+                _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)], self._read)
             else:
-                _tabulate(job)
+                _tabulate(job, self._read)
 
     def conclude_search(self) -> None:
         """Says which trial was the best, and keeps it in `best_trial.yaml`, where a sweeper has searched."""
@@ -305,20 +309,20 @@ def _headline(
     return float(outcome.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
 
-def _compare(config: RunConfig, configs: Sequence[RunConfig]) -> None:
+def _compare(config: RunConfig, configs: Sequence[RunConfig], known: Mapping[Path, Result]) -> None:
     """Lays depth against width for a folder of runs, and prints the table of those that were asked for."""
     folder = config.folder.parent
     names = {asked.run_name for asked in configs if asked.folder.parent == folder}
-    found = read_results(folder)
+    found = read_results(folder, known)
     say.comparison(folder, [result for result in found if result.run in names], config.compare.tune)
     compare(folder, found, config.compare.tune)
     say.reports(config)
 
 
-def _tabulate(measurement: Measurement) -> None:
+def _tabulate(measurement: Measurement, known: Mapping[Path, Result]) -> None:
     """Writes the table of a folder of measurements."""
     folder = measurement.folder.parent
-    if found := read_results(folder):
+    if found := read_results(folder, known):
         write_csv(found, folder / "results.csv")
         say.rows(len(found), folder / "results.csv")
     say.reports(measurement)

@@ -8,6 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -163,6 +164,11 @@ class RunConfig(Job):
 
     def settings(self) -> dict[str, Any]:
         """The same, with where classes of other packages come from, and where a model stands in comparisons."""
+        return dict(self._settings)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """The settings, made once: a sweep asks for them some ten times a run."""
         settings: dict[str, Any] = {}
         for key, value in self.fields().items():
             settings[key] = value

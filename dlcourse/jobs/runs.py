@@ -226,7 +226,7 @@ def _train_safely(members: Sequence[RunConfig], here: _Here, program: str) -> li
 def _finished_already(config: RunConfig, directory: Path) -> Result | None:
     """A run's result, if it has been finished since this command looked; one to be done again never is."""
     try:
-        return finished_result(replace(config, outputs=str(directory / config.outputs)))
+        return finished_result(config, directory)
     except (OSError, ValueError):
         return None
 

@@ -50,15 +50,19 @@ def finished_results(jobs: Iterable[Job]) -> dict[Path, Result | Failure]:
     return found
 
 
-def finished_result(job: Job) -> Result | None:
+def finished_result(job: Job, directory: Path = Path()) -> Result | None:
     """The result that the job's folder holds, if the job need not be done (again).
+
+    Args:
+        job: The job.
+        directory: What relative paths begin from.
 
     Raises:
         FolderTakenError: If it is another job's.
         OSError: If it cannot be read.
         ValueError: If it is damaged.
     """
-    folder = job.folder
+    folder = directory / job.folder
     if job.force or not is_finished(folder):
         return None
     result = read_result(folder)

@@ -163,18 +163,23 @@ def _task_facts(config: dict[str, Any], metrics: dict[str, Any], more: dict[Any,
     return TaskFacts("accuracy" if "accuracy" in metrics else "mean_squared_error", ("accuracy",))
 
 
-def read_results(folder: Path) -> list[Result]:
+def read_results(folder: Path, known: Mapping[Path, Result] | None = None) -> list[Result]:
     """All finished runs of `outputs/<name>`, by name, where numbers count as numbers: depth=2 before depth=10.
 
     A file that cannot be read, or is no `metrics.json` of ours, is left out with a line on stderr.
+
+    Args:
+        folder: `outputs/<name>`.
+        known: Results that have been read already, by their folders: they are not read again.
     """
+    known = known or {}
     results = []
     for path in folder.glob("[!.]*/metrics.json"):
         if path.parent.suffix == ".saved":
             print(f"left out {path.parent}, which could not take its place; repeat the command", file=sys.stderr)
             continue
         try:
-            results.append(read_result(path.parent))
+            results.append(known.get(path.parent) or read_result(path.parent))
         except (OSError, ValueError) as error:
             print(f"left out {path}: {error}", file=sys.stderr)
     return sorted(results, key=lambda result: _natural_order(result.run))
