@@ -1,6 +1,7 @@
 """Fifth stage of a cut: the arrangement of a face's chords, those that coincide and those that cross."""
 
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from dlcourse.pieces.plane.border import Border
 from dlcourse.pieces.plane.chords import Chords, names
 from dlcourse.pieces.plane.exact import order_along
 from dlcourse.pieces.plane.order import Order, in_order, share
+from dlcourse.pieces.plane.preactivations import Preactivations
 
 
 class Crossings(NamedTuple):
@@ -118,15 +120,17 @@ def order_on_chords(
     t_error: Float[np.ndarray, " crossings"],
 ) -> Order:
     """The crossings in order along their chords; where several chords cross in one point they are not apart."""
-    before, chords = border.before, arrangement.chords
+    return in_order(crossings.chord, t, t_error, partial(_exact_order, border.before, arrangement, crossings))
 
-    def exact_order(chord: int, some: Int[np.ndarray, " some"]) -> list[tuple[Fraction, int]]:
-        units = crossings.unit[some]
-        functions = before.exact.functions(before.layer, [int(chords.face[chord])])[0]
-        falls = bits.has(arrangement.start, np.array([chord]), units[:1])[0]
-        return order_along(functions[chords.unit[chord]], functions[units], rising=not falls)
 
-    return in_order(crossings.chord, t, t_error, exact_order)
+def _exact_order(
+    before: Preactivations, arrangement: Arrangement, crossings: Crossings, chord: int, some: Int[np.ndarray, " some"]
+) -> list[tuple[Fraction, int]]:
+    """The order along a chord of some crossings, all of those on it."""
+    chords, units = arrangement.chords, crossings.unit[some]
+    functions = before.exact.functions(before.layer, [int(chords.face[chord])])[0]
+    falls = bits.has(arrangement.start, np.array([chord]), units[:1])[0]
+    return order_along(functions[chords.unit[chord]], functions[units], rising=not falls)
 
 
 def num_crossing_points(border: Border, arrangement: Arrangement) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Third stage of a cut: the parts of edges, and what is known at all points of the faces' borders."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt64
@@ -14,8 +13,7 @@ from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import Signs
 
 
-@dataclass(frozen=True, eq=False)
-class Border:
+class Border(NamedTuple):
     """The borders of all faces. Their points are the vertices and, numbered on from these, the points on edges.
 
     Attributes:
@@ -25,7 +23,8 @@ class Border:
         points: The points on edges.
         parts: The parts of edges between these.
         positive: Which units are positive along each part.
-        changed: Which units change their signs at each point on an edge.
+        positive_on_edges: Which units are positive at each point on an edge.
+        changed: Which units change their signs there.
     """
 
     before: Preactivations
@@ -34,6 +33,7 @@ class Border:
     points: EdgePoints
     parts: Parts
     positive: UInt64[np.ndarray, "parts words"]
+    positive_on_edges: UInt64[np.ndarray, "points words"]
     changed: UInt64[np.ndarray, "points words"]
 
     @property
@@ -45,11 +45,6 @@ class Border:
     def has_ties(self) -> bool:
         """Whether lines may meet in one point of the border, or lie on an edge: then there is more to look at."""
         return self.vertices.zero is not None or self.points.coincide
-
-    @cached_property
-    def positive_on_edges(self) -> UInt64[np.ndarray, "points words"]:
-        """Which units are positive at points on edges."""
-        return self.parts.at_points(self.positive)
 
     def positive_at(self, which: Int[np.ndarray, " some"]) -> UInt64[np.ndarray, "some words"]:
         """Which units are positive at some points; unless a unit is zero at a vertex, these are points on edges."""
@@ -103,4 +98,4 @@ def border_of(before: Preactivations, vertices: Signs, along: EdgeSigns, points:
         changed = bits.union(changed, points.crossing_point, len(points.edge))
     parts = parts_between(points.edge, len(before.mesh.ends))
     positive = parts.patterns(along.start, along.end, changed)
-    return Border(before, vertices, along, points, parts, positive, changed)
+    return Border(before, vertices, along, points, parts, positive, parts.at_points(positive), changed)

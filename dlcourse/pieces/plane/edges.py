@@ -1,6 +1,7 @@
 """Second stage of a cut: the points inside edges where units change their signs, and the parts between them."""
 
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -71,11 +72,7 @@ def points_on_edges(before: Preactivations, along: EdgeSigns) -> EdgePoints:
     start, end = mesh.ends[:, 0][edge], mesh.ends[:, 1][edge]
     sizes = np.abs(before.at(start, unit)), np.abs(before.at(end, unit))
     t, t_error = share(*sizes, np.maximum(before.error[start], before.error[end]))
-
-    def exact_order(one: int, zeros: Int[np.ndarray, " zeros"]) -> list[tuple[Fraction, int]]:
-        return _exact_order(before, along, one, unit[zeros])
-
-    order, first, num_settled = in_order(edge, t, t_error, exact_order)
+    order, first, num_settled = in_order(edge, t, t_error, partial(_exact_order, before, along, unit))
     unit, t, t_error = unit[order], t[order], t_error[order]  # edges keep their order, and so their ends theirs
     if first.all():
         return EdgePoints(edge, unit, t, t_error, start, end, np.arange(len(edge)), unit, edge, num_settled)
@@ -85,12 +82,16 @@ def points_on_edges(before: Preactivations, along: EdgeSigns) -> EdgePoints:
 
 
 def _exact_order(
-    before: Preactivations, along: EdgeSigns, edge: int, units: Int[np.ndarray, " zeros"]
+    before: Preactivations,
+    along: EdgeSigns,
+    unit: Int[np.ndarray, " crossings"],
+    edge: int,
+    some: Int[np.ndarray, " some"],
 ) -> list[tuple[Fraction, int]]:
-    """Zeros of units along an edge, in order."""
-    exact, mesh = before.exact, before.mesh
+    """The order along an edge of some crossings, all of those on it."""
+    exact, mesh, units = before.exact, before.mesh, unit[some]
     face = int(mesh.faces[edge, 0])
-    ((layer, unit),) = layers_and_units(mesh.lines[edge : edge + 1]).tolist()
+    ((layer, its_unit),) = layers_and_units(mesh.lines[edge : edge + 1]).tolist()
     falls = bits.has(along.start, np.array([edge]), units[:1])[0]
     functions = exact.functions(before.layer, [face])[0][units]
-    return order_along(exact.line((layer, unit), before.layer, face), functions, rising=not falls)
+    return order_along(exact.line((layer, its_unit), before.layer, face), functions, rising=not falls)

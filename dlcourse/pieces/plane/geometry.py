@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
+from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.maps import RegionMaps, gradient_errors, proven_different, region_maps
 from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.plane.values import affine
 
@@ -65,53 +66,15 @@ class Geometry:
         return bits.unpack(words, self.layers[layer].bias.shape[1])
 
     @cached_property
-    def maps(self) -> tuple[Float[np.ndarray, "regions outputs inputs"], Float[np.ndarray, "regions outputs"]]:
-        """Weight and bias of each region's affine map, x -> weight x + bias on the input space."""
-        return self._maps[:2]
+    def maps(self) -> RegionMaps:
+        """Each region's affine map."""
+        return region_maps(self.layers, self.patterns, self.mesh.num_faces)
 
     @cached_property
     def gradients(self) -> Float[np.ndarray, "regions outputs 2"]:
         """Derivatives of the outputs with respect to the plane's coordinates."""
-        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps[0] @ self.frame[:, :2]
+        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps.weights @ self.frame[:, :2]
         return gradients
-
-    @cached_property
-    def _maps(
-        self,
-    ) -> tuple[
-        Float[np.ndarray, "regions outputs inputs"],
-        Float[np.ndarray, "regions outputs"],
-        Float[np.ndarray, "regions outputs"],
-    ]:
-        """Weights and biases, and bounds for the 2-norm of the error of each row of the weights."""
-        final = self.layers[-1]
-        num_regions, num_outputs = self.mesh.num_faces, final.bias.shape[1]
-        weights = np.empty((num_regions, num_outputs, self.layers[0].weight.shape[2]))
-        biases = np.empty((num_regions, num_outputs))
-        errors = np.empty((num_regions, num_outputs))
-        stretch = [float(norm(layer.weight, num_regions)[0]) for layer in self.layers]
-        frobenius = [float(np.sqrt(np.einsum("moi,moi->", layer.weight, layer.weight))) for layer in self.layers]
-        for first in range(0, num_regions, _PART):
-            part = slice(first, min(first + _PART, num_regions))
-            num = part.stop - first
-            rows = np.repeat(final.weight, num, axis=0)  # how the outputs depend on what arrives at the layer
-            bias = np.repeat(final.bias, num, axis=0)
-            error = np.zeros((num, num_outputs))
-            for index in range(len(self.layers) - 2, -1, -1):
-                layer = self.layers[index]
-                slope = layer.slope[0]
-                if layer.bends:
-                    positive = self.patterns(index, part)[:, None]
-                    rows = rows * (np.where(positive, 1.0, slope) if slope.any() else positive)
-                    error *= max(1.0, float(np.abs(slope).max()))
-                length = np.sqrt(np.einsum("roi,roi->ro", rows, rows))
-                error += EPS * length * max(1.0, float(np.abs(slope).max())) * bool(slope.any())
-                rounded = (layer.weight.shape[1] + 2) * EPS * frobenius[index] * (length + error)
-                error = SLACK * (stretch[index] * error + rounded)
-                bias += rows @ layer.bias[0]
-                rows = (rows.reshape(num * num_outputs, -1) @ layer.weight[0]).reshape(num, num_outputs, -1)
-            weights[part], biases[part], errors[part] = rows, bias, error
-        return weights, biases, errors
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " edges"]:
@@ -122,19 +85,9 @@ class Geometry:
         left, right = self.mesh.faces.T
         inner = np.flatnonzero(right >= 0)
         left, right = left[inner], right[inner]
-        error = self._maps[2]
-        directions = self.frame[:, :2]
-        length = float(np.sqrt(np.einsum("ij,ij->", directions, directions)))
-        size = np.sqrt(np.einsum("roi,roi->ro", self.maps[0], self.maps[0]))
-        rounded = (len(directions) + 1) * EPS * size
-        bound = SLACK * length * (error + rounded)
-        if length == np.sqrt(2) and directions.shape == (2, 2) and (directions == np.eye(2)).all():
-            bound = error
-        jump = self.gradients[left] - self.gradients[right]
-        jump = np.sqrt(np.einsum("eoi,eoi->eo", jump, jump))
-        bound = bound[left] + bound[right]
-        different = (jump > SLACK * bound).any(axis=1)
-        open_ = np.flatnonzero(~different & (bound > 0).any(axis=1))
+        bound = gradient_errors(self.maps, self.frame[:, :2])
+        different, is_open = proven_different(self.gradients[left], self.gradients[right], bound[left] + bound[right])
+        open_ = np.flatnonzero(is_open)
         if len(open_):
             self.num_settled += len(open_)
             different[open_] = self._exact_kinks(left[open_], right[open_], inner[open_])
@@ -303,7 +256,7 @@ class Geometry:
         if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
             raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
         inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        weights, biases, errors = self._maps
+        weights, biases, errors = self.maps
         steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
         scale = steep * (1 + np.abs(self.history.corners).max()) + np.abs(biases).sum(axis=1)
         scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels

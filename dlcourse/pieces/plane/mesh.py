@@ -1,6 +1,5 @@
 """Vertices, edges and faces, as they are named here: by numbers."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +26,7 @@ class Sides(NamedTuple):
     end: Int[np.ndarray, " sides"]
 
 
-@dataclass(frozen=True, eq=False)
-class Mesh:
+class Mesh(NamedTuple):
     """Vertices, edges and faces of a subdivision.
 
     Attributes:

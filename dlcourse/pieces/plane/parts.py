@@ -40,9 +40,10 @@ class Parts(NamedTuple):
             changed: Which units change their signs at each point between two parts.
         """
         # Each row says what changes from the part before, the first of a line against the last of the line before.
+        changes = start.copy()
+        changes[1:] ^= end[:-1]
         pattern = np.empty((len(self.line), start.shape[1]), dtype=np.uint64)
-        pattern[self.first] = start
-        pattern[self.first[1:]] ^= end[:-1]
+        pattern[self.first] = changes
         pattern[self.after] = changed
         np.bitwise_xor.accumulate(pattern, axis=0, out=pattern)
         return pattern

@@ -73,12 +73,12 @@ class OnPlane:
     @property
     def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
         """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
-        return self._geometry.maps[0]
+        return self._geometry.maps.weights
 
     @property
     def biases(self) -> Float[np.ndarray, "regions out_features"]:
         """The bias of each region's affine map."""
-        return self._geometry.maps[1]
+        return self._geometry.maps.biases
 
     @property
     def areas(self) -> Float[np.ndarray, " regions"]:

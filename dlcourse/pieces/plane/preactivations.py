@@ -1,6 +1,6 @@
 """What every stage of a cut starts from: one layer's pre-activations on the mesh as it is before the cut."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,8 +10,7 @@ from dlcourse.pieces.plane.exact import ExactPlane
 from dlcourse.pieces.plane.mesh import Mesh
 
 
-@dataclass(frozen=True, eq=False)
-class Preactivations:
+class Preactivations(NamedTuple):
     """The pre-activations of one layer: affine on every face, so that their values at the vertices say all.
 
     Attributes:

@@ -1,0 +1,85 @@
+"""Affine maps of regions, and pieces, where numbers are so small that products and squares of them are lost."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Layer, network_of
+
+from dlcourse import pieces
+from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.maps import proven_different, region_maps
+
+# 1e17 makes something of what is almost lost, 5e-324 is the smallest float, and the square of 1e-162 is lost.
+NUMBERS = st.sampled_from([1.0, -1.0, 0.0, 3.7, -0.1, 1e17, -1e17, 1e-162, -1e-162, 1e-300, -1e-300, 5e-324])
+
+
+@st.composite
+def layers_of_extremes(draw: st.DrawFn, in_features: int) -> list[Layer]:
+    """Weights and biases of one or two hidden layers and an output."""
+    sizes = [in_features, *draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)), 1]
+    layers = []
+    for before, after in pairwise(sizes):
+        weight = [draw(st.lists(NUMBERS, min_size=before, max_size=before)) for _ in range(after)]
+        layers.append((weight, draw(st.lists(NUMBERS, min_size=after, max_size=after))))
+    return layers
+
+
+@pytest.mark.parametrize("smallest", [1e-160, 1e-170, 1e-300, 5e-324])
+def test_a_kink_of_little_weight_parts_two_pieces(smallest: float) -> None:
+    # relu(1e17 x) times next to nothing: 0 on one half of the square, but not on the other.
+    layers = [([[1e17, 0.0]], [0.0]), ([[smallest]], [0.0])]
+    assert pieces.on_plane(network_of(*layers), -1.0, 1.0).num_pieces == 2
+    # times (relu(x) - relu(-x)) = x: two regions, one piece
+    layers = [([[1.0, 0.0], [-1.0, 0.0]], [0.0, 0.0]), ([[smallest, -smallest]], [0.0])]
+    counted = pieces.on_plane(network_of(*layers), -1.0, 1.0)
+    assert (counted.num_regions, counted.num_pieces) == (2, 1)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(layers=layers_of_extremes(in_features=1))
+def test_functions_of_one_coordinate_have_as_many_pieces_as_on_the_line(layers: list[Layer]) -> None:
+    (weight, bias), *others = layers
+    wider = network_of(([[row[0], 0.0] for row in weight], bias), *others)
+    on_plane, on_line = pieces.on_plane(wider, -1.0, 1.0), pieces.on_line(network_of(*layers), [-1.0], [1.0])
+    assert (on_plane.num_regions, on_plane.num_pieces) == (on_line.num_regions, on_line.num_pieces)
+
+
+@pytest.mark.slow
+@given(layers=layers_of_extremes(in_features=2), slope=st.sampled_from([0.0, 0.3, 1e-300]), data=st.data())
+def test_errors_of_maps_are_within_their_bounds(layers: list[Layer], slope: float, data: st.DataObject) -> None:
+    read = [
+        UnitLayer(np.array([weight]), np.array([bias]), np.full((1, len(bias)), of))
+        for (weight, bias), of in zip(layers, [slope] * (len(layers) - 1) + [1.0], strict=True)
+    ]
+    positive = [data.draw(st.lists(st.booleans(), min_size=len(bias), max_size=len(bias))) for _, bias in layers]
+    maps = region_maps(read, lambda layer, _: np.array([positive[layer]]), 1)
+    exact = [[Fraction(int(row == column)) for column in range(2)] for row in range(2)]
+    for index, (weight, _) in enumerate(layers):
+        exact = [
+            [sum((Fraction(w) * row[i] for w, row in zip(weights, exact, strict=True)), Fraction(0)) for i in range(2)]
+            for weights in weight
+        ]
+        if index < len(layers) - 1:
+            factors = [Fraction(1 if on else slope) for on in positive[index]]
+            exact = [[factor * entry for entry in row] for factor, row in zip(factors, exact, strict=True)]
+    off = sum((Fraction(value) - true) ** 2 for value, true in zip(maps.weights[0, 0].tolist(), exact[0], strict=True))
+    assert off <= Fraction(float(maps.errors[0, 0])) ** 2
+    if maps.errors[0, 0] == 0:
+        assert not any(exact[0])
+
+
+def test_what_is_off_by_nothing_is_not_open() -> None:
+    zero, one, tiny = (np.array([[[number, 0.0]]]) for number in (0.0, 1.0, 1e-300))
+    for gradient, other, bound, expected in (
+        (zero, zero, 0.0, (False, False)),
+        (one, zero, 2.0**-50, (True, False)),
+        (one, one, 2.0**-50, (False, True)),
+        (tiny, zero, 2.0**-1000, (False, True)),  # its square is 0
+    ):
+        different, is_open = proven_different(gradient, other, np.array([[bound]]))
+        assert (different.item(), is_open.item()) == expected
