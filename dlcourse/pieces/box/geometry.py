@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import integers
 from dlcourse.pieces.arithmetic.maps import affine_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
@@ -188,6 +187,10 @@ class BoxGeometry:
         positive |= (self.layers[layer].slope[0] == 1)[:, None]
         return positive
 
+    def all_patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units are positive on some regions, for every layer that has kinks."""
+        return [self.patterns(index, regions) for index, layer in enumerate(self.layers) if layer.bends]
+
     @cached_property
     def maps(
         self,
@@ -233,17 +236,9 @@ class BoxGeometry:
             return np.asarray((derivative != 0).any(axis=0))
         matters = (np.abs(derivative) > SLACK * num_roundings * EPS * size + TINY).any(axis=0)
         for which in np.flatnonzero(~matters & (size > 0).any(axis=0)).tolist():
-            matters[which] = self._matters_exactly(index, int(units[which]), regions[which : which + 1])
+            patterns = [units[:, 0] for units in self.all_patterns(regions[which : which + 1])]
+            matters[which] = self.subdivision.exact.network.reaches_outputs(index, int(units[which]), patterns)
         return np.asarray(matters)
-
-    def _matters_exactly(self, index: int, unit: int, region: Int[np.ndarray, " 1"]) -> bool:
-        """The same for one unit and one region, in integers."""
-        exact = self.subdivision.exact
-        derivative = exact.weight(index + 1)[:, unit]
-        for layer in range(index + 1, len(self.layers) - 1):
-            factor = np.where(self.patterns(layer, region)[:, 0], 1.0, self.layers[layer].slope[0])
-            derivative = exact.weight(layer + 1) @ (integers(factor)[0] * derivative)
-        return bool(derivative.any())
 
     @cached_property
     def pieces(self) -> Int[np.ndarray, " regions"]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork
 from dlcourse.pieces.arithmetic.maps import affine_maps, frobenius
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.exact import ExactBox
@@ -58,7 +59,7 @@ class EdgeSubdivision:
         self.first_wall = np.cumsum([2 * d, *widths])
         self.first_word = np.cumsum([0, *(bits.num_words(width) for width in widths)])
         self.bounds = np.stack([low, high], axis=1).ravel()
-        self.exact = ExactBox(layers, self.first_wall, self.bounds)
+        self.exact = ExactBox(IntegerNetwork(layers), self.first_wall, self.bounds)
         # Two numbers for each wall, one for its negative side and one for the positive one.
         self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
         self.other_places = np.array([[j for j in range(d) if j != i] for i in range(d)], dtype=np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import integers
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
@@ -35,17 +35,6 @@ class Birth(NamedTuple):
     layer: int
     face: int
     lines: tuple[tuple[int, int], tuple[int, int]]
-
-
-class _Integers(NamedTuple):
-    """An affine layer in integers, each over its own denominator."""
-
-    weight: Shaped[np.ndarray, "out_features in_features"]
-    weight_denominator: int
-    bias: Shaped[np.ndarray, " out_features"]
-    bias_denominator: int
-    slope: Shaped[np.ndarray, " out_features"]
-    slope_denominator: int
 
 
 @dataclass(eq=False)
@@ -68,22 +57,16 @@ class ExactPlane:
     _functions: dict[tuple[int, int], Shaped[np.ndarray, "units 3"]] = field(default_factory=dict)
     _denominators: dict[int, int] = field(default_factory=dict)
     _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
-    _integers: dict[int, _Integers] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network = IntegerNetwork(self.layers)
 
     def functions(self, layer: int, faces: Sequence[int]) -> list[Shaped[np.ndarray, "units 3"]]:
         """All pre-activations of a layer on some of the faces before that layer's cuts."""
         missing = sorted({face for face in faces if (layer, face) not in self._functions})
         if missing:
             inputs, denominator = self._inputs(layer, missing)
-            whole = self._layer(layer)
-            outputs = whole.weight @ inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
-            outputs = outputs.reshape(len(outputs), len(missing), 3)
-            denominator *= whole.weight_denominator
-            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
-            if finer > 1:
-                outputs, denominator = outputs * finer, denominator * finer
-            outputs[:, :, 2] += (whole.bias * (denominator // whole.bias_denominator))[:, None]
-            self._denominators[layer] = denominator
+            outputs, self._denominators[layer] = self.network.affine(layer, inputs, denominator)
             for index, face in enumerate(missing):
                 self._functions[layer, face] = outputs[:, index]
         return [self._functions[layer, face] for face in faces]
@@ -122,37 +105,16 @@ class ExactPlane:
         """The signs of all pre-activations at a point, layer after layer."""
         frame, denominator = integers(self.frame)
         point = _point(coordinates)
-        values, denominator = frame @ point, denominator * int(point[2])
-        for index in range(len(self.layers)):
-            whole = self._layer(index)
-            denominator *= whole.weight_denominator
-            finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
-            denominator *= finer
-            values = whole.weight @ values * finer + whole.bias * (denominator // whole.bias_denominator)
-            signs = np.sign(values).astype(np.int64)
-            yield signs
-            values = values * np.where(signs > 0, whole.slope_denominator, whole.slope)
-            denominator *= whole.slope_denominator
+        return self.network.signs(frame @ point, denominator * int(point[2]))
 
-    def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "faces in_features 3"], int]:
+    def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "in_features faces 3"], int]:
         """What arrives at a layer, on some faces."""
         if layer == 0:
             frame, denominator = integers(self.frame)
-            return np.repeat(frame[None], len(faces), axis=0), denominator
+            return np.repeat(frame[:, None], len(faces), axis=1), denominator
         before = self.functions(layer - 1, self.parents[layer - 1][faces].tolist())
-        whole = self._layer(layer - 1)
-        positive = bits.unpack(self.patterns[layer - 1][faces], len(whole.slope))
-        factors = np.where(positive, whole.slope_denominator, whole.slope[None])
-        return np.stack(before) * factors[:, :, None], self.denominator(layer - 1) * whole.slope_denominator
-
-    def _layer(self, index: int) -> _Integers:
-        """A layer in integers."""
-        if index not in self._integers:
-            layer = self.layers[index]
-            self._integers[index] = _Integers(
-                *integers(layer.weight[0]), *integers(layer.bias[0]), *integers(layer.slope[0])
-            )
-        return self._integers[index]
+        positive = bits.unpack(self.patterns[layer - 1][faces], self.layers[layer - 1].bias.shape[1])
+        return self.network.bend(layer - 1, np.stack(before, axis=1), self.denominator(layer - 1), positive.T)
 
 
 _MOST_KEPT = 20_000  # functions: enough for a layer's undecided faces, and memory stays bounded
