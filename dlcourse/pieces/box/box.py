@@ -62,12 +62,12 @@ class InBox:
     @property
     def weights(self) -> Float[np.ndarray, "regions out_features d"]:
         """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
-        return self._geometry.maps[0]
+        return self._geometry.maps.weight
 
     @property
     def biases(self) -> Float[np.ndarray, "regions out_features"]:
         """The bias of each region's affine map."""
-        return self._geometry.maps[1]
+        return self._geometry.maps.bias
 
     @property
     def volumes(self) -> Float[np.ndarray, " regions"]:
@@ -81,9 +81,7 @@ class InBox:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        one = slice(existing_region(region, self.num_regions), region + 1)
-        layers = self._subdivision.layers
-        return [self._geometry.patterns(index, one)[:, 0] for index, layer in enumerate(layers) if layer.bends]
+        return [units[:, 0] for units in self._geometry.patterns(np.array([existing_region(region, self.num_regions)]))]
 
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
@@ -154,7 +152,7 @@ class InBox:
                 f"ties with the largest of those before it: {error}"
             ) from error
         decided = BoxGeometry(subdivision)
-        rounds = [decided.patterns(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
+        rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
         largest = largest_output(rounds, num_outputs)
         changes = largest[decided.facets.negative] != largest[decided.facets.positive]
         return decided.facet_corners(np.flatnonzero(changes))

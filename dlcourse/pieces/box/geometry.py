@@ -3,14 +3,14 @@
 import itertools
 import math
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.maps import affine_maps
+from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.errors import SubdivisionError
@@ -180,31 +180,21 @@ class BoxGeometry:
         rows = [np.bitwise_or.reduceat(words[vertices], starts[:-1]) for words in self.subdivision.positive]
         return np.array(rows, dtype=np.uint64).reshape(-1, self.num_regions)
 
-    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
+    def positive(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions; those without a kink count as positive."""
         first, after = self.subdivision.first_word[layer : layer + 2]
         positive = bits.unpack(self.words[first:after, regions].T, self.layers[layer].bias.shape[1]).T
         positive |= (self.layers[layer].slope[0] == 1)[:, None]
         return positive
 
-    def all_patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+    def patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         """Which units are positive on some regions, for every layer that has kinks."""
-        return [self.patterns(index, regions) for index, layer in enumerate(self.layers) if layer.bends]
+        return [self.positive(index, regions) for index, layer in enumerate(self.layers) if layer.bends]
 
     @cached_property
-    def maps(
-        self,
-    ) -> tuple[
-        Float[np.ndarray, "regions outputs d"], Float[np.ndarray, "regions outputs"], Float[np.ndarray, " regions"]
-    ]:
-        """Weight and bias of each region's affine map, and bounds for their errors, together, in the Frobenius norm."""
-        whole = np.empty((self.num_regions, self.layers[-1].bias.shape[1], self.d + 1))
-        error = np.empty(self.num_regions)
-        for first in range(0, self.num_regions, _PART):
-            part = np.arange(first, min(first + _PART, self.num_regions))
-            *_, (maps, map_error) = affine_maps(self.layers, partial(self.patterns, regions=part))
-            whole[part], error[part] = maps.transpose(1, 0, 2), map_error
-        return whole[:, :, :-1], whole[:, :, -1], error
+    def maps(self) -> OutputMaps:
+        """Each region's affine map."""
+        return output_maps(self.layers, self.patterns, self.num_regions)
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " facets"]:
@@ -227,7 +217,7 @@ class BoxGeometry:
         size = _size(derivative)
         num_roundings = 0
         for layer in range(index + 1, len(self.layers) - 1):
-            factor = np.where(self.patterns(layer, regions), 1.0, self.layers[layer].slope[0][:, None])
+            factor = np.where(self.positive(layer, regions), 1.0, self.layers[layer].slope[0][:, None])
             weight = self.layers[layer + 1].weight[0]
             derivative = weight @ (factor * derivative)
             size = _size(weight) @ (_size(factor) * size)
@@ -236,7 +226,7 @@ class BoxGeometry:
             return np.asarray((derivative != 0).any(axis=0))
         matters = (np.abs(derivative) > SLACK * num_roundings * EPS * size + TINY).any(axis=0)
         for which in np.flatnonzero(~matters & (size > 0).any(axis=0)).tolist():
-            patterns = [units[:, 0] for units in self.all_patterns(regions[which : which + 1])]
+            patterns = [units[:, 0] for units in self.patterns(regions[which : which + 1])]
             matters[which] = self.subdivision.exact.network.reaches_outputs(index, int(units[which]), patterns)
         return np.asarray(matters)
 
@@ -280,7 +270,7 @@ class BoxGeometry:
         for index, signs in enumerate(self.subdivision.exact.signs(point)[:-1]):
             decided = (signs != 0) & (self.layers[index].slope[0] != 1)
             some = np.flatnonzero(fits)
-            fits[some] = (self.patterns(index, some)[decided] == (signs > 0)[decided, None]).all(axis=0)
+            fits[some] = (self.positive(index, some)[decided] == (signs > 0)[decided, None]).all(axis=0)
         if not fits.any():
             raise SubdivisionError(f"no region has the pattern of the point {point}")
         return int(fits.argmax())
@@ -300,7 +290,8 @@ class BoxGeometry:
         domain = float(np.prod(self.high - self.low))
         if not math.isclose(float(self.volumes.sum()), domain, rel_tol=1e-9):
             raise SubdivisionError(f"volumes must sum to {domain}, got {self.volumes.sum()}")
-        (weights, biases, map_error), (points, misplaced) = self.maps, self._located
+        (weights, biases, weight_error, bias_error), (points, misplaced) = self.maps, self._located
+        map_error = np.sqrt((weight_error**2 + bias_error**2).sum(axis=1))
         region = np.repeat(np.arange(self.num_regions), np.diff(self.regions.starts))
         order = np.argsort(self.regions.vertices, kind="stable")
         region, vertex = region[order], self.regions.vertices[order]

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork
-from dlcourse.pieces.arithmetic.maps import affine_maps, frobenius
+from dlcourse.pieces.arithmetic.maps import affine_maps, sizes
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
@@ -255,7 +255,7 @@ class EdgeSubdivision:
         extended = np.concatenate([points, np.ones((len(points), 1))], axis=1)
         size = np.linalg.norm(extended, axis=1)
         values = np.einsum("upc,pc->up", maps, extended)
-        slope = frobenius(maps)
+        slope = sizes(maps)
         error = (map_error + (self.d + 2) * EPS * slope) * size + (slope + map_error) * distance
         error = SLACK * error + TINY
         place, which = np.nonzero(self.on[:, vertices] >= self.first_wall[index])

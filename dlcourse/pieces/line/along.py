@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.maps import output_maps
+from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
@@ -95,16 +95,16 @@ class Along(ABC):
 
         Inputs of more than one dimension are flattened.
         """
-        return self._maps[0]
+        return self._maps.weight
 
     @property
     def biases(self) -> Float[np.ndarray, "regions out_features"]:
         """The bias of each region's affine map on the input space."""
-        return self._maps[1]
+        return self._maps.bias
 
     @cached_property
-    def _maps(self) -> tuple[Float[np.ndarray, "regions out in"], Float[np.ndarray, "regions out"]]:
-        """Weights and biases."""
+    def _maps(self) -> OutputMaps:
+        """Weights and biases, with bounds for their errors."""
         return output_maps(self._layers, self._patterns, self.num_regions)
 
     def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "..."]:

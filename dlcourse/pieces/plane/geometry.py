@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, norm
+from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.subdivision import Subdivision, affine
 
@@ -58,59 +59,25 @@ class Geometry:
             self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
             self.num_settled += 1
 
-    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
+    def positive(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions."""
         words = self.exact.patterns[layer][self.ancestors[layer][regions]]
-        return bits.unpack(words, self.layers[layer].bias.shape[1])
+        return bits.unpack(words, self.layers[layer].bias.shape[1]).T
+
+    def patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units are positive on some regions, for every layer that has kinks."""
+        return [self.positive(index, regions) for index in self.bending]
 
     @cached_property
-    def maps(self) -> tuple[Float[np.ndarray, "regions outputs inputs"], Float[np.ndarray, "regions outputs"]]:
-        """Weight and bias of each region's affine map, x -> weight x + bias on the input space."""
-        return self._maps[:2]
+    def maps(self) -> OutputMaps:
+        """Each region's affine map, x -> weight x + bias on the input space."""
+        return output_maps(self.layers, self.patterns, self.mesh.num_faces)
 
     @cached_property
     def gradients(self) -> Float[np.ndarray, "regions outputs 2"]:
         """Derivatives of the outputs with respect to the plane's coordinates."""
-        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps[0] @ self.frame[:, :2]
+        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps.weight @ self.frame[:, :2]
         return gradients
-
-    @cached_property
-    def _maps(
-        self,
-    ) -> tuple[
-        Float[np.ndarray, "regions outputs inputs"],
-        Float[np.ndarray, "regions outputs"],
-        Float[np.ndarray, "regions outputs"],
-    ]:
-        """Weights and biases, and bounds for the 2-norm of the error of each row of the weights."""
-        final = self.layers[-1]
-        num_regions, num_outputs = self.mesh.num_faces, final.bias.shape[1]
-        weights = np.empty((num_regions, num_outputs, self.layers[0].weight.shape[2]))
-        biases = np.empty((num_regions, num_outputs))
-        errors = np.empty((num_regions, num_outputs))
-        stretch = [float(norm(layer.weight, num_regions)[0]) for layer in self.layers]
-        frobenius = [float(np.sqrt(np.einsum("moi,moi->", layer.weight, layer.weight))) for layer in self.layers]
-        for first in range(0, num_regions, _PART):
-            part = slice(first, min(first + _PART, num_regions))
-            num = part.stop - first
-            rows = np.repeat(final.weight, num, axis=0)  # how the outputs depend on what arrives at the layer
-            bias = np.repeat(final.bias, num, axis=0)
-            error = np.zeros((num, num_outputs))
-            for index in range(len(self.layers) - 2, -1, -1):
-                layer = self.layers[index]
-                slope = layer.slope[0]
-                if layer.bends:
-                    positive = self.patterns(index, part)[:, None]
-                    rows = rows * (np.where(positive, 1.0, slope) if slope.any() else positive)
-                    error *= max(1.0, float(np.abs(slope).max()))
-                length = np.sqrt(np.einsum("roi,roi->ro", rows, rows))
-                error += EPS * length * max(1.0, float(np.abs(slope).max())) * bool(slope.any())
-                rounded = (layer.weight.shape[1] + 2) * EPS * frobenius[index] * (length + error)
-                error = SLACK * (stretch[index] * error + rounded)
-                bias += rows @ layer.bias[0]
-                rows = (rows.reshape(num * num_outputs, -1) @ layer.weight[0]).reshape(num, num_outputs, -1)
-            weights[part], biases[part], errors[part] = rows, bias, error
-        return weights, biases, errors
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " edges"]:
@@ -121,14 +88,13 @@ class Geometry:
         left, right = self.mesh.faces.T
         inner = np.flatnonzero(right >= 0)
         left, right = left[inner], right[inner]
-        error = self._maps[2]
-        directions = self.frame[:, :2]
-        length = float(np.sqrt(np.einsum("ij,ij->", directions, directions)))
-        size = np.sqrt(np.einsum("roi,roi->ro", self.maps[0], self.maps[0]))
-        rounded = (len(directions) + 1) * EPS * size
-        bound = SLACK * length * (error + rounded)
-        if length == np.sqrt(2) and directions.shape == (2, 2) and (directions == np.eye(2)).all():
-            bound = error
+        weight, error, directions = self.maps.weight, self.maps.weight_error, self.frame[:, :2]
+        bound = error
+        if directions.shape != (2, 2) or (directions != np.eye(2)).any():  # else the maps are those on the plane
+            length = float(np.sqrt(np.einsum("ij,ij->", directions, directions))) + TINY_LENGTH
+            size = np.sqrt(np.einsum("roi,roi->ro", weight, weight)) + TINY_LENGTH
+            rounded = (len(directions) + 1) * EPS * size
+            bound = (SLACK * length * (error + rounded) + TINY) * (weight.any(axis=2) | (error > 0))
         jump = self.gradients[left] - self.gradients[right]
         jump = np.sqrt(np.einsum("eoi,eoi->eo", jump, jump))
         bound = bound[left] + bound[right]
@@ -305,7 +271,7 @@ class Geometry:
         if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
             raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
         inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        weights, biases, errors = self._maps
+        weights, biases, errors, _ = self.maps
         steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
         scale = steep * (1 + np.abs(self.exact.corners).max()) + np.abs(biases).sum(axis=1)
         scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels

@@ -66,12 +66,12 @@ class OnPlane:
     @property
     def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
         """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
-        return self._geometry.maps[0]
+        return self._geometry.maps.weight
 
     @property
     def biases(self) -> Float[np.ndarray, "regions out_features"]:
         """The bias of each region's affine map."""
-        return self._geometry.maps[1]
+        return self._geometry.maps.bias
 
     @property
     def areas(self) -> Float[np.ndarray, " regions"]:
@@ -85,8 +85,7 @@ class OnPlane:
 
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        geometry, region = self._geometry, existing_region(region, self.num_regions)
-        return [geometry.patterns(layer, slice(region, region + 1))[0] for layer in geometry.bending]
+        return [units[:, 0] for units in self._geometry.patterns(np.array([existing_region(region, self.num_regions)]))]
 
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
@@ -165,7 +164,7 @@ class OnPlane:
         subdivision = Subdivision(longer, self._subdivision.exact.frame, self.corners, self._subdivision.max_regions)
         subdivision.finish()
         decided = Geometry(subdivision)
-        rounds = [decided.patterns(index, slice(None))[:, 0] for index in range(len(layers), len(longer) - 1)]
+        rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
         return decided, largest_output(rounds, num_outputs)
 
     def check_invariants(self) -> None:
