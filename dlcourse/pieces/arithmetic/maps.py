@@ -117,7 +117,7 @@ def _output_maps(
         if layer.bends:
             kept, slope = patterns.pop().T, layer.slope[0]
             rows = rows * (kept if layer.relu else np.where(kept, 1.0, slope))[:, None]
-            steepest = kept.any(axis=1)[:, None] if layer.relu else max(1.0, float(np.abs(slope).max()))
+            steepest = kept.any(axis=1, keepdims=True) if layer.relu else max(1.0, float(np.abs(slope).max()))
             error = error * steepest
         nonzero = rows.any(axis=2) | (error > 0)
         size = (np.sqrt(np.einsum("roi,roi->ro", rows, rows)) + TINY_LENGTH) * nonzero

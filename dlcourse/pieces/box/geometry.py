@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.errors import SubdivisionError
-from dlcourse.pieces.plane.geometry import joined
 from dlcourse.pieces.plane.subdivision import affine
+from dlcourse.pieces.regions import Geometry
 
 
 class Faces(NamedTuple):
@@ -38,7 +37,7 @@ _FAR = 2.0**-20  # of the box's extent: vertices that may be farther off are wor
 _PART = 1024  # what is worked on at once: memory stays small
 
 
-class BoxGeometry:
+class BoxGeometry(Geometry):
     """The regions, numbered as their hashes ascend."""
 
     def __init__(self, subdivision: EdgeSubdivision) -> None:
@@ -96,6 +95,11 @@ class BoxGeometry:
         negative, positive = (np.searchsorted(names, hashes + numbers[2 * walls + side]) for side in (0, 1))
         return Facets(walls, negative, positive)
 
+    @property
+    def borders(self) -> tuple[Int[np.ndarray, " facets"], Int[np.ndarray, " facets"]]:
+        """The regions at the two sides of each facet."""
+        return self.facets.negative, self.facets.positive
+
     def facet_corners(self, facets: Int[np.ndarray, " some"]) -> list[Float[np.ndarray, "corners d"]]:
         """The corners of some facets; in three dimensions one after another around the facet."""
         faces, numbers = self.faces(self.d - 1), self.subdivision.numbers
@@ -103,15 +107,6 @@ class BoxGeometry:
         at = np.searchsorted(faces.names, names)
         corners = [self.points[faces.vertices[faces.starts[face] : faces.starts[face + 1]]] for face in at.tolist()]
         return [_around(polygon) for polygon in corners] if self.d == 3 else corners
-
-    @cached_property
-    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
-        """The regions that share a facet with each region; those of region r are at starts[r] to starts[r + 1]."""
-        one, other = self.facets.negative, self.facets.positive
-        one, other = np.concatenate([one, other]), np.concatenate([other, one])
-        order = np.lexsort((other, one))
-        starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=self.num_regions))])
-        return starts, other[order]
 
     # Points
 
@@ -192,11 +187,6 @@ class BoxGeometry:
         return [self.positive(index, regions) for index, layer in enumerate(self.layers) if layer.bends]
 
     @cached_property
-    def maps(self) -> OutputMaps:
-        """Each region's affine map."""
-        return output_maps(self.layers, self.patterns, self.num_regions)
-
-    @cached_property
     def kinks(self) -> Bool[np.ndarray, " facets"]:
         """Whether the regions at the two sides of a facet have different affine maps."""
         layer = np.searchsorted(self.subdivision.first_wall, self.facets.walls, side="right") - 1
@@ -229,11 +219,6 @@ class BoxGeometry:
             patterns = [units[:, 0] for units in self.patterns(regions[which : which + 1])]
             matters[which] = self.subdivision.exact.network.reaches_outputs(index, int(units[which]), patterns)
         return np.asarray(matters)
-
-    @cached_property
-    def pieces(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece that each region is part of: 0, 1, ..."""
-        return joined(self.num_regions, self.facets.negative[~self.kinks], self.facets.positive[~self.kinks])
 
     # Where points are
 

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.subdivision import Subdivision, affine
+from dlcourse.pieces.regions import Geometry
 
 
 class Polygons(NamedTuple):
@@ -25,7 +25,7 @@ _FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what erro
 _PART = 512  # regions that are worked on at once: memory stays small
 
 
-class Geometry:
+class PlaneGeometry(Geometry):
     """A subdivision in which all layers have made their cuts.
 
     Attributes:
@@ -41,6 +41,7 @@ class Geometry:
         self.layers, self.exact = subdivision.layers, subdivision.exact
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
+        self.num_regions = self.mesh.num_faces
         self.points, self.point_error = subdivision.points()
         self.num_settled = 0
         self._place_vertices()
@@ -69,25 +70,24 @@ class Geometry:
         return [self.positive(index, regions) for index in self.bending]
 
     @cached_property
-    def maps(self) -> OutputMaps:
-        """Each region's affine map, x -> weight x + bias on the input space."""
-        return output_maps(self.layers, self.patterns, self.mesh.num_faces)
-
-    @cached_property
     def gradients(self) -> Float[np.ndarray, "regions outputs 2"]:
         """Derivatives of the outputs with respect to the plane's coordinates."""
         gradients: Float[np.ndarray, "regions outputs 2"] = self.maps.weight @ self.frame[:, :2]
         return gradients
 
     @cached_property
-    def kinks(self) -> Bool[np.ndarray, " edges"]:
-        """Whether the regions on the two sides of an edge have different affine maps on the plane; False at the border.
+    def borders(self) -> tuple[Int[np.ndarray, " borders"], Int[np.ndarray, " borders"]]:
+        """The regions to the left and to the right of each edge inside of the domain."""
+        left, right = self.mesh.faces[self.mesh.faces[:, 1] >= 0].T
+        return left, right
+
+    @cached_property
+    def kinks(self) -> Bool[np.ndarray, " borders"]:
+        """Whether the regions on the two sides of an edge have different affine maps on the plane.
 
         The function is continuous, so that maps with equal gradients agree.
         """
-        left, right = self.mesh.faces.T
-        inner = np.flatnonzero(right >= 0)
-        left, right = left[inner], right[inner]
+        left, right = self.borders
         weight, error, directions = self.maps.weight, self.maps.weight_error, self.frame[:, :2]
         bound = error
         if directions.shape != (2, 2) or (directions != np.eye(2)).any():  # else the maps are those on the plane
@@ -98,17 +98,15 @@ class Geometry:
         jump = self.gradients[left] - self.gradients[right]
         jump = np.sqrt(np.einsum("eoi,eoi->eo", jump, jump))
         bound = bound[left] + bound[right]
-        different = (jump > SLACK * bound).any(axis=1)
+        different: Bool[np.ndarray, " borders"] = (jump > SLACK * bound).any(axis=1)
         open_ = np.flatnonzero(~different & (bound > 0).any(axis=1))
         if len(open_):
             self.num_settled += len(open_)
-            different[open_] = self._exact_kinks(left[open_], right[open_], inner[open_])
-        kinks = np.zeros(len(self.mesh.faces), dtype=bool)
-        kinks[inner] = different
-        return kinks
+            different[open_] = self._exact_kinks(left[open_], right[open_])
+        return different
 
     def _exact_kinks(
-        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"], edges: Int[np.ndarray, " some"]
+        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
     ) -> Bool[np.ndarray, " some"]:
         """Whether regions have different affine maps on the plane."""
         different = np.zeros(len(left), dtype=bool)
@@ -121,12 +119,6 @@ class Geometry:
             different[part] = [bool((of[a] != of[b]).any()) for a, b in pairs]
             self.exact.forget()
         return different
-
-    @cached_property
-    def pieces(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece that each region is part of: 0, 1, ..."""
-        inner = (self.mesh.faces[:, 1] >= 0) & ~self.kinks
-        return joined(self.mesh.num_faces, *self.mesh.faces[inner].T)
 
     @cached_property
     def polygons(self) -> Polygons:
@@ -246,14 +238,6 @@ class Geometry:
             raise SubdivisionError(f"no region has the pattern of the point {point}")
         return int(found[0])
 
-    @cached_property
-    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
-        """The regions that share a side with each region; those of region r are at starts[r] to starts[r + 1]."""
-        sides = self.mesh.faces[self.mesh.faces[:, 1] >= 0]
-        pairs = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(pairs[:, 0], minlength=self.mesh.num_faces))])
-        return starts, pairs[:, 1]
-
     def check_invariants(self) -> None:
         """Checks Euler's formula, areas, and the function's continuity.
 
@@ -283,15 +267,3 @@ class Geometry:
             apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
             if apart.any():
                 raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
-
-
-def joined(
-    num_regions: int, one: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
-) -> Int[np.ndarray, " regions"]:
-    """The connected set, 0, 1, ... as they first occur, that each region is in where these pairs belong together."""
-    from scipy.sparse import coo_array  # only those who count pieces wait for it
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = coo_array((np.ones(len(one)), (one, other)), shape=(num_regions, num_regions))
-    labels = connected_components(pairs, directed=False)[1]
-    return np.asarray(labels, dtype=np.int64)
