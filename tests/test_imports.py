@@ -33,7 +33,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 PIECES_FLOORS = [
     ["bounds", "errors", "layer", "plotting", "points"],
     ["arithmetic", "decisions"],
-    ["reading"],
+    ["reading", "regions"],
     ["line", "plane"],
     ["box"],
     ["sample", "shallow"],

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork
 from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
 
@@ -13,7 +14,9 @@ def box(*layers: tuple[list[list[float]], list[float], float]) -> ExactBox:
         UnitLayer(np.array([weight]), np.array([bias]), np.full((1, len(bias)), slope))
         for weight, bias, slope in layers
     ]
-    return ExactBox(read, np.cumsum([4, *(len(bias) for _, bias, _ in layers)]), np.array([-1.0, 3.0, -1.0, 3.0]))
+    return ExactBox(
+        IntegerNetwork(read), np.cumsum([4, *(len(bias) for _, bias, _ in layers)]), np.array([-1.0, 3.0, -1.0, 3.0])
+    )
 
 
 def test_two_lines_cross_at_thirds() -> None:

@@ -149,3 +149,29 @@ def test_a_whole_line_is_drawn_with_all_its_breakpoints() -> None:
     pieces.on_line(network_of(([[1]], [0])), origin=0, direction=1).plot(axes)  # no breakpoint at all
     assert axes.get_xlim() == (-1, 1)
     plt.close(axes.figure)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_layer_that_bends_in_another_member_only_is_none_of_ones_own(whole: bool) -> None:
+    # relu((x if x >= 0 else p x) - 1) with p = 1 in one member, where only the ReLU is left, and p = 2 in the other.
+    members = [
+        nn.Sequential(nn.Linear(1, 1), nn.PReLU(init=slope), nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1)).double()
+        for slope in (1.0, 2.0)
+    ]
+    for member in members:
+        for layer, bias in zip(member[::2], (0.0, -1.0, 5.0), strict=True):
+            nn.init.ones_(layer.weight)
+            nn.init.constant_(layer.bias, bias)
+    where = {"origin": [0.0], "direction": [1.0]} if whole else {"start": [-4.0], "end": [4.0]}
+    lines = pieces.on_line(stack(members), **where)
+    for line, member in zip(lines, members, strict=True):
+        alone = pieces.on_line(member, **where)
+        assert (line.num_regions, line.num_pieces) == (alone.num_regions, alone.num_pieces)
+        assert [units.tolist() for units in line.pattern(0)] == [units.tolist() for units in alone.pattern(0)]
+        assert line.weights[:, 0, 0].tolist() == alone.weights[:, 0, 0].tolist()
+        assert line.intercepts[:, 0].tolist() == alone.intercepts[:, 0].tolist()
+    assert lines[0].num_regions == 2
+    assert lines[0].weights.ravel().tolist() == [0, 1]
+    assert lines[0].biases.ravel().tolist() == [5, 4]
+    assert lines[1].num_regions == 3
+    assert lines[1](0.0).tolist() == [5.0]

@@ -559,3 +559,17 @@ def test_stacks_are_refused() -> None:
     members = stack([MLP(2, 1, width=3, depth=1) for _ in range(2)])
     with pytest.raises(TypeError, match=r"got a Stack: use on_plane for each member of unstack\(stack\)"):
         inspect.unwrap(pieces.on_plane)(members, 0.0, 1.0)  # without the checks of types, which only the tests have
+
+
+@pytest.mark.parametrize("factor", [2.0**-600, 2.0**-900])
+def test_pieces_are_told_apart_however_flat_they_are(factor: float) -> None:
+    # Squares of such numbers are 0 in floats, the function is as good as any: relu(x) + relu(y), times a factor.
+    network = network_of(([[factor, 0.0], [0.0, factor]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0]))
+    assert pieces.on_plane(network, -1, 1).num_pieces == 4
+    frame = {"origin": [0.0, 0.0], "directions": [[factor, 0.0], [0.0, factor]]}
+    assert (
+        pieces.on_plane(
+            network_of(([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0])), -1, 1, **frame
+        ).num_pieces
+        == 4
+    )

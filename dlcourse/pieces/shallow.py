@@ -20,7 +20,8 @@ import torch
 from torch import nn
 
 from dlcourse.networks import MLP, Stack
-from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork
+from dlcourse.pieces.line.intervals import ExactAffine, exactly_along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
 from dlcourse.pieces.reading import read
 
@@ -196,7 +197,8 @@ def _along(line: OnLine) -> tuple[ExactAffine, list[Fraction]]:
     """The outputs' maps on each piece of a segment, and the bends between pieces: exact, in t."""
     regions = line._first_regions
     start, end = (np.broadcast_to(point, (len(regions), 1)) for point in (line.start, line.end))
-    (outputs,) = deque(ExactNetwork(line._layers).along(0, start, end, line._patterns(regions)), maxlen=1)
+    along = exactly_along(IntegerNetwork(line._layers), 0, start, end, line._patterns(regions))
+    (outputs,) = deque(along, maxlen=1)
     bends = []
     for jump, rise in zip(np.diff(outputs.slope).T, np.diff(outputs.intercept).T, strict=True):
         bent = int(np.flatnonzero(jump)[0])  # some output bends at the end of a piece, and all are continuous there

@@ -1,21 +1,31 @@
-"""Affine functions along a segment, in exact arithmetic.
+"""A network in exact arithmetic, whose numbers are Python's integers.
 
 A float is an integer over a power of two, so a network's stored numbers are integers over one common power of two, and
 everything that its affine layers make of them is again. Python's integers are as long as they need to be: nothing is
 ever rounded. NumPy arrays of them (`dtype=object`) take the same products and sums as arrays of floats, about a hundred
 times slower, which is why only what floating point leaves undecided comes here.
+
+What lines, planes and boxes need of it are affine functions: of t along a segment, of two coordinates on a plane, of d
+in a box, or of none at all, which is a point. They are rows of coefficients with the constant last,
+
+    f(c) = (f[0] c[0] + ... + f[-1]) / denominator
+
+with one denominator for all functions of a layer. An array of functions has units for its first axis, coefficients for
+its last, and whatever is wanted in between, such as intervals.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from dlcourse.pieces.layer import UnitLayer
 
 Integers = Shaped[np.ndarray, "..."]  # of Python integers
-Product = Callable[[Integers], Integers]
+Inputs = Shaped[np.ndarray, "in_features *between coefficients"]  # of Python integers
+Functions = Shaped[np.ndarray, "units *between coefficients"]  # of Python integers
 
 
 def integers(values: Float[np.ndarray, "..."]) -> tuple[Integers, int]:
@@ -26,78 +36,126 @@ def integers(values: Float[np.ndarray, "..."]) -> tuple[Integers, int]:
     return whole.reshape(values.shape), denominator
 
 
-@dataclass(frozen=True, eq=False)
-class ExactAffine:
-    """t -> (slope t + intercept) / denominator, one function for each unit and each interval.
+class _Layer(NamedTuple):
+    """A layer in integers, each part of it over its own denominator."""
 
-    Attributes:
-        slope: `[units, intervals]`.
-        intercept: `[units, intervals]`.
-        denominator: A power of two, common to all.
+    weight: Callable[[Integers], Integers]  # the product of the integers with columns
+    weight_denominator: int
+    bias: Integers
+    bias_denominator: int
+    slope: Integers
+    slope_denominator: int
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """The layers of all members of a stack as integers; each is converted when it is first needed.
+
+    Every denominator that goes in must be a power of two, as those of stored numbers are, and so are those that come
+    out.
     """
 
-    slope: Integers
-    intercept: Integers
-    denominator: int
-
-
-@dataclass(frozen=True, eq=False)
-class ExactNetwork:
-    """A network's layers as integers; each is converted when it is first needed."""
-
     layers: list[UnitLayer]
-    _converted: dict[tuple[int, int], tuple[Product, int, Integers, int]] = field(default_factory=dict)
+    _converted: dict[tuple[int, int], _Layer] = field(default_factory=dict)
 
-    def along(
-        self,
-        member: int,
-        starts: Float[np.ndarray, "intervals in_features"],
-        ends: Float[np.ndarray, "intervals in_features"],
-        patterns: Sequence[Bool[np.ndarray, "_ intervals"]],
-    ) -> Iterator[ExactAffine]:
-        """The pre-activations of one member on intervals of segments, as functions of t, layer after layer.
+    def affine(self, index: int, inputs: Inputs, denominator: int, *, member: int = 0) -> tuple[Functions, int]:
+        """A layer's pre-activations W h + b of functions h, and what to divide them by.
 
         Args:
-            member: The member.
-            starts: For each interval, where its segment starts: t = 0.
-            ends: For each interval, where its segment ends: t = 1.
-            patterns: Which units keep their values in each interval, all others are multiplied by their slopes, for
-                each layer that bends; as many as are needed to reach the layer that is wanted.
+            index: The layer.
+            inputs: What arrives at it, `[in_features, ..., coefficients]`.
+            denominator: What that is to be divided by.
+            member: The member of the stack.
+        """
+        layer = self._layer(index, member)
+        outputs = layer.weight(inputs.reshape(len(inputs), -1))
+        denominator *= layer.weight_denominator
+        # Of two powers of two the larger one is what both divide.
+        finer = max(1, layer.bias_denominator // denominator)
+        if finer > 1:
+            outputs, denominator = outputs * finer, denominator * finer
+        outputs = outputs.reshape(len(layer.bias), *inputs.shape[1:])
+        constants = layer.bias * (denominator // layer.bias_denominator)
+        outputs[..., -1] += constants.reshape(-1, *[1] * (inputs.ndim - 2))
+        return outputs, denominator
+
+    def bend(
+        self,
+        index: int,
+        functions: Functions,
+        denominator: int,
+        positive: Bool[np.ndarray, "units *between"],
+        *,
+        member: int = 0,
+    ) -> tuple[Functions, int]:
+        """What a layer makes of its pre-activations where its units keep their signs, and what to divide it by.
+
+        Args:
+            index: The layer.
+            functions: Its pre-activations, `[units, ..., coefficients]`.
+            denominator: What they are to be divided by.
+            positive: Which units keep their values; all others are multiplied by their slopes.
+            member: The member of the stack.
+        """
+        layer = self._layer(index, member)
+        slope = layer.slope.reshape(-1, *[1] * (positive.ndim - 1))
+        if self.layers[index].gates:  # a choice is cheaper than products of long integers with 1 and 0
+            kept = positive | (slope == layer.slope_denominator)
+            return np.where(kept[..., None], functions, 0), denominator
+        factor = np.where(positive, layer.slope_denominator, slope)
+        return functions * factor[..., None], denominator * layer.slope_denominator
+
+    def pre_activations(
+        self,
+        inputs: Inputs,
+        denominator: int,
+        patterns: Iterable[Bool[np.ndarray, "_ *between"]],
+        *,
+        member: int = 0,
+    ) -> Iterator[tuple[Functions, int]]:
+        """The pre-activations of one layer after another, and what to divide them by.
+
+        Args:
+            inputs: What arrives at the first layer, `[in_features, ..., coefficients]`.
+            denominator: What they are to be divided by.
+            patterns: Which units keep their values, for each layer that bends; as many as are needed to reach the layer
+                that is wanted.
+            member: The member of the stack.
 
         Yields:
             The first layer's pre-activations, then the next one's, for as long as there are patterns.
         """
-        points, denominator = integers(np.stack([starts.T, ends.T]))
-        intercept, slope = points[0], points[1] - points[0]
         remaining = iter(patterns)
         for index, layer in enumerate(self.layers):
-            weight, weight_denominator, bias, bias_denominator = self._layer(index, member)
-            slope, intercept, denominator = weight(slope), weight(intercept), denominator * weight_denominator
-            finer = max(1, bias_denominator // denominator)
-            slope, intercept, denominator = slope * finer, intercept * finer, denominator * finer
-            intercept = intercept + bias[:, None] * (denominator // bias_denominator)
-            yield ExactAffine(slope, intercept, denominator)
+            functions, denominator = self.affine(index, inputs, denominator, member=member)
+            yield functions, denominator
+            inputs = functions
             if layer.bends:
-                pattern = next(remaining, None)
-                if pattern is None:
+                positive = next(remaining, None)
+                if positive is None:
                     return
-                if layer.gates:
-                    slope, intercept = np.where(pattern, slope, 0), np.where(pattern, intercept, 0)
-                else:
-                    below, below_denominator = integers(layer.slope[member])
-                    factor = np.where(pattern, below_denominator, below[:, None])
-                    slope, intercept = slope * factor, intercept * factor
-                    denominator *= below_denominator
+                inputs, denominator = self.bend(index, functions, denominator, positive, member=member)
 
-    def reaches_outputs(self, member: int, source: int, unit: int, patterns: Sequence[Bool[np.ndarray, " _"]]) -> bool:
+    def signs(self, point: Integers, denominator: int, *, member: int = 0) -> Iterator[Int[np.ndarray, " units"]]:
+        """The signs of all pre-activations at point / denominator, layer after layer."""
+        values = point[:, None]
+        for index in range(len(self.layers)):
+            values, denominator = self.affine(index, values, denominator, member=member)
+            signs = np.sign(values[:, 0]).astype(np.int64)
+            yield signs
+            values, denominator = self.bend(index, values, denominator, signs > 0, member=member)
+
+    def reaches_outputs(
+        self, source: int, unit: int, patterns: Iterable[Bool[np.ndarray, " _"]], *, member: int = 0
+    ) -> bool:
         """Whether the outputs depend on what one unit of a layer makes, all units keeping their signs.
 
         Args:
-            member: The member.
             source: The unit's layer.
             unit: The unit.
             patterns: Which units keep their values, all others are multiplied by their slopes, for each layer that
                 bends.
+            member: The member of the stack.
         """
         remaining = iter(patterns)
         units, change = np.array([unit]), np.array([1], dtype=object)  # the units that change, and how much
@@ -105,6 +163,7 @@ class ExactNetwork:
             pattern = next(remaining) if layer.bends else None
             if index <= source:
                 continue
+            # One unit reaches few others, so that its own columns are converted, not the layer.
             weight = layer.weight[member][:, units]
             units = np.flatnonzero(weight.any(axis=1))
             if len(units):
@@ -117,15 +176,17 @@ class ExactNetwork:
                 return False
         return True
 
-    def _layer(self, index: int, member: int) -> tuple[Product, int, Integers, int]:
-        """The product with a layer's weight and its bias, each with its denominator."""
+    def _layer(self, index: int, member: int) -> _Layer:
+        """A member's layer in integers."""
         if (index, member) not in self._converted:
             layer = self.layers[index]
-            self._converted[index, member] = (*_product(layer.weight[member]), *integers(layer.bias[member]))
+            self._converted[index, member] = _Layer(
+                *_product(layer.weight[member]), *integers(layer.bias[member]), *integers(layer.slope[member])
+            )
         return self._converted[index, member]
 
 
-def _product(matrix: Float[np.ndarray, "rows columns"]) -> tuple[Product, int]:
+def _product(matrix: Float[np.ndarray, "rows columns"]) -> tuple[Callable[[Integers], Integers], int]:
     """The product with a matrix times its denominator, where zeros cost nothing if they abound; and the denominator."""
     row, column = np.nonzero(matrix)
     if len(row) == 0 or 4 * len(row) > matrix.size:

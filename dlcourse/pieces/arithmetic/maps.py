@@ -1,17 +1,18 @@
 """The affine functions that layers are where the signs of all units are known."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, norm
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm
 from dlcourse.pieces.layer import UnitLayer
 
 Positive = Callable[[int], Bool[np.ndarray, "units patterns"]]  # of a layer: which units keep their values
 Patterns = Callable[[Int[np.ndarray, " some"]], list[Bool[np.ndarray, "units some"]]]  # on regions, of layers that bend
 
-_NUMBERS = 2**22  # that are worked on at once: memory stays small
+_NUMBERS = 2**18  # that are worked on at once: they stay in the processor's cache
 
 
 def affine_maps(
@@ -35,49 +36,102 @@ def affine_maps(
         slope = layers[index - 1].slope[0]
         steepest = max(1.0, float(np.abs(slope).max()))
         inputs = maps * np.where(positive(index - 1), 1.0, slope[:, None])[:, :, None]
-        size = frobenius(inputs)
+        size = sizes(inputs)
         if not layers[index - 1].gates:
             error = SLACK * (steepest * error + EPS * size)
         layer = layers[index]
         weight, bias = layer.weight[0], layer.bias[0]
-        rounded = (weight.shape[1] + 2) * EPS * (np.linalg.norm(weight) * (size + error) + np.linalg.norm(bias))
+        whole, length = float(frobenius(layer.weight)[0]), float(np.linalg.norm(bias)) + TINY_LENGTH
+        rounded = (weight.shape[1] + 2) * EPS * (whole * (size + error) + length)
         maps = (weight @ inputs.reshape(len(inputs), -1)).reshape(len(weight), *inputs.shape[1:])
         maps[:, :, -1] += bias[:, None]
         error = SLACK * (steepest * norm(layer.weight, len(size))[0] * error + rounded) + TINY
         yield maps, error
 
 
-def frobenius(maps: Float[np.ndarray, "rows patterns columns"]) -> Float[np.ndarray, " patterns"]:
-    """The Frobenius norm of each pattern's map."""
-    return np.asarray(np.sqrt(np.einsum("rpc,rpc->p", maps, maps)))
+def sizes(maps: Float[np.ndarray, "rows patterns columns"]) -> Float[np.ndarray, " patterns"]:
+    """A bound for the Frobenius norm of each pattern's map."""
+    return np.asarray(np.sqrt(np.einsum("rpc,rpc->p", maps, maps)) + TINY_LENGTH)
 
 
-def output_maps(
-    layers: list[UnitLayer], patterns: Patterns, num_regions: int
-) -> tuple[Float[np.ndarray, "regions out_features in_features"], Float[np.ndarray, "regions out_features"]]:
-    """The outputs x -> weight x + bias on every region, from the last layer back to the first.
+class OutputMaps(NamedTuple):
+    """The outputs x -> weight x + bias on every region; the errors bound how far the floats may be off.
 
-    Backwards there are as many rows as outputs, which are few.
+    Attributes:
+        weight: The derivatives.
+        bias: The constants.
+        weight_error: For the 2-norm of each row of the weight's errors; 0 where the row is exact.
+        bias_error: For each constant's error.
+    """
+
+    weight: Float[np.ndarray, "regions out_features in_features"]
+    bias: Float[np.ndarray, "regions out_features"]
+    weight_error: Float[np.ndarray, "regions out_features"]
+    bias_error: Float[np.ndarray, "regions out_features"]
+
+
+def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int) -> OutputMaps:
+    """The outputs on every region, from the last layer back to the first.
+
+    Backwards there are as many rows as outputs, which are few. A row r is how one output depends on what a layer makes.
+    The last layer is met by rows of the identity, and every layer x -> D (W x + b) turns r into r D W and adds r D b to
+    the constant. If r is off by e at most, in the 2-norm, then
+
+    - r D is off by s e, where s is at least the largest |D|; if there are slopes other than 0 and 1, by EPS |r D| as
+      well, and by what falls below the smallest float;
+    - r D W, sums of n products, is off by |W| times that, and by (n + 2) EPS |r D| |W|_F, for the sizes of all products
+      together are no more than |r D| |W|_F;
+    - the constant is off by |b| times what r D is off, and by (n + 1) EPS |r D| |b| and the rounding of one sum.
+
+    A row that meets only units that are off is exactly 0, and stays so.
 
     Args:
         layers: The layers of one network.
         patterns: Tells which units keep their values on some regions, for every layer that bends.
         num_regions: How many regions there are.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
     num_outputs, in_features = layers[-1].bias.shape[1], layers[0].weight.shape[2]
-    weights = np.empty((num_regions, num_outputs, in_features))
-    biases = np.empty((num_regions, num_outputs))
+    maps = OutputMaps(np.empty((num_regions, num_outputs, in_features)), *np.empty((3, num_regions, num_outputs)))
+    stretches = [float(norm(layer.weight, num_regions * num_outputs)[0]) for layer in layers]
     widest = max(layer.weight.shape[2] for layer in layers)
     part = max(1, _NUMBERS // (num_outputs * widest))
     for first in range(0, num_regions, part):
         regions = np.arange(first, min(first + part, num_regions))
-        kept = patterns(regions)
-        rows = np.broadcast_to(np.eye(num_outputs), (len(regions), num_outputs, num_outputs))
-        bias = np.zeros((len(regions), num_outputs))
-        for layer in reversed(layers):
-            if layer.bends:
-                rows = rows * np.where(kept.pop().T, 1.0, layer.slope[0])[:, None]
-            bias += rows @ layer.bias[0]
-            rows = (rows.reshape(-1, rows.shape[2]) @ layer.weight[0]).reshape(len(regions), num_outputs, -1)
-        weights[regions], biases[regions] = rows, bias
-    return weights, biases
+        for whole, of_part in zip(maps, _output_maps(layers, stretches, patterns(regions), len(regions)), strict=True):
+            whole[regions] = of_part
+    return maps
+
+
+def _output_maps(
+    layers: list[UnitLayer],
+    stretches: list[float],
+    patterns: list[Bool[np.ndarray, "units some"]],
+    num_regions: int,
+) -> OutputMaps:
+    """The same on some regions, the norms of all weights being bounded."""
+    num_outputs = layers[-1].bias.shape[1]
+    rows = np.broadcast_to(np.eye(num_outputs), (num_regions, num_outputs, num_outputs))
+    bias, error, bias_error = np.zeros((3, num_regions, num_outputs))
+    for layer, stretch in zip(reversed(layers), reversed(stretches), strict=True):
+        before = rows
+        if layer.bends:
+            kept, slope = patterns.pop().T, layer.slope[0]
+            rows = rows * (kept if layer.relu else np.where(kept, 1.0, slope))[:, None]
+            steepest = kept.any(axis=1, keepdims=True) if layer.relu else max(1.0, float(np.abs(slope).max()))
+            error = error * steepest
+        # A product with a slope may fall below the smallest float, but none with 0 or 1.
+        nonzero = (rows if layer.gates else before).any(axis=2) | (error > 0)
+        size = (np.sqrt(np.einsum("roi,roi->ro", rows, rows)) + TINY_LENGTH) * nonzero
+        if not layer.gates:
+            error = SLACK * (error + EPS * size) + TINY * nonzero
+        num_terms, length = rows.shape[2], float(np.linalg.norm(layer.bias[0])) + TINY_LENGTH
+        bias = bias + rows @ layer.bias[0]
+        bias_error = bias_error + length * (error + (num_terms + 1) * EPS * size) + EPS * np.abs(bias)
+        bias_error = (SLACK * bias_error + TINY) * (nonzero | (bias_error > 0))
+        if layer is not layers[-1] or layer.bends:  # else the rows are W's own
+            rounded = (num_terms + 2) * EPS * float(frobenius(layer.weight)[0]) * size
+            error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
+        rows = (rows.reshape(-1, num_terms) @ layer.weight[0]).reshape(num_regions, num_outputs, -1)
+    return OutputMaps(rows, bias, error, bias_error)

@@ -17,6 +17,7 @@ EPS = 2.0**-52  # 2 u: bounds written with it are twice what they must be
 SLACK = 1 + 2.0**-20  # a bound times this is one although it was itself rounded, up to 2^32 times
 TINY = 2.0**-1000  # more than all that is lost where products fall below the smallest float, 2^-1074
 TINY_NORM = 2.0**-100  # the same for norms, which are made of eighth powers
+TINY_LENGTH = 2.0**-500  # the same for lengths, which are made of squares
 EXACT = 2.0**52  # quanta, half of what is allowed: sizes are rounded too
 
 

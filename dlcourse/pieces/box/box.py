@@ -17,6 +17,7 @@ from dlcourse.pieces.plane.domain import rectangle
 from dlcourse.pieces.plane.polygon import OnPlane
 from dlcourse.pieces.plane.polygon import count as count_on_plane
 from dlcourse.pieces.points import existing_region, finite, in_short
+from dlcourse.pieces.regions import Cells
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -25,7 +26,7 @@ Points = Sequence[Any] | Tensor | np.ndarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InBox:
+class InBox(Cells):
     """A network in a box low <= x <= high.
 
     Everything but the counts is worked out when it is first asked for.
@@ -49,11 +50,6 @@ class InBox:
         pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
         return f"InBox(num_regions={self.num_regions}{pieces}, low={in_short(self.low)}, high={in_short(self.high)})"
 
-    @cached_property
-    def num_pieces(self) -> int:
-        """Number of linear pieces: connected sets on which the function, all outputs together, is one affine map."""
-        return int(self._geometry.pieces.max()) + 1
-
     @property
     def vertices(self) -> Float[np.ndarray, "vertices d"]:
         """Where d units are zero, or sides of the box are met: proven to 2^-20 of the box, mostly good to 2^-40."""
@@ -65,30 +61,9 @@ class InBox:
         return self._subdivision.ends.T
 
     @property
-    def weights(self) -> Float[np.ndarray, "regions out_features d"]:
-        """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
-        return self._geometry.maps[0]
-
-    @property
-    def biases(self) -> Float[np.ndarray, "regions out_features"]:
-        """The bias of each region's affine map."""
-        return self._geometry.maps[1]
-
-    @property
     def volumes(self) -> Float[np.ndarray, " regions"]:
         """The regions' volumes; they take time as d! times the number of vertices."""
         return self._geometry.volumes
-
-    @property
-    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
-        return self._geometry.pieces
-
-    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
-        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        one = slice(existing_region(region, self.num_regions), region + 1)
-        layers = self._subdivision.layers
-        return [self._geometry.patterns(index, one)[:, 0] for index, layer in enumerate(layers) if layer.bends]
 
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
@@ -106,25 +81,17 @@ class InBox:
         """The corners of all regions, region after region, as vertices."""
         return self._geometry.regions.vertices
 
-    def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
-        """The regions that share a facet with a region."""
-        starts, others = self._geometry.adjacent
-        return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
-
     def locate(self, points: Points) -> Int[np.ndarray, "*shape"]:
         """The region that points, `[..., d]`, are in; at the border of several one of them.
 
         Raises:
             ValueError: If a point is outside of the box.
         """
-        numbers = finite("points", points)
-        if numbers.ndim == 0 or numbers.shape[-1] != len(self.low):
-            raise ValueError(f"points must have shape [..., {len(self.low)}], got {numbers.shape}")
-        flat = numbers.reshape(-1, len(self.low))
-        inside = ((flat >= self.low) & (flat <= self.high)).all(axis=1)
-        if not inside.all():
-            raise ValueError(f"points must be inside of the box, got {flat[~inside][0]}")
-        return self._geometry.locate(flat).reshape(numbers.shape[:-1])
+        return self._located("points", finite("points", points), len(self.low), self._contains, "box")
+
+    def _contains(self, points: Float[np.ndarray, "points d"]) -> Bool[np.ndarray, " points"]:
+        """Whether points are in the box."""
+        return np.asarray(((points >= self.low) & (points <= self.high)).all(axis=1))
 
     def __call__(self, points: Points) -> Float[np.ndarray, "*shape out_features"]:
         """The network's outputs, from the affine map of the region.
@@ -132,10 +99,7 @@ class InBox:
         Raises:
             ValueError: If a point is outside of the box.
         """
-        region = self.locate(points)
-        outputs: Float[np.ndarray, "*shape out_features"]
-        outputs = np.einsum("...oi,...i->...o", self.weights[region], finite("points", points)) + self.biases[region]
-        return outputs
+        return self._outputs(self.locate(points), finite("points", points))
 
     def decision_boundary(self) -> list[Float[np.ndarray, "corners d"]]:
         """Where the largest output changes: convex sets, each given by its corners.
@@ -159,20 +123,10 @@ class InBox:
                 f"ties with the largest of those before it: {error}"
             ) from error
         decided = BoxGeometry(subdivision)
-        rounds = [decided.patterns(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
+        rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
         largest = largest_output(rounds, num_outputs)
         changes = largest[decided.facets.negative] != largest[decided.facets.positive]
         return decided.facet_corners(np.flatnonzero(changes))
-
-    def check_invariants(self) -> None:
-        """Checks Euler's formula, that volumes sum to the box's, and that affine maps agree at shared vertices.
-
-        Counting checks itself all along; this looks at the finished geometry.
-
-        Raises:
-            SubdivisionError: If one of them does not hold: the fault would be the program's.
-        """
-        self._geometry.check_invariants()
 
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the function along one dimension, the regions of two as `OnPlane.plot` does, or a view of three.

@@ -3,20 +3,18 @@
 import itertools
 import math
 from collections.abc import Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import integers
-from dlcourse.pieces.arithmetic.maps import affine_maps
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.errors import SubdivisionError
-from dlcourse.pieces.plane.geometry import joined
 from dlcourse.pieces.plane.values import affine
+from dlcourse.pieces.regions import Geometry
 
 
 class Faces(NamedTuple):
@@ -39,7 +37,7 @@ _FAR = 2.0**-20  # of the box's extent: vertices that may be farther off are wor
 _PART = 1024  # what is worked on at once: memory stays small
 
 
-class BoxGeometry:
+class BoxGeometry(Geometry):
     """The regions, numbered as their hashes ascend."""
 
     def __init__(self, subdivision: EdgeSubdivision) -> None:
@@ -97,6 +95,11 @@ class BoxGeometry:
         negative, positive = (np.searchsorted(names, hashes + numbers[2 * walls + side]) for side in (0, 1))
         return Facets(walls, negative, positive)
 
+    @property
+    def borders(self) -> tuple[Int[np.ndarray, " facets"], Int[np.ndarray, " facets"]]:
+        """The regions at the two sides of each facet."""
+        return self.facets.negative, self.facets.positive
+
     def facet_corners(self, facets: Int[np.ndarray, " some"]) -> list[Float[np.ndarray, "corners d"]]:
         """The corners of some facets; in three dimensions one after another around the facet."""
         faces, numbers = self.faces(self.d - 1), self.subdivision.numbers
@@ -104,15 +107,6 @@ class BoxGeometry:
         at = np.searchsorted(faces.names, names)
         corners = [self.points[faces.vertices[faces.starts[face] : faces.starts[face + 1]]] for face in at.tolist()]
         return [_around(polygon) for polygon in corners] if self.d == 3 else corners
-
-    @cached_property
-    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
-        """The regions that share a facet with each region; those of region r are at starts[r] to starts[r + 1]."""
-        one, other = self.facets.negative, self.facets.positive
-        one, other = np.concatenate([one, other]), np.concatenate([other, one])
-        order = np.lexsort((other, one))
-        starts = np.concatenate([[0], np.cumsum(np.bincount(one, minlength=self.num_regions))])
-        return starts, other[order]
 
     # Points
 
@@ -181,27 +175,16 @@ class BoxGeometry:
         rows = [np.bitwise_or.reduceat(words[vertices], starts[:-1]) for words in self.subdivision.positive]
         return np.array(rows, dtype=np.uint64).reshape(-1, self.num_regions)
 
-    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
+    def positive(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions; those without a kink count as positive."""
         first, after = self.subdivision.first_word[layer : layer + 2]
         positive = bits.unpack(self.words[first:after, regions].T, self.layers[layer].bias.shape[1]).T
         positive |= (self.layers[layer].slope[0] == 1)[:, None]
         return positive
 
-    @cached_property
-    def maps(
-        self,
-    ) -> tuple[
-        Float[np.ndarray, "regions outputs d"], Float[np.ndarray, "regions outputs"], Float[np.ndarray, " regions"]
-    ]:
-        """Weight and bias of each region's affine map, and bounds for their errors, together, in the Frobenius norm."""
-        whole = np.empty((self.num_regions, self.layers[-1].bias.shape[1], self.d + 1))
-        error = np.empty(self.num_regions)
-        for first in range(0, self.num_regions, _PART):
-            part = np.arange(first, min(first + _PART, self.num_regions))
-            *_, (maps, map_error) = affine_maps(self.layers, partial(self.patterns, regions=part))
-            whole[part], error[part] = maps.transpose(1, 0, 2), map_error
-        return whole[:, :, :-1], whole[:, :, -1], error
+    def patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units are positive on some regions, for every layer that has kinks."""
+        return [self.positive(index, regions) for index, layer in enumerate(self.layers) if layer.bends]
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " facets"]:
@@ -224,7 +207,7 @@ class BoxGeometry:
         size = _size(derivative)
         num_roundings = 0
         for layer in range(index + 1, len(self.layers) - 1):
-            factor = np.where(self.patterns(layer, regions), 1.0, self.layers[layer].slope[0][:, None])
+            factor = np.where(self.positive(layer, regions), 1.0, self.layers[layer].slope[0][:, None])
             weight = self.layers[layer + 1].weight[0]
             derivative = weight @ (factor * derivative)
             size = _size(weight) @ (_size(factor) * size)
@@ -233,22 +216,9 @@ class BoxGeometry:
             return np.asarray((derivative != 0).any(axis=0))
         matters = (np.abs(derivative) > SLACK * num_roundings * EPS * size + TINY).any(axis=0)
         for which in np.flatnonzero(~matters & (size > 0).any(axis=0)).tolist():
-            matters[which] = self._matters_exactly(index, int(units[which]), regions[which : which + 1])
+            patterns = [units[:, 0] for units in self.patterns(regions[which : which + 1])]
+            matters[which] = self.subdivision.exact.network.reaches_outputs(index, int(units[which]), patterns)
         return np.asarray(matters)
-
-    def _matters_exactly(self, index: int, unit: int, region: Int[np.ndarray, " 1"]) -> bool:
-        """The same for one unit and one region, in integers."""
-        exact = self.subdivision.exact
-        derivative = exact.weight(index + 1)[:, unit]
-        for layer in range(index + 1, len(self.layers) - 1):
-            factor = np.where(self.patterns(layer, region)[:, 0], 1.0, self.layers[layer].slope[0])
-            derivative = exact.weight(layer + 1) @ (integers(factor)[0] * derivative)
-        return bool(derivative.any())
-
-    @cached_property
-    def pieces(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece that each region is part of: 0, 1, ..."""
-        return joined(self.num_regions, self.facets.negative[~self.kinks], self.facets.positive[~self.kinks])
 
     # Where points are
 
@@ -285,7 +255,7 @@ class BoxGeometry:
         for index, signs in enumerate(self.subdivision.exact.signs(point)[:-1]):
             decided = (signs != 0) & (self.layers[index].slope[0] != 1)
             some = np.flatnonzero(fits)
-            fits[some] = (self.patterns(index, some)[decided] == (signs > 0)[decided, None]).all(axis=0)
+            fits[some] = (self.positive(index, some)[decided] == (signs > 0)[decided, None]).all(axis=0)
         if not fits.any():
             raise SubdivisionError(f"no region has the pattern of the point {point}")
         return int(fits.argmax())
@@ -305,7 +275,8 @@ class BoxGeometry:
         domain = float(np.prod(self.high - self.low))
         if not math.isclose(float(self.volumes.sum()), domain, rel_tol=1e-9):
             raise SubdivisionError(f"volumes must sum to {domain}, got {self.volumes.sum()}")
-        (weights, biases, map_error), (points, misplaced) = self.maps, self._located
+        (weights, biases, weight_error, bias_error), (points, misplaced) = self.maps, self._located
+        map_error = np.sqrt((weight_error**2 + bias_error**2).sum(axis=1))
         region = np.repeat(np.arange(self.num_regions), np.diff(self.regions.starts))
         order = np.argsort(self.regions.vertices, kind="stable")
         region, vertex = region[order], self.regions.vertices[order]

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.maps import affine_maps, frobenius
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork
+from dlcourse.pieces.arithmetic.maps import affine_maps, sizes
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
@@ -58,7 +59,7 @@ class EdgeSubdivision:
         self.first_wall = np.cumsum([2 * d, *widths])
         self.first_word = np.cumsum([0, *(bits.num_words(width) for width in widths)])
         self.bounds = np.stack([low, high], axis=1).ravel()
-        self.exact = ExactBox(layers, self.first_wall, self.bounds)
+        self.exact = ExactBox(IntegerNetwork(layers), self.first_wall, self.bounds)
         # Two numbers for each wall, one for its negative side and one for the positive one.
         self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
         self.other_places = np.array([[j for j in range(d) if j != i] for i in range(d)], dtype=np.int64)
@@ -254,7 +255,7 @@ class EdgeSubdivision:
         extended = np.concatenate([points, np.ones((len(points), 1))], axis=1)
         size = np.linalg.norm(extended, axis=1)
         values = np.einsum("upc,pc->up", maps, extended)
-        slope = frobenius(maps)
+        slope = sizes(maps)
         error = (map_error + (self.d + 2) * EPS * slope) * size + (slope + map_error) * distance
         error = SLACK * error + TINY
         place, which = np.nonzero(self.on[:, vertices] >= self.first_wall[index])

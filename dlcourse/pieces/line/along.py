@@ -1,25 +1,25 @@
 """A network along a line: its regions and pieces from left to right, whether the line has ends or not."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.points import existing_region, finite
+from dlcourse.pieces.regions import Regions
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 
 @dataclass(frozen=True, eq=False)
-class Along(ABC):
+class Along(Regions):
     """A network on a line x(t), cut into activation regions, neighbours of which may be one linear piece.
 
     The counts are there at once; all else is worked out when it is first asked for. Regions and pieces are numbered
@@ -40,11 +40,6 @@ class Along(ABC):
     @abstractmethod
     def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
         """Where one activation region ends and the next begins: num_regions - 1 values of t, in order."""
-
-    @property
-    @abstractmethod
-    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
 
     @property
     @abstractmethod
@@ -76,15 +71,6 @@ class Along(ABC):
     def _where(self) -> str:
         """What t is, where the points have few coordinates: " (x from [-2] to [2])"."""
 
-    @property
-    @abstractmethod
-    def _layers(self) -> list[UnitLayer]:
-        """The network's layers."""
-
-    @abstractmethod
-    def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
-        """Which units keep their values on some regions, for every layer that has kinks."""
-
     @abstractmethod
     def _with_layers(self, layers: list[UnitLayer]) -> "Along":
         """Another network on the same line."""
@@ -93,24 +79,6 @@ class Along(ABC):
     def breakpoints(self) -> Float[np.ndarray, " breakpoints"]:
         """Where one linear piece ends and the next begins: num_pieces - 1 values of t, in order."""
         return self.region_breakpoints[np.diff(self.piece_of_region) > 0]
-
-    @property
-    def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
-        """The weight of each region's affine map on the input space: the network is x -> weights[r] x + biases[r].
-
-        Inputs of more than one dimension are flattened.
-        """
-        return self._maps[0]
-
-    @property
-    def biases(self) -> Float[np.ndarray, "regions out_features"]:
-        """The bias of each region's affine map on the input space."""
-        return self._maps[1]
-
-    @cached_property
-    def _maps(self) -> tuple[Float[np.ndarray, "regions out in"], Float[np.ndarray, "regions out"]]:
-        """Weights and biases."""
-        return output_maps(self._layers, self._patterns, self.num_regions)
 
     def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "..."]:
         """x(t), for instance `line.points(line.breakpoints)`; `[*shape, *input_shape]`.
@@ -139,10 +107,6 @@ class Along(ABC):
         outputs: Float[np.ndarray, "*shape out_features"]
         outputs = self.slopes[piece] * self._parameters(t)[..., None] + self.intercepts[piece]
         return outputs
-
-    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
-        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        return [units[:, 0] for units in self._patterns(np.array([existing_region(region, self.num_regions)]))]
 
     def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
         """The regions that share a breakpoint with a region: the one before it and the one after it, if there are."""

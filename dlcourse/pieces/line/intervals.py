@@ -1,17 +1,25 @@
 """The intervals that segments have been cut into, and the exact functions on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.integers import ExactAffine, ExactNetwork
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 
 _PART = 1024  # intervals that exact arithmetic takes at once: memory stays small, and every step is still one of many
+
+
+class ExactAffine(NamedTuple):
+    """t -> (slope t + intercept) / denominator in Python's integers, one function for each unit and each interval."""
+
+    slope: Shaped[np.ndarray, "units intervals"]
+    intercept: Shaped[np.ndarray, "units intervals"]
+    denominator: int
 
 
 class Cut(NamedTuple):
@@ -53,7 +61,7 @@ class Intervals:
         self.starts, self.ends = starts.reshape(num_lines, in_features), ends.reshape(num_lines, in_features)
         self.last = np.arange(1, 2 * num_lines, 2)
         self.cuts: list[Cut] = []
-        self.exact = ExactNetwork(layers)
+        self.exact = IntegerNetwork(layers)
 
     def edges(self) -> list[int]:
         """The vertices edges[m] to edges[m + 1] are of member m."""
@@ -129,4 +137,26 @@ class Intervals:
             for first in range(a, b, _PART):
                 part = slice(first, min(first + _PART, b))
                 line, patterns = self.line(intervals[part]), self.patterns(intervals[part])
-                yield part, self.exact.along(m, self.starts[line], self.ends[line], patterns)
+                yield part, exactly_along(self.exact, m, self.starts[line], self.ends[line], patterns)
+
+
+def exactly_along(
+    network: IntegerNetwork,
+    member: int,
+    starts: Float[np.ndarray, "intervals in_features"],
+    ends: Float[np.ndarray, "intervals in_features"],
+    patterns: Sequence[Bool[np.ndarray, "_ intervals"]],
+) -> Iterator[ExactAffine]:
+    """The pre-activations of one member on intervals of segments, as functions of t, layer after layer.
+
+    Args:
+        network: The network.
+        member: The member.
+        starts: For each interval, where its segment starts: t = 0.
+        ends: For each interval, where its segment ends: t = 1.
+        patterns: As `IntegerNetwork.pre_activations` takes them.
+    """
+    points, denominator = integers(np.stack([starts.T, ends.T]))
+    inputs = np.stack([points[1] - points[0], points[0]], axis=-1)
+    for functions, below in network.pre_activations(inputs, denominator, patterns, member=member):
+        yield ExactAffine(functions[..., 0], functions[..., 1], below)

@@ -34,7 +34,7 @@ def are_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[
     for cut, source in zip(intervals.cuts, sources, strict=True):
         for unit, column in np.argwhere(source & (num_sources == 1)).tolist():
             pattern = [active[:, column] for active in on]
-            kinks[column] = intervals.exact.reaches_outputs(member[column], cut.layer, unit, pattern)
+            kinks[column] = intervals.exact.reaches_outputs(cut.layer, unit, pattern, member=member[column])
     several = np.flatnonzero(num_sources > 1)
     if len(several):
         kinks[several] = _slopes_differ(intervals, vertices[several])

@@ -81,7 +81,7 @@ class OnLine(Along):
     def _where(self) -> str:
         return f" (x from {in_short(self.start)} to {in_short(self.end)})" if self.start.size <= MOST_SHOWN else ""
 
-    @property
+    @cached_property
     def _layers(self) -> list[UnitLayer]:
         intervals = self._subdivision.intervals
         return of_member(intervals.layers, self._line // intervals.lines_per_member)
@@ -93,7 +93,10 @@ class OnLine(Along):
         return np.arange(last[self._line - 1] + 1 if self._line else 0, last[self._line])
 
     def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
-        return self._subdivision.intervals.patterns(self._intervals[regions])
+        # Where all members are cut together, a layer may have kinks in another member only.
+        subdivision = self._subdivision.intervals
+        patterns = zip(subdivision.cuts, subdivision.patterns(self._intervals[regions]), strict=True)
+        return [units for cut, units in patterns if self._layers[cut.layer].bends]
 
     def _with_layers(self, layers: list[UnitLayer]) -> "OnLine":
         ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)

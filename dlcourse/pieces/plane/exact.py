@@ -10,13 +10,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import Integers, integers
+from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import Birth, History
 
@@ -24,17 +23,6 @@ Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / deno
 HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
 
 _MOST_KEPT = 20_000  # functions: enough for a layer's undecided faces, and memory stays bounded
-
-
-class _Integers(NamedTuple):
-    """An affine layer in integers, each over its own denominator."""
-
-    weight: Shaped[np.ndarray, "out_features in_features"]
-    weight_denominator: int
-    bias: Shaped[np.ndarray, " out_features"]
-    bias_denominator: int
-    slope: Shaped[np.ndarray, " out_features"]
-    slope_denominator: int
 
 
 @dataclass(eq=False)
@@ -53,16 +41,16 @@ class ExactPlane:
     _functions: dict[tuple[int, int], Shaped[np.ndarray, "units 3"]] = field(default_factory=dict)
     _denominators: dict[int, int] = field(default_factory=dict)
     _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
-    _integers: dict[int, _Integers] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network = IntegerNetwork(self.layers)
 
     def functions(self, layer: int, faces: Sequence[int]) -> list[Shaped[np.ndarray, "units 3"]]:
         """All pre-activations of a layer on some of the faces before that layer's cuts."""
         missing = sorted({face for face in faces if (layer, face) not in self._functions})
         if missing:
             inputs, denominator = self._inputs(layer, missing)
-            side_by_side = inputs.transpose(1, 0, 2).reshape(inputs.shape[1], -1)
-            outputs, self._denominators[layer] = self._affine(layer, side_by_side, denominator, slice(2, None, 3))
-            outputs = outputs.reshape(len(outputs), len(missing), 3)
+            outputs, self._denominators[layer] = self.network.affine(layer, inputs, denominator)
             for index, face in enumerate(missing):
                 self._functions[layer, face] = outputs[:, index]
         return [self._functions[layer, face] for face in faces]
@@ -100,45 +88,16 @@ class ExactPlane:
         """The signs of all pre-activations at a point, layer after layer."""
         frame, denominator = integers(self.frame)
         point = _point(coordinates)
-        values, denominator = (frame @ point)[:, None], denominator * int(point[2])
-        for index in range(len(self.layers)):
-            values, denominator = self._affine(index, values, denominator, slice(None))
-            signs = np.sign(values[:, 0]).astype(np.int64)
-            yield signs
-            whole = self._layer(index)
-            values = values * np.where(signs > 0, whole.slope_denominator, whole.slope)[:, None]
-            denominator *= whole.slope_denominator
+        return self.network.signs(frame @ point, denominator * int(point[2]))
 
-    def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "faces in_features 3"], int]:
+    def _inputs(self, layer: int, faces: list[int]) -> tuple[Shaped[np.ndarray, "in_features faces 3"], int]:
         """What arrives at a layer, on some faces."""
         if layer == 0:
             frame, denominator = integers(self.frame)
-            return np.repeat(frame[None], len(faces), axis=0), denominator
+            return np.repeat(frame[:, None], len(faces), axis=1), denominator
         before = self.functions(layer - 1, self.history.parents[layer - 1][faces].tolist())
-        whole = self._layer(layer - 1)
-        positive = bits.unpack(self.history.patterns[layer - 1][faces], len(whole.slope))
-        factors = np.where(positive, whole.slope_denominator, whole.slope[None])
-        return np.stack(before) * factors[:, :, None], self.denominator(layer - 1) * whole.slope_denominator
-
-    def _affine(self, layer: int, inputs: Integers, denominator: int, constants: slice) -> tuple[Integers, int]:
-        """W h + b for columns h, and what to divide them by; b goes to the columns where constants are."""
-        whole = self._layer(layer)
-        denominator *= whole.weight_denominator
-        finer = whole.bias_denominator // math.gcd(denominator, whole.bias_denominator)
-        outputs = whole.weight @ inputs
-        if finer > 1:
-            outputs, denominator = outputs * finer, denominator * finer
-        outputs[:, constants] += (whole.bias * (denominator // whole.bias_denominator))[:, None]
-        return outputs, denominator
-
-    def _layer(self, index: int) -> _Integers:
-        """A layer in integers."""
-        if index not in self._integers:
-            layer = self.layers[index]
-            self._integers[index] = _Integers(
-                *integers(layer.weight[0]), *integers(layer.bias[0]), *integers(layer.slope[0])
-            )
-        return self._integers[index]
+        positive = bits.unpack(self.history.patterns[layer - 1][faces], self.layers[layer - 1].bias.shape[1])
+        return self.network.bend(layer - 1, np.stack(before, axis=1), self.denominator(layer - 1), positive.T)
 
 
 def crossing(one: Function, other: Function) -> HomogeneousPoint:

@@ -18,7 +18,7 @@ from dlcourse.pieces.plane.arrangement import Arrangement, arrange
 from dlcourse.pieces.plane.border import Border, border_of
 from dlcourse.pieces.plane.chords import chords_across_faces
 from dlcourse.pieces.plane.edges import points_on_edges, signs_along_edges
-from dlcourse.pieces.plane.geometry import Geometry
+from dlcourse.pieces.plane.geometry import PlaneGeometry
 from dlcourse.pieces.plane.inner import points_inside_faces
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import signs_at_vertices
@@ -73,7 +73,7 @@ def _draw_cut(row: list[Axes], subdivision: Subdivision) -> None:
     _draw_points(row[1], vertices, border)
     _draw_chords(row[2], vertices, border, arrangement)
     subdivision.finish()
-    _draw_faces(row[3], Geometry(subdivision))
+    _draw_faces(row[3], PlaneGeometry(subdivision))
 
 
 def _draw_signs(axes: Axes, vertices: np.ndarray, before: Preactivations) -> None:
@@ -109,11 +109,11 @@ def _draw_chords(axes: Axes, vertices: np.ndarray, border: Border, arrangement: 
     axes.scatter(x, y, s=60, facecolors="none", edgecolors=INK, zorder=3)
 
 
-def _draw_faces(axes: Axes, geometry: Geometry) -> None:
+def _draw_faces(axes: Axes, geometry: PlaneGeometry) -> None:
     """The new faces, each with 1 for every unit of the layer that is positive there and 0 for every other one."""
     starts, corners = geometry.polygons
     polygons = np.split(geometry.points[corners], starts[1:-1])
-    patterns = geometry.patterns(geometry.bending[-1], slice(None)).astype(int)
+    patterns = geometry.positive(geometry.bending[-1], slice(None)).T.astype(int)
     axes.add_collection(PolyCollection(polygons, facecolors="#f2f2f2", edgecolors=INK, linewidths=1))
     for (x, y), pattern in zip(geometry.centres, patterns, strict=True):
         axes.text(x, y, "".join(map(str, pattern)), ha="center", va="center", fontsize=7, color=INK)

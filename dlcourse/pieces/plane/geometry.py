@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.errors import SubdivisionError
-from dlcourse.pieces.plane.maps import RegionMaps, gradient_errors, proven_different, region_maps
+from dlcourse.pieces.plane.gradients import gradient_errors, proven_different
 from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.plane.values import affine
+from dlcourse.pieces.regions import Geometry
 
 
 class Polygons(NamedTuple):
@@ -26,7 +27,7 @@ _FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what erro
 _PART = 512  # regions that are worked on at once: memory stays small
 
 
-class Geometry:
+class PlaneGeometry(Geometry):
     """A subdivision in which all layers have made their cuts.
 
     Attributes:
@@ -42,6 +43,7 @@ class Geometry:
         self.layers, self.exact, self.history = subdivision.layers, subdivision.exact, subdivision.history
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
+        self.num_regions = self.mesh.num_faces
         self.points, self.point_error = self.history.points()
         self.num_settled = 0
         self._place_vertices()
@@ -60,43 +62,44 @@ class Geometry:
             self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
             self.num_settled += 1
 
-    def patterns(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "some units"]:
+    def positive(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions."""
         words = self.history.patterns[layer][self.ancestors[layer][regions]]
-        return bits.unpack(words, self.layers[layer].bias.shape[1])
+        return bits.unpack(words, self.layers[layer].bias.shape[1]).T
 
-    @cached_property
-    def maps(self) -> RegionMaps:
-        """Each region's affine map."""
-        return region_maps(self.layers, self.patterns, self.mesh.num_faces)
+    def patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
+        """Which units are positive on some regions, for every layer that has kinks."""
+        return [self.positive(index, regions) for index in self.bending]
 
     @cached_property
     def gradients(self) -> Float[np.ndarray, "regions outputs 2"]:
         """Derivatives of the outputs with respect to the plane's coordinates."""
-        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps.weights @ self.frame[:, :2]
+        gradients: Float[np.ndarray, "regions outputs 2"] = self.maps.weight @ self.frame[:, :2]
         return gradients
 
     @cached_property
-    def kinks(self) -> Bool[np.ndarray, " edges"]:
-        """Whether the regions on the two sides of an edge have different affine maps on the plane; False at the border.
+    def borders(self) -> tuple[Int[np.ndarray, " borders"], Int[np.ndarray, " borders"]]:
+        """The regions to the left and to the right of each edge inside of the domain."""
+        left, right = self.mesh.faces[self.mesh.faces[:, 1] >= 0].T
+        return left, right
+
+    @cached_property
+    def kinks(self) -> Bool[np.ndarray, " borders"]:
+        """Whether the regions on the two sides of an edge have different affine maps on the plane.
 
         The function is continuous, so that maps with equal gradients agree.
         """
-        left, right = self.mesh.faces.T
-        inner = np.flatnonzero(right >= 0)
-        left, right = left[inner], right[inner]
+        left, right = self.borders
         bound = gradient_errors(self.maps, self.frame[:, :2])
         different, is_open = proven_different(self.gradients[left], self.gradients[right], bound[left] + bound[right])
         open_ = np.flatnonzero(is_open)
         if len(open_):
             self.num_settled += len(open_)
-            different[open_] = self._exact_kinks(left[open_], right[open_], inner[open_])
-        kinks = np.zeros(len(self.mesh.faces), dtype=bool)
-        kinks[inner] = different
-        return kinks
+            different[open_] = self._exact_kinks(left[open_], right[open_])
+        return different
 
     def _exact_kinks(
-        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"], edges: Int[np.ndarray, " some"]
+        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
     ) -> Bool[np.ndarray, " some"]:
         """Whether regions have different affine maps on the plane."""
         different = np.zeros(len(left), dtype=bool)
@@ -109,12 +112,6 @@ class Geometry:
             different[part] = [bool((of[a] != of[b]).any()) for a, b in pairs]
             self.exact.forget()
         return different
-
-    @cached_property
-    def pieces(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece that each region is part of: 0, 1, ..."""
-        inner = (self.mesh.faces[:, 1] >= 0) & ~self.kinks
-        return joined(self.mesh.num_faces, *self.mesh.faces[inner].T)
 
     @cached_property
     def polygons(self) -> Polygons:
@@ -231,14 +228,6 @@ class Geometry:
             raise SubdivisionError(f"no region has the pattern of the point {point}")
         return int(found[0])
 
-    @cached_property
-    def adjacent(self) -> tuple[Int[np.ndarray, " regions_and_1"], Int[np.ndarray, " pairs"]]:
-        """The regions that share a side with each region; those of region r are at starts[r] to starts[r + 1]."""
-        sides = self.mesh.faces[self.mesh.faces[:, 1] >= 0]
-        pairs = np.unique(np.concatenate([sides, sides[:, ::-1]]), axis=0)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(pairs[:, 0], minlength=self.mesh.num_faces))])
-        return starts, pairs[:, 1]
-
     def check_invariants(self) -> None:
         """Checks Euler's formula, areas, and the function's continuity.
 
@@ -256,7 +245,7 @@ class Geometry:
         if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
             raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
         inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        weights, biases, errors = self.maps
+        weights, biases, errors, _ = self.maps
         steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
         scale = steep * (1 + np.abs(self.history.corners).max()) + np.abs(biases).sum(axis=1)
         scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
@@ -268,15 +257,3 @@ class Geometry:
             apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
             if apart.any():
                 raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
-
-
-def joined(
-    num_regions: int, one: Int[np.ndarray, " pairs"], other: Int[np.ndarray, " pairs"]
-) -> Int[np.ndarray, " regions"]:
-    """The connected set, 0, 1, ... as they first occur, that each region is in where these pairs belong together."""
-    from scipy.sparse import coo_array  # only those who count pieces wait for it
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = coo_array((np.ones(len(one)), (one, other)), shape=(num_regions, num_regions))
-    labels = connected_components(pairs, directed=False)[1]
-    return np.asarray(labels, dtype=np.int64)

@@ -1,26 +1,27 @@
 """A network on a convex polygon of a plane: what is asked once it is cut."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.domain import Point, Points, inside_of
-from dlcourse.pieces.plane.geometry import Geometry
+from dlcourse.pieces.plane.geometry import PlaneGeometry
 from dlcourse.pieces.plane.mesh import layers_and_units
 from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.points import existing_region, finite, in_short
+from dlcourse.pieces.regions import Cells
 
 if TYPE_CHECKING:
     import matplotlib.axes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OnPlane:
+class OnPlane(Cells):
     """A network on a convex polygon of a plane x(u, v) = origin + u directions[0] + v directions[1].
 
     Attributes:
@@ -45,11 +46,6 @@ class OnPlane:
         pieces = f", num_pieces={self.num_pieces}" if "num_pieces" in vars(self) else ""
         return f"OnPlane(num_regions={self.num_regions}{pieces}, {len(self.corners)} corners from {low} to {high})"
 
-    @cached_property
-    def num_pieces(self) -> int:
-        """Number of linear pieces: connected sets on which the function, all outputs together, is one affine map."""
-        return int(self._geometry.pieces.max()) + 1
-
     @property
     def vertices(self) -> Float[np.ndarray, "vertices 2"]:
         """Where edges meet, in the plane's coordinates: proven to 2^-20 of the domain, mostly good to 2^-40."""
@@ -71,29 +67,9 @@ class OnPlane:
         return layers_and_units(self._geometry.mesh.lines)
 
     @property
-    def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
-        """The weight of each region's affine map: the network is x -> weights[r] x + biases[r] on region r."""
-        return self._geometry.maps.weights
-
-    @property
-    def biases(self) -> Float[np.ndarray, "regions out_features"]:
-        """The bias of each region's affine map."""
-        return self._geometry.maps.biases
-
-    @property
     def areas(self) -> Float[np.ndarray, " regions"]:
         """Areas in the plane's coordinates."""
         return self._geometry.areas
-
-    @property
-    def piece_of_region(self) -> Int[np.ndarray, " regions"]:
-        """The linear piece, 0 to num_pieces - 1, that each region is part of."""
-        return self._geometry.pieces
-
-    def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
-        """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
-        geometry, region = self._geometry, existing_region(region, self.num_regions)
-        return [geometry.patterns(layer, slice(region, region + 1))[0] for layer in geometry.bending]
 
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
@@ -112,11 +88,6 @@ class OnPlane:
         """The corners of all regions, region after region, counterclockwise, as vertices."""
         return self._geometry.polygons.vertices
 
-    def neighbours(self, region: int) -> Int[np.ndarray, " neighbours"]:
-        """The regions that share a side with a region."""
-        starts, others = self._geometry.adjacent
-        return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
-
     def points(self, coordinates: Point | Points) -> Float[np.ndarray, "*shape in_features"]:
         """x(u, v), for instance `plane.points(plane.vertices)`."""
         points: Float[np.ndarray, "*shape in_features"]
@@ -129,14 +100,8 @@ class OnPlane:
         Raises:
             ValueError: If a point is outside of the domain.
         """
-        numbers = finite("coordinates", coordinates)
-        if numbers.ndim == 0 or numbers.shape[-1] != 2:
-            raise ValueError(f"coordinates must have shape [..., 2], got {numbers.shape}")
-        flat = numbers.reshape(-1, 2)
-        inside = inside_of(self.corners, flat)
-        if not inside.all():
-            raise ValueError(f"coordinates must be inside of the domain, got {flat[~inside][0]}")
-        return self._geometry.locate(flat).reshape(numbers.shape[:-1])
+        inside = partial(inside_of, self.corners)
+        return self._located("coordinates", finite("coordinates", coordinates), 2, inside, "domain")
 
     def __call__(self, coordinates: Point | Points) -> Float[np.ndarray, "*shape out_features"]:
         """The network's outputs at x(u, v), from the affine map of the region.
@@ -144,10 +109,7 @@ class OnPlane:
         Raises:
             ValueError: If a point is outside of the domain.
         """
-        region = self.locate(coordinates)
-        outputs: Float[np.ndarray, "*shape out_features"]
-        outputs = np.einsum("...oi,...i->...o", self.weights[region], self.points(coordinates)) + self.biases[region]
-        return outputs
+        return self._outputs(self.locate(coordinates), self.points(coordinates))
 
     def decision_boundary(self) -> Float[np.ndarray, "segments 2 2"]:
         """Where the largest output changes: straight segments, in the plane's coordinates.
@@ -164,26 +126,16 @@ class OnPlane:
         return segments
 
     @cached_property
-    def _decided(self) -> tuple[Geometry, Int[np.ndarray, " parts"]]:
+    def _decided(self) -> tuple[PlaneGeometry, Int[np.ndarray, " parts"]]:
         """The regions cut where the largest output changes, and maybe where others do, and the class of each part."""
         layers = self._subdivision.layers
         num_outputs = layers[-1].bias.shape[1]
         longer = with_rounds(layers)
         subdivision = Subdivision(longer, self._subdivision.exact.frame, self.corners, self._subdivision.max_regions)
         subdivision.finish()
-        decided = Geometry(subdivision)
-        rounds = [decided.patterns(index, slice(None))[:, 0] for index in range(len(layers), len(longer) - 1)]
+        decided = PlaneGeometry(subdivision)
+        rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
         return decided, largest_output(rounds, num_outputs)
-
-    def check_invariants(self) -> None:
-        """Checks that V - E + F = 1, that areas sum to the domain's, and that affine maps agree at shared sides.
-
-        Counting checks itself all along; this looks at the finished geometry.
-
-        Raises:
-            SubdivisionError: If one of them does not hold: the fault would be the program's.
-        """
-        self._geometry.check_invariants()
 
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the regions over the output or, if there are several, over the class with its decision boundary.
@@ -225,10 +177,10 @@ class OnPlane:
         return ("x₁", "x₂") if is_input_space else ("u", "v")
 
     @cached_property
-    def _geometry(self) -> Geometry:
+    def _geometry(self) -> PlaneGeometry:
         """The regions, built when they are first asked for."""
         self._subdivision.finish()
-        return Geometry(self._subdivision)
+        return PlaneGeometry(self._subdivision)
 
 
 def count(

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from networks import Layer, network_of
 
 from dlcourse import pieces
+from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.plane.maps import proven_different, region_maps
+from dlcourse.pieces.plane.gradients import proven_different
 
 # 1e17 makes something of what is almost lost, 5e-324 is the smallest float, and the square of 1e-162 is lost.
 NUMBERS = st.sampled_from([1.0, -1.0, 0.0, 3.7, -0.1, 1e17, -1e17, 1e-162, -1e-162, 1e-300, -1e-300, 5e-324])
@@ -57,7 +58,8 @@ def test_errors_of_maps_are_within_their_bounds(layers: list[Layer], slope: floa
         for (weight, bias), of in zip(layers, [slope] * (len(layers) - 1) + [1.0], strict=True)
     ]
     positive = [data.draw(st.lists(st.booleans(), min_size=len(bias), max_size=len(bias))) for _, bias in layers]
-    maps = region_maps(read, lambda layer, _: np.array([positive[layer]]), 1)
+    on = [np.array(units)[:, None] for layer, units in zip(read, positive, strict=True) if layer.bends]
+    maps = output_maps(read, lambda _: list(on), 1)
     exact = [[Fraction(int(row == column)) for column in range(2)] for row in range(2)]
     for index, (weight, _) in enumerate(layers):
         exact = [
@@ -67,9 +69,9 @@ def test_errors_of_maps_are_within_their_bounds(layers: list[Layer], slope: floa
         if index < len(layers) - 1:
             factors = [Fraction(1 if on else slope) for on in positive[index]]
             exact = [[factor * entry for entry in row] for factor, row in zip(factors, exact, strict=True)]
-    off = sum((Fraction(value) - true) ** 2 for value, true in zip(maps.weights[0, 0].tolist(), exact[0], strict=True))
-    assert off <= Fraction(float(maps.errors[0, 0])) ** 2
-    if maps.errors[0, 0] == 0:
+    off = sum((Fraction(value) - true) ** 2 for value, true in zip(maps.weight[0, 0].tolist(), exact[0], strict=True))
+    assert off <= Fraction(float(maps.weight_error[0, 0])) ** 2
+    if maps.weight_error[0, 0] == 0:
         assert not any(exact[0])
 
 
