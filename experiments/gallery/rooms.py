@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def two_layers(divisor: float = 1.0) -> nn.Sequential:
-    """relu(x - 1/2) and relu(x - 2 y), two units that take these, and the sum of both; maybe divided, layer after layer."""
+    """relu(x - 1/2) and relu(x - 2 y), two units that take these, and their sum; divided, layer after layer."""
     numbers = [
         ([[1.0, 0.0], [1.0, -2.0]], [-0.5, 0.0]),
         ([[1.0, 1.0], [-3.0, -1.0]], [-1.5, 2.0]),
