@@ -42,7 +42,7 @@ from dlcourse.streams import stream
 from dlcourse.tasks.task import lines_between
 
 
-@pytest.mark.parametrize("in_features", [1, 2])
+@pytest.mark.parametrize("in_features", [1, 2, 3])
 def test_one_random_unit_bends_where_its_weights_say(in_features: int) -> None:
     measurement = RandomNetworks(in_features=in_features, widths=[1], num_draws=60, bias=2.0)
     counts = measurement.counts()
@@ -328,7 +328,7 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomNetworks(in_features=3), "in_features must be between 1 and 2, got 3"),
+        (lambda: RandomNetworks(in_features=4), "in_features must be between 1 and 3, got 4"),
         (lambda: RandomNetworks(widths=[3, 0]), r"widths must be at least 1 .*, got \[3, 0\]"),
         (lambda: RandomNetworks(bias=math.nan), "bias must be between 0 and 1e\\+09, got nan"),
         (lambda: ReachedPieces(num_climbers=30, num_draws=10), "num_climbers must be between 1 and 20, got 30"),

@@ -19,14 +19,14 @@ NUM_AT_ONCE = 50
 
 @dataclass(kw_only=True)
 class RandomNetworks(Measurement):
-    """Counts linear pieces on [-1, 1], or activation regions of [-1, 1]^2, of networks drawn at random.
+    """Counts linear pieces on [-1, 1], or activation regions of [-1, 1]^2 or [-1, 1]^3, of networks drawn at random.
 
     Weights are N(0, 2 / n_in), biases N(0, bias^2). A network with biases c b at c x is c times the network with biases
-    b at x: the smaller the biases, the more of the whole line or plane is seen.
+    b at x: the smaller the biases, the more of the whole line, plane or space is seen.
 
     Attributes:
         widths: One width per hidden layer.
-        in_features: 1 for the line, 2 for the plane.
+        in_features: 1 for the line, 2 for the plane, 3 for space.
         num_draws: Networks, at least 2; their seeds are 0, 1, ...
         bias: Standard deviation of the biases.
 
@@ -43,7 +43,7 @@ class RandomNetworks(Measurement):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_whole("in_features", self.in_features, 1, 2)
+        check_whole("in_features", self.in_features, 1, 3)
         check_whole("num_draws", self.num_draws, 2)
         check_number("bias", self.bias, 0.0, 1e9)
         self.widths = check_widths("widths", self.widths, fewest_layers=1)
@@ -68,8 +68,11 @@ class RandomNetworks(Measurement):
             if self.in_features == 1:
                 line = pieces.on_lines(stack(networks), np.array([[-1.0]]), np.array([[1.0]]))
                 counts += line.num_pieces[:, 0].tolist()
-            else:
+            elif self.in_features == 2:
                 counts += [pieces.on_plane(network, -1, 1).num_regions for network in networks]
+            else:
+                corners = [-1.0] * self.in_features, [1.0] * self.in_features
+                counts += [pieces.in_box(network, *corners).num_regions for network in networks]
         return counts
 
     def network(self, seed: int) -> MLP:

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from dlcourse import pieces
-from dlcourse.networks import MLP
 from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.line.segment import count_on_lines
 from dlcourse.pieces.reading import read
 from experiments.shared import Colour, save
 
 ROOMS = Path("dlcourse/pieces")
+START, END = np.array([-1.0, -1.0]), np.array([1.0, -1.0])  # the lower side of the square
 LAYER_COLORS = (Colour.BLUE, Colour.ORANGE)
 
 
@@ -30,25 +30,30 @@ def main() -> None:
     network = two_layers()
     save(on_a_segment(network), ROOMS / "line" / "two_layers.png")
     save(in_a_square(network), ROOMS / "box" / "two_layers.png")
-    save(errors(network), ROOMS / "arithmetic" / "two_layers.png")
+    save(errors(two_layers(3.0)), ROOMS / "arithmetic" / "two_layers.png")
 
 
-def two_layers() -> nn.Sequential:
-    """Two hidden layers of four units on the square [-1, 1]^2."""
-    network = MLP(
-        2, 1, width=4, depth=2, initialization="he", dtype=torch.float64, generator=torch.Generator().manual_seed(9)
-    )
-    for layer in network.hidden.layers:
-        nn.init.uniform_(layer.bias, -0.6, 0.6, generator=torch.Generator().manual_seed(2))
-    return network
+def two_layers(divisor: float = 1.0) -> nn.Sequential:
+    """relu(x - 1/2) and relu(x - 2 y), two units that take these, and their sum; divided, layer after layer."""
+    numbers = [
+        ([[1.0, 0.0], [1.0, -2.0]], [-0.5, 0.0]),
+        ([[1.0, 1.0], [-3.0, -1.0]], [-1.5, 2.0]),
+        ([[1.0, 1.0]], [0.0]),
+    ]
+    modules: list[nn.Module] = []
+    for depth, (weight, bias) in enumerate(numbers, start=1):
+        layer = nn.Linear(2, len(bias), dtype=torch.float64)
+        layer.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float64) / divisor)
+        layer.bias = nn.Parameter(torch.tensor(bias, dtype=torch.float64) / divisor**depth)
+        modules += [layer, nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
 
 
 def on_a_segment(network: nn.Module) -> Figure:
-    """Pre-activations of both layers along the diagonal, with their zeros, and the output."""
+    """Pre-activations of both layers along the lower side, with their zeros, and the output."""
     layers = read(network, (2,))
-    start, end = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
     t = np.linspace(0, 1, 401)
-    values = (start + t[:, None] * (end - start)).T
+    values = (START + t[:, None] * (END - START)).T
     figure = Figure(figsize=(9, 2.6), layout="constrained")
     for index, (axes, layer) in enumerate(zip(figure.subplots(1, 3), layers, strict=True)):
         values = layer.weight[0] @ values + layer.bias[0][:, None]
@@ -62,23 +67,23 @@ def on_a_segment(network: nn.Module) -> Figure:
         if index < 2:
             new = [at for at in cuts(layers, index + 1) if at not in earlier]
             axes.plot(new, np.zeros(len(new)), "o", color=LAYER_COLORS[index], markersize=5)
-        axes.set(xlim=(0, 1), xlabel="t", title=f"layer {index + 1}: {len(new)} zeros" if index < 2 else "output")
+        axes.set(xlim=(0, 1), xlabel="t", title=f"layer {index + 1}" if index < 2 else "output")
         values = np.maximum(values, 0)
     return figure
 
 
 def cuts(layers: list, num_layers: int) -> list[float]:
-    """Where the first layers cut the diagonal."""
+    """Where the first layers cut the lower side."""
     if num_layers == 0:
         return []
-    ends = np.array([[[-1.0, -1.0]]]), np.array([[[1.0, 1.0]]])
-    return count_on_lines(layers[: num_layers + 1], *ends, (2,), 1000).line(0, 0).region_breakpoints.tolist()
+    ends = START[None, None], END[None, None]
+    return count_on_lines(layers[:num_layers], *ends, (2,), 1000).line(0, 0).region_breakpoints.tolist()
 
 
-def in_a_square(network: MLP) -> Figure:
+def in_a_square(network: nn.Sequential) -> Figure:
     """Vertices and edges before the first unit, after the first layer and after the second one."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    first = nn.Sequential(*network.hidden.layers[:1], nn.ReLU(), nn.Linear(4, 1, dtype=torch.float64))
+    first = network[:3]
     affine = nn.Linear(2, 1, dtype=torch.float64)
     for axes, (title, part) in zip(
         figure.subplots(1, 3),
@@ -110,9 +115,9 @@ def errors(network: nn.Module) -> Figure:
     order = np.argsort(np.abs(maps.weight[:, 0]).sum(axis=1))
     axes.plot(bound[order], "_", color=Colour.RED, label="bound")
     axes.plot(np.array(off)[order], "o", color=Colour.BLUE, markersize=4, label="error, in fractions")
-    axes.set(xlabel="regions, by the size of their slopes", ylabel="2-norm", yscale="symlog")
+    axes.set(xlabel="regions, by the size of their slopes", xticks=[], ylabel="2-norm", yscale="symlog")
     axes.set_yscale("symlog", linthresh=1e-17)
-    axes.set_ylim(-2e-18, 1e-13)
+    axes.set_ylim(-2e-18, 1e-14)
     axes.legend(loc="upper left", ncols=2)
     return figure
 

@@ -1,7 +1,8 @@
-"""Counts of the pieces of random networks on lines and planes, beside what is expected.
+"""Counts of the pieces of random networks on lines, on planes and in space, beside what is expected.
 
     dlcourse -m experiment=random_networks
     dlcourse -m experiment=random_networks_planes
+    dlcourse -m experiment=random_networks_boxes
     python experiments/random_networks/report.py
 
 Run from the root of the repository.
@@ -13,10 +14,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from dlcourse.pieces.bounds import zaslavsky
 from dlcourse.recording import Result
 from experiments.shared import Row, fill, measured, read_csv, save, table, write_csv
 
 SWEEPS = ("random_networks", "random_networks_planes")
+BOXES = "random_networks_boxes"
 DEPTHS = (1, 2, 3, 4, 6, 8)
 # In all layers together, by the number of inputs; the table has others (published ones) after them.
 NUM_UNITS = {1: (24, 48, 96, 192), 2: (24, 48, 96)}
@@ -31,6 +34,9 @@ def main() -> None:
     """The table and the figure into this folder, and numbers into its page."""
     rows = sorted((row(result) for sweep in SWEEPS for result in measured(sweep)), key=place)
     write_csv(FOLDER / "counts.csv", rows, line_end="\r\n")
+    boxes = [row(result) for result in measured(BOXES)]
+    boxes.sort(key=lambda box: (-box["units"], box["depth"]))
+    write_csv(FOLDER / "boxes.csv", boxes, line_end="\r\n")
     save(draw(rows), FOLDER / "random_networks.png")
     fill(FOLDER / "README.md", numbers())
 
@@ -45,10 +51,17 @@ def numbers() -> dict[str, str]:
         line["pieces on the line / N"] = ratio(found[1, units, depth])
         line["regions of the plane / (N² / 2)"] = ratio(found[2, units, depth])
         lines.append(line)
+    boxes = read_csv(FOLDER / "boxes.csv")
     deepest = found[1, 96, 8]
     large = [row for row in rows if (row["in_features"], row["units"]) == ("1", "192")]
     return {
         "table": table(lines),
+        "boxes": table([in_space(box) for box in boxes]),
+        "cut": ", ".join(missed(box) for box in boxes if box["depth"] == "1"),
+        "wide-3": f"{max(errors_off(box) for box in boxes if int(box['depth']) > 1 and int(box['width']) >= 8):.1f}",
+        "narrow-3": " and ".join(
+            in_space(box)["share"] for box in boxes if int(box["width"]) < 8 and int(box["depth"]) > 2
+        ),
         **beside_one(rows, 1),
         **beside_one(rows, 2),
         "large": f"{max(abs(100 * (float(row['mean']) / 193 - 1)) for row in large):.1f}%",
@@ -69,6 +82,32 @@ def ratio(row: dict[str, str]) -> str:
     """A mean count as a share of what is expected, with its standard error."""
     error = float(row["standard_error"])
     return f"{float(row['ratio']):.3f} ± {error:.3f}" if error >= 0.0005 else f"{float(row['ratio']):.3f}"
+
+
+def in_space(row: dict[str, str]) -> Row:
+    """The regions of [-1, 1]^3 beside those of one layer of as many units in the whole space, by the formula."""
+    one, mean = zaslavsky(3, int(row["units"])), float(row["mean"])
+    error = float(row["standard_deviation"]) / math.sqrt(int(row["draws"]))
+    return {
+        "N": row["units"],
+        "depth": row["depth"],
+        "width": row["width"],
+        "regions": f"{mean:,.0f} ± {error:,.0f}",
+        "1 + N + N(N-1)/2 + N(N-1)(N-2)/6": f"{one:,}",
+        "share": f"{mean / one:.3f} ± {error / one:.3f}",
+    }
+
+
+def missed(row: dict[str, str]) -> str:
+    """How many regions of the whole space lie outside of the box: the fewest and the most of the draws."""
+    one = zaslavsky(3, int(row["units"]))
+    return f"{one - int(row['most'])} to {one - int(row['least'])} of {one:,}"
+
+
+def errors_off(row: dict[str, str]) -> float:
+    """How many standard errors the mean in space is from what one layer has."""
+    off = abs(float(row["mean"]) - zaslavsky(3, int(row["units"])))
+    return off / (float(row["standard_deviation"]) / math.sqrt(int(row["draws"])))
 
 
 def beside_one(rows: Sequence[dict[str, str]], in_features: int) -> dict[str, str]:
