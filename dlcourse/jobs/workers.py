@@ -1,5 +1,6 @@
 """Worker processes: who does the work of a sweep, and how it gets there and back."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -175,6 +176,8 @@ class _Worker:
 # Workers that have nothing to do. They stay for the next sweep, as a sweeper like Optuna has many small ones, and end
 # with this process.
 _spare: list[_Worker] = []
+# Before Python takes its modules apart: a pool that goes after those that it uses complains on stderr.
+atexit.register(_spare.clear)
 
 
 @contextlib.contextmanager
