@@ -56,10 +56,10 @@ class Regions(ABC):
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
         return [units[:, 0] for units in self._patterns(np.array([existing_region(region, self.num_regions)]))]
 
-    @cached_property
+    @property
+    @abstractmethod
     def _maps(self) -> OutputMaps:
         """Weights and biases, with bounds for their errors."""
-        return output_maps(self._layers, self._patterns, self.num_regions)
 
 
 class Geometry(ABC):

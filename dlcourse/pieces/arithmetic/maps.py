@@ -70,7 +70,7 @@ class OutputMaps(NamedTuple):
     bias_error: Float[np.ndarray, "regions out_features"]
 
 
-def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int) -> OutputMaps:
+def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int, *, closely: bool = True) -> OutputMaps:
     """The outputs on every region, from the last layer back to the first.
 
     Backwards there are as many rows as outputs, which are few. A row r is how one output depends on what a layer makes.
@@ -89,12 +89,14 @@ def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int) -
         layers: The layers of one network.
         patterns: Tells which units keep their values on some regions, for every layer that bends.
         num_regions: How many regions there are.
+        closely: Whether |W| is bounded closely, or by |W|_F, which costs less and is for those who need no bounds.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
     num_outputs, in_features = layers[-1].bias.shape[1], layers[0].weight.shape[2]
     maps = OutputMaps(np.empty((num_regions, num_outputs, in_features)), *np.empty((3, num_regions, num_outputs)))
-    stretches = [float(norm(layer.weight, num_regions * num_outputs)[0]) for layer in layers]
+    num_rows = num_regions * num_outputs
+    stretches = [float((norm(layer.weight, num_rows) if closely else frobenius(layer.weight))[0]) for layer in layers]
     widest = max(layer.weight.shape[2] for layer in layers)
     part = max(1, _NUMBERS // (num_outputs * widest))
     for first in range(0, num_regions, part):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from jaxtyping import Float, Int
 
+from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
@@ -79,6 +80,11 @@ class Along(Regions):
     def breakpoints(self) -> Float[np.ndarray, " breakpoints"]:
         """Where one linear piece ends and the next begins: num_pieces - 1 values of t, in order."""
         return self.region_breakpoints[np.diff(self.piece_of_region) > 0]
+
+    @cached_property
+    def _maps(self) -> OutputMaps:
+        """Weights and biases; nothing on a line is decided by their bounds."""
+        return output_maps(self._layers, self._patterns, self.num_regions, closely=False)
 
     def points(self, t: float | int | Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "..."]:
         """x(t), for instance `line.points(line.breakpoints)`; `[*shape, *input_shape]`.
