@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, frobenius, norm
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import NewVertices
 
@@ -24,7 +24,7 @@ class Values(NamedTuple):
 def at_corners(corners: Float[np.ndarray, "corners 2"], frame: Float[np.ndarray, "in_features 3"]) -> Values:
     """The network's inputs at the corners of the domain."""
     sizes = np.abs(corners) @ np.abs(frame[:, :2]).T + np.abs(frame[:, 2])
-    size = _longest(sizes) * SLACK + TINY
+    size = _longest(sizes) * SLACK + TINY_LENGTH
     is_identity = frame.shape[0] == 2 and (frame == np.eye(2, 3)).all()
     error = np.full(len(corners), 0.0 if is_identity else 4 * EPS * size)
     return Values(corners @ frame[:, :2].T + frame[:, 2], error, size)
@@ -51,8 +51,8 @@ def affine(
     weight, bias = layer.weight[0], layer.bias[0]
     loosely = float(frobenius(layer.weight)[0])
     stretch = float(norm(layer.weight, len(values))[0]) if closely else loosely
-    length = math.sqrt(float(bias @ bias))
-    inputs = _longest(values) * SLACK + TINY
+    length = math.sqrt(float(bias @ bias)) + TINY_LENGTH
+    inputs = _longest(values) * SLACK + TINY_LENGTH
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
     rounded = (weight.shape[1] + 2) * EPS * (loosely * inputs + length)
     size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
