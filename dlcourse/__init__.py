@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dlcourse import circuits, layerwise, lecture, losses, networks, pieces, tasks, training
     from dlcourse.recording.loading import load, load_results
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _ROOMS = ("circuits", "layerwise", "lecture", "losses", "networks", "pieces", "tasks", "training")
 
