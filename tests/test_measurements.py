@@ -87,6 +87,7 @@ def test_the_whole_line_meets_every_unit_and_the_interval_those_that_bend_inside
     assert min(inside) < max(inside) < 10
 
 
+@pytest.mark.slow
 def test_segments_and_triangles_part_their_corners_as_often_as_symmetry_says() -> None:
     # Each hyperplane through the middle parts two random corners with 1/2, three with 3/4; the crossing of two of them
     # is in a triangle with 1/4 (Wendel 1962). Four standard errors: by chance once in 10,000 times.
