@@ -29,12 +29,14 @@ from dlcourse.measurements import (
     ParityThreshold,
     PlanesOfImages,
     RandomNetworks,
+    RandomSlices,
     ReachedPieces,
     ShallowTraining,
 )
 from dlcourse.measurements.layerwise_gradients import digits
 from dlcourse.measurements.networks_that_die import Target, constants, drawn, least_constant, most_constant
 from dlcourse.measurements.parity_starts import kind
+from dlcourse.measurements.random_networks import random_network
 from dlcourse.measurements.shallow_training import with_more_units
 from dlcourse.networks import MLP, Activation, Initialization, stack, unstack
 from dlcourse.networks.constructions import nested_tents
@@ -69,6 +71,42 @@ def test_random_networks_expect_what_is_published() -> None:
 
 def test_draws_are_those_of_their_seeds() -> None:
     assert RandomNetworks(num_draws=60).counts()[:51] == RandomNetworks(num_draws=51).counts()
+
+
+def test_the_whole_line_meets_every_unit_and_the_interval_those_that_bend_inside() -> None:
+    measurement = RandomSlices(in_features=1, widths=[9], bias=1.0)
+    inside = []
+    for seed in range(20):
+        (layer,) = random_network(1, [9], 1.0, seed).hidden.layers
+        bends = [-Fraction(b) / Fraction(w) for (w,), b in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)]
+        found = measurement.found(seed)
+        assert found["whole_line"] == 1 + len(set(bends)) == 10
+        assert found["in_the_box"] == 1 + sum(abs(x) < 1 for x in bends)
+        assert "triangle" not in found
+        inside.append(found["in_the_box"])
+    assert min(inside) < max(inside) < 10
+
+
+@pytest.mark.slow
+def test_segments_and_triangles_part_their_corners_as_often_as_symmetry_says() -> None:
+    # Each hyperplane through the middle parts two random corners with 1/2, three with 3/4; the crossing of two of them
+    # is in a triangle with 1/4 (Wendel 1962). Four standard errors: by chance once in 10,000 times.
+    row = RandomSlices(in_features=5, widths=[6], num_draws=20, bias=0.0).measure()
+    for slices, expected in (("segment", 1 + 6 / 2), ("triangle", 1 + 3 / 4 * 6 + 15 / 4)):
+        error = row[f"{slices}_standard_deviation"] / math.sqrt(20)
+        assert abs(row[slices] - expected) < 4 * error < 2.5
+    assert (row["whole_line"], row["whole_line_standard_deviation"]) == (7, 0)
+
+
+@pytest.mark.parametrize("widths", [[6], [4, 4]])
+def test_no_slice_of_the_box_has_more_regions_than_the_box(widths: list[int]) -> None:
+    measurement = RandomSlices(in_features=3, widths=widths, bias=0.1)
+    for seed in range(5):
+        found = measurement.found(seed)
+        box = pieces.in_box(random_network(3, widths, 0.1, seed), [-1.0] * 3, [1.0] * 3).num_regions
+        assert 1 <= found["segment"] < found["triangle"] < box
+        assert 1 <= found["in_the_box"] <= min(found["whole_line"], box)
+    assert measurement.found(4) == found
 
 
 @pytest.mark.parametrize(
@@ -331,6 +369,8 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: RandomNetworks(in_features=4), "in_features must be between 1 and 3, got 4"),
         (lambda: RandomNetworks(widths=[3, 0]), r"widths must be at least 1 .*, got \[3, 0\]"),
         (lambda: RandomNetworks(bias=math.nan), "bias must be between 0 and 1e\\+09, got nan"),
+        (lambda: RandomSlices(in_features=0), "in_features must be at least 1, got 0"),
+        (lambda: RandomSlices(num_samples=9), "num_samples must be at least 10, got 9"),
         (lambda: ReachedPieces(num_climbers=30, num_draws=10), "num_climbers must be between 1 and 20, got 30"),
         (lambda: ReachedPieces(width=1), "width must be at least 2, got 1"),
         (lambda: ParityCircuits(depth=1), "depth must be at least 2, got 1"),

@@ -16,6 +16,7 @@ from dlcourse.measurements.parity_threshold import ParityThreshold
 from dlcourse.measurements.pieces_by_design import PiecesByDesign
 from dlcourse.measurements.planes_of_images import PlanesOfImages
 from dlcourse.measurements.random_networks import RandomNetworks
+from dlcourse.measurements.random_slices import RandomSlices
 from dlcourse.measurements.reached_pieces import ReachedPieces
 from dlcourse.measurements.shallow_training import ShallowTraining
 
@@ -36,6 +37,7 @@ __all__ = [
     "PiecesByDesign",
     "PlanesOfImages",
     "RandomNetworks",
+    "RandomSlices",
     "ReachedPieces",
     "Row",
     "ShallowTraining",

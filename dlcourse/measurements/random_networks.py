@@ -76,12 +76,15 @@ class RandomNetworks(Measurement):
         return counts
 
     def network(self, seed: int) -> MLP:
-        """He's weights and small biases, from a random stream of the seed's own."""
-        generator = stream(seed, "random network", self.in_features, *self.widths)
-        network = MLP(
-            self.in_features, 1, width=self.widths, initialization="he", generator=generator, dtype=torch.float64
-        )
-        for layer in network.hidden.layers:
-            assert isinstance(layer, nn.Linear)
-            nn.init.normal_(layer.bias, 0, self.bias, generator=generator)
-        return network
+        """The draw of this seed."""
+        return random_network(self.in_features, self.widths, self.bias, seed)
+
+
+def random_network(in_features: int, widths: list[int], bias: float, seed: int) -> MLP:
+    """He's weights and small biases, from a random stream of the seed's own."""
+    generator = stream(seed, "random network", in_features, *widths)
+    network = MLP(in_features, 1, width=widths, initialization="he", generator=generator, dtype=torch.float64)
+    for layer in network.hidden.layers:
+        assert isinstance(layer, nn.Linear)
+        nn.init.normal_(layer.bias, 0, bias, generator=generator)
+    return network

@@ -1,8 +1,9 @@
-"""Counts of the pieces of random networks on lines, on planes and in space, beside what is expected.
+"""Counts of the pieces of random networks on lines, on planes and in space, beside what is expected; and on slices.
 
     dlcourse -m experiment=random_networks
     dlcourse -m experiment=random_networks_planes
     dlcourse -m experiment=random_networks_boxes
+    dlcourse -m experiment=random_networks_slices
     python experiments/random_networks/report.py
 
 Run from the root of the repository.
@@ -20,12 +21,14 @@ from experiments.shared import Row, fill, measured, read_csv, save, table, write
 
 SWEEPS = ("random_networks", "random_networks_planes")
 BOXES = "random_networks_boxes"
+SLICES = "random_networks_slices"
 DEPTHS = (1, 2, 3, 4, 6, 8)
 # In all layers together, by the number of inputs; the table has others (published ones) after them.
 NUM_UNITS = {1: (24, 48, 96, 192), 2: (24, 48, 96)}
 # Lines of the page's table: units and depth.
 SHOWN = ((96, 1), (96, 2), (96, 4), (96, 6), (96, 8), (48, 1), (48, 4), (48, 8), (24, 1), (24, 2), (24, 4), (24, 8))
 PUBLISHED = {(60, 1): "[60]", (60, 2): "[30, 30]", (60, 3): "[20, 20, 20]", (40, 4): "four layers of 10"}
+ON_SLICES = ("whole_line", "segment", "triangle")
 WIDE, NARROW = 10, 6  # units a layer
 FOLDER = Path(__file__).parent
 
@@ -37,6 +40,9 @@ def main() -> None:
     boxes = [row(result) for result in measured(BOXES)]
     boxes.sort(key=lambda box: (-box["units"], box["depth"]))
     write_csv(FOLDER / "boxes.csv", boxes, line_end="\r\n")
+    slices = [slices_of(result) for result in measured(SLICES, "in_features")]
+    slices.sort(key=lambda each: (each["in_features"], each["depth"]))
+    write_csv(FOLDER / "slices.csv", slices)
     save(draw(rows), FOLDER / "random_networks.png")
     fill(FOLDER / "README.md", numbers())
 
@@ -75,6 +81,7 @@ def numbers() -> dict[str, str]:
             for place in PUBLISHED
             if place[1] > 1
         ),
+        **on_slices(read_csv(FOLDER / "slices.csv"), rows, boxes),
     }
 
 
@@ -149,6 +156,76 @@ def row(result: Result) -> Row:
         "standard_error": round(deviation / math.sqrt(draws) / expected, 4),
         "upper_bound": metrics["upper_bound"],
     }
+
+
+def slices_of(result: Result) -> Row:
+    """One architecture with so many inputs, on lines, segments and triangles."""
+    widths, draws, metrics = result.config["widths"], result.config["num_draws"], result.metrics
+    found: Row = {"in_features": result.config["in_features"], "units": sum(widths), "depth": len(widths)}
+    found.update(width=widths[0], draws=draws)
+    for name in (*ON_SLICES, "in_the_box"):  # with one input there are no triangles
+        has = name in metrics
+        found[name] = round(metrics[name], 3) if has else ""
+        error = metrics[f"{name}_standard_deviation"] / math.sqrt(draws) if has else ""
+        found[f"{name}_error"] = round(error, 3) if has else ""
+    return found
+
+
+def on_slices(
+    slices: Sequence[dict[str, str]], rows: Sequence[dict[str, str]], boxes: Sequence[dict[str, str]]
+) -> dict[str, str]:
+    """What is found on slices, beside what symmetry says of one layer and what the whole box holds."""
+    whole = {
+        tuple(int(row[key]) for key in ("in_features", "units", "depth")): float(row["mean"])
+        for row in (*rows, *boxes)
+        if row["in_features"] != "1"  # there, pieces are counted
+    }
+    lines, shares = [], {}
+    for row in slices:
+        inputs, units, depth = (int(row[key]) for key in ("in_features", "units", "depth"))
+        in_box = float(row["in_the_box"]) if inputs == 1 else whole.get((inputs, units, depth))
+        shares[inputs, depth] = [100 * float(row[name] or "nan") / (in_box or 1) for name in ("segment", "triangle")]
+        line: Row = {"inputs": inputs, "depth": depth, "width": row["width"]}
+        line.update({name.replace("_", " "): mean_and_error(row, name) for name in ON_SLICES})
+        line["all of [-1, 1]^d"] = f"{in_box:,.0f}" if in_box else "not counted"
+        lines.append(line)
+    one = {name: [errors_beside(row, name) for row in slices if row["depth"] == "1"] for name in ON_SLICES[1:]}
+    deep = {name: [errors_beside(row, name) for row in slices if row["depth"] != "1"] for name in ON_SLICES}
+    of_interval = [row for row in slices if row["in_features"] == "1"]
+    return {
+        "slices": table(lines),
+        "one-layer": " and ".join(f"{max(filter(None, errors)):.1f}" for errors in one.values()),
+        "deep": ", ".join(f"{max(filter(None, errors)):.1f}" for errors in deep.values()),
+        "outside": ", ".join(f"{float(row['whole_line']) - float(row['in_the_box']):.2f}" for row in of_interval),
+        "line-spread": " and ".join(
+            f"{float(row['whole_line_error']) * math.sqrt(int(row['draws'])):.0f}"
+            for row in slices
+            if row["in_features"] == "100" and row["depth"] != "1"
+        ),
+        "share-2": "{:.1f}% and {:.0f}%".format(*shares[2, 1]),
+        "share-3": "{:.2f}% and {:.1f}%".format(*shares[3, 1]),
+        "all-100": f"{zaslavsky(100, 48):,}",
+    }
+
+
+def by_symmetry(units: int) -> dict[str, float]:
+    """The mean numbers of regions that one layer without biases has on slices."""
+    return {"whole_line": 1 + units, "segment": 1 + units / 2, "triangle": 1 + units * (units + 5) / 8}
+
+
+def errors_beside(row: dict[str, str], name: str) -> float | None:
+    """How many standard errors a mean is from that; None if there is none, as for triangles of a line."""
+    if not row[name]:
+        return None
+    return abs(float(row[name]) - by_symmetry(int(row["units"]))[name]) / float(row[f"{name}_error"])
+
+
+def mean_and_error(row: dict[str, str], name: str) -> str:
+    """A mean with its standard error, where it has one."""
+    if not row[name]:
+        return ""
+    error = float(row[f"{name}_error"])
+    return f"{float(row[name]):.1f} ± {error:.1f}" if error else f"{float(row[name]):.0f}"
 
 
 def place(row: Row) -> tuple[int, bool, int, int]:
