@@ -1,7 +1,9 @@
-"""The tab in a real browser: what is on the page, what a click shows, what the address says."""
+"""The tab in a real browser: what is on the page, what a click shows, what the address says; and the other tabs."""
 
 import json
+import math
 import os
+import re
 import shutil
 import statistics
 import time
@@ -226,3 +228,185 @@ def test_what_is_new_shows_when_tensorboard_reloads(page: Any, address: str, out
     wait(page, lambda page: "13 runs finished" in find(page, ".facts")[0].text)
     shutil.rmtree(another)
     assert_silent(page)
+
+
+KNOWN = (
+    "Multiple instances of Three.js being imported",  # TensorBoard brings along two
+    r'"paper-(header-panel|toolbar)" "is deprecated',  # HParams is made of them
+    "Automatic fallback to software WebGL has been deprecated",  # Chromium draws Time Series without a graphics card,
+    "GPU stall due to ReadPixels",  # and has to wait for it
+)
+"""What the console says of TensorBoard and of Chromium themselves."""
+
+DEEP = """
+const deep = (selector, start) => {
+  const found = [];
+  const search = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.matches(selector)) found.push(element);
+      if (element.shadowRoot) search(element.shadowRoot);
+    }
+  };
+  search(start?.shadowRoot ?? start ?? document);
+  return found;
+};
+const texts = (selector, start) => deep(selector, start).map((element) => element.textContent.trim());
+"""
+"""TensorBoard's pages are elements with insides of their own: the elements that fit a selector in all of them."""
+
+
+def deep(page: Any, selector: str, start: Any = None) -> list[Any]:
+    """What fits the selector in the page, or in an element of it."""
+    return list(page.execute_script(f"{DEEP} return deep(...arguments)", selector, start))
+
+
+def texts(page: Any, selector: str, start: Any = None) -> list[str]:
+    """What it says, whether or not it has been scrolled to."""
+    return list(page.execute_script(f"{DEEP} return texts(...arguments)", selector, start))
+
+
+def named(page: Any, selector: str, label: str, name: str) -> list[Any]:
+    """The elements whose label says a name."""
+    script = f"{DEEP} return deep(arguments[0]).filter((one) => texts(arguments[1], one)[0] === arguments[2])"
+    return list(page.execute_script(script, selector, label, name))
+
+
+def errors(runs: dict[str, dict[str, Any]], depth: int, width: int) -> list[float]:
+    """The mean squared errors of an architecture's seeds."""
+    return [
+        run["metrics"]["mean_squared_error"]
+        for run in runs.values()
+        if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
+    ]
+
+
+def time_series_has_a_card_of_the_metric(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    (words,) = wait(page, lambda page: find(page, "input[placeholder^='Filter tags']"))
+    words.send_keys("^metric/mean_squared_error$", Keys.ESCAPE)
+    (card,) = wait(page, lambda page: named(page, "scalar-card", "tb-truncated-path", "metric/mean_squared_error"))
+
+    def table(page: Any) -> dict[str, dict[str, str]]:
+        """What stands below the curves: the values at the last step, of four digits."""
+        heads, cells = (texts(page, f"tb-data-table-{part}-cell", card) for part in ("header", "content"))
+        rows = [cells[start : start + len(heads)] for start in range(0, len(cells), len(heads) or 1)]
+        return {row[heads.index("Run")]: dict(zip(heads, row, strict=True)) for row in rows}
+
+    wait(page, lambda page: runs.keys() <= table(page).keys())
+    shown = table(page)
+    for name, run in runs.items():
+        assert float(shown[name]["Value"]) == pytest.approx(run["metrics"]["mean_squared_error"], rel=1e-3)
+        assert shown[name]["Step"] == "40"
+    # The curves reach so far, too: without them, the axis would end at 1.
+    assert "40" in texts(page, ".x-axis .minor-tick-label text", card)
+
+
+def images_has_the_fits(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def fits(page: Any) -> list[dict[str, str]]:
+        """The run, the step and the address of each picture of a fit; no address before it is there."""
+        script = """
+        const image = (card) => deep("img", card).filter((image) => image.complete && image.naturalWidth > 100)[0];
+        const step = (card) => texts(".heading-row", card).filter((line) => line.startsWith("step"))[0];
+        const facts = (card) => ({run: texts(".run", card)[0], step: step(card), image: image(card)?.src ?? ""});
+        return deep("tf-image-loader").filter((card) => texts(".name", card)[0] === "fit").map(facts);
+        """
+        return list(page.execute_script(DEEP + script))
+
+    wait(page, lambda page: [bool(fit["image"]) for fit in fits(page)] == [True] * 4)
+    # The first seed of each architecture has pictures, of all steps that were logged.
+    seeds = {name: run["config"]["seed"] for name, run in runs.items()}
+    assert {fit["run"] for fit in fits(page)} == {name for name, seed in seeds.items() if seed == 0}
+    (slider,) = deep(page, "paper-slider", named(page, "tf-image-loader", ".name", "fit")[0])
+    seen = {""}
+    for step in (40, 20, 0):
+        wait(page, lambda page, step=step: re.fullmatch(rf"step\s*{step}\b.*", fits(page)[0]["step"], re.DOTALL))
+        wait(page, lambda page: fits(page)[0]["image"] not in seen)
+        seen.add(fits(page)[0]["image"])
+        slider.send_keys(Keys.ARROW_LEFT)
+
+
+def hparams_has_depth_and_width_and_the_metric(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    # What a cell says stands elsewhere than the cell.
+    script = """
+    const said = (cell) => cell.querySelector("slot").assignedNodes().map((node) => node.textContent).join("").trim();
+    return [...arguments[0].shadowRoot.querySelectorAll("tr")].map((row) => [...row.children].map(said));
+    """
+    metric = "metric/mean_squared_error"
+    (grid,) = wait(page, lambda page: deep(page, "vaadin-grid"))
+
+    def table(page: Any) -> dict[str, dict[str, str]]:
+        heads, *rows = page.execute_script(script, grid)
+        return {row[0]: dict(zip(heads, row, strict=False)) for row in rows}
+
+    wait(page, lambda page: runs.keys() <= {name for name, row in table(page).items() if row.get(metric)})
+    shown = table(page)
+    for name, run in runs.items():
+        assert float(shown[name]["depth"]) == run["config"]["model.depth"]
+        assert float(shown[name]["width"]) == run["config"]["model.width"]
+        assert float(shown[name][metric]) == pytest.approx(run["metrics"]["mean_squared_error"], rel=1e-4)
+
+
+def custom_scalars_has_the_quartiles(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    title = "log10 of mean squared error against depth"
+    (chart,) = wait(page, lambda page: named(page, "tf-custom-scalar-margin-chart-card", ".name", title))
+
+    def corners(page: Any, selector: str) -> list[float]:
+        """The heights of the corners of all lines or bands, from above, in pixels."""
+        paths = " ".join(path.get_attribute("d") for path in deep(page, selector, chart))
+        return sorted(float(height) for height in re.findall(r",([-.e0-9]+)", paths))
+
+    wait(page, lambda page: len(corners(page, "path.area")) == 8)
+    cells = [errors(runs, depth, width) for depth in (1, 2) for width in (4, 8)]
+    quartiles = [statistics.quantiles(cell, n=4, method="inclusive") for cell in cells]
+    edges = [math.log10(edge) for lower, _, upper in quartiles for edge in (lower, upper)]
+    medians = [math.log10(median) for _, median, _ in quartiles]
+    # What is drawn is as high as the numbers on the axis say.
+    ticks = deep(page, ".y-axis .tick-label", chart)
+    heights = [float(tick.get_attribute("y")) for tick in ticks]
+    heights += corners(page, "path.area") + corners(page, "path.line[stroke]")
+    values = [float(tick.get_attribute("textContent")) for tick in ticks]
+    values += sorted(edges, reverse=True) + sorted(medians, reverse=True)
+    assert statistics.correlation(heights, values) == pytest.approx(-1, abs=1e-9)
+
+
+def text_has_the_table(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    (text,) = wait(page, lambda page: named(page, "tf-text-loader", ".name", "comparison/table"))
+    (table,) = wait(page, lambda page: texts(page, "pre", text))
+    lines = [line.split() for line in table.splitlines()]
+    assert ["depth", "width", "parameters", "error", "(quartiles)"] in [line[:5] for line in lines]
+    # Parameters by hand: (1 + 1) w + (w + 1), and for a second layer (w + 1) w more.
+    for depth, width, parameters in ((1, 4, 13), (2, 4, 33), (1, 8, 25), (2, 8, 97)):
+        (row,) = (line for line in lines if line[:3] == [str(depth), str(width), str(parameters)])
+        assert float(row[3]) == pytest.approx(statistics.median(errors(runs, depth, width)), rel=1e-3)
+
+
+def graphs_has_the_layers(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+    # The first run is that of depth 1 and width 4: along the edges stand the sizes of what flows there.
+    wait(page, lambda page: set(texts(page, "g.edges textPath")) == {"1", "4"})
+    names = [node.get_attribute("data-name") for node in deep(page, "g.nodes g.node")]
+    assert sorted(names) == ["layer_1", "output", "x"]
+
+
+@pytest.mark.parametrize(
+    ("tab", "shows"),
+    [
+        ("timeseries", time_series_has_a_card_of_the_metric),
+        ("images", images_has_the_fits),
+        ("hparams", hparams_has_depth_and_width_and_the_metric),
+        ("custom_scalars", custom_scalars_has_the_quartiles),
+        ("text", text_has_the_table),
+        ("graphs", graphs_has_the_layers),
+    ],
+    ids=["timeseries", "images", "hparams", "custom_scalars", "text", "graphs"],
+)
+def test_the_other_tabs_show_the_sweep(
+    page: Any, address: str, outputs: Path, tab: str, shows: Callable[[Any, dict[str, dict[str, Any]]], None]
+) -> None:
+    files = (outputs / "swept").glob("*/metrics.json")
+    page.get(f"{address}#{tab}")
+    shows(page, {f"swept/{path.parent.name}": json.loads(path.read_text()) for path in files})
+    warned = [each for each in page.get_log("browser") if each["level"] != "INFO" or "depth_width/" in each["message"]]
+    assert [each for each in warned if not any(re.search(known, each["message"]) for known in KNOWN)] == []
