@@ -1,7 +1,9 @@
-"""The tab in a real browser: what is on the page, what a click shows, what the address says."""
+"""The tab in a real browser: what is on the page, what a click shows, what the address says; and the other tabs."""
 
 import json
+import math
 import os
+import re
 import shutil
 import statistics
 import time
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from browser import chromium, tensorboard
+from browser import DEEP, chromium, deep, named, tensorboard, texts
 from imported import Imported
 
 from dlcourse import load, pieces
@@ -84,8 +86,21 @@ def assert_silent(page: Any) -> None:
     assert [entry for entry in said if entry["level"] == "SEVERE" or "depth_width/" in entry["message"]] == []
 
 
-def results(outputs: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in (outputs / "swept").glob("*/metrics.json")]
+Runs = dict[str, dict[str, Any]]  # as TensorBoard names them -> metrics.json
+
+
+def results(outputs: Path) -> Runs:
+    files = (outputs / "swept").glob("*/metrics.json")
+    return {f"swept/{path.parent.name}": json.loads(path.read_text()) for path in files}
+
+
+def errors(runs: Runs, depth: int, width: int) -> list[float]:
+    """The mean squared errors of an architecture's seeds."""
+    return [
+        run["metrics"]["mean_squared_error"]
+        for run in runs.values()
+        if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
+    ]
 
 
 def test_names_and_values_of_the_curves_are_on_the_page(page: Any, address: str, outputs: Path) -> None:
@@ -95,14 +110,7 @@ def test_names_and_values_of_the_curves_are_on_the_page(page: Any, address: str,
     found = {each["name"]: each for each in traces(page, "metric") if each["mode"] == "lines+markers"}
     runs = results(outputs)
     for width in (4, 8):
-        expected = [
-            statistics.median(
-                run["metrics"]["mean_squared_error"]
-                for run in runs
-                if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
-            )
-            for depth in (1, 2)
-        ]
+        expected = [statistics.median(errors(runs, depth, width)) for depth in (1, 2)]
         assert found[f"width {width}"]["x"] == [1, 2]
         assert found[f"width {width}"]["y"] == pytest.approx(expected)
     assert "layer" in find(page, "h1")[0].text
@@ -226,3 +234,150 @@ def test_what_is_new_shows_when_tensorboard_reloads(page: Any, address: str, out
     wait(page, lambda page: "13 runs finished" in find(page, ".facts")[0].text)
     shutil.rmtree(another)
     assert_silent(page)
+
+
+KNOWN = (
+    "Multiple instances of Three.js being imported",  # TensorBoard brings along two
+    r'"paper-(header-panel|toolbar)" "is deprecated',  # HParams is made of them
+    "Automatic fallback to software WebGL has been deprecated",  # Chromium draws Time Series without a graphics card,
+    "GPU stall due to ReadPixels",  # and has to wait for it
+)
+"""What the console says of TensorBoard and of Chromium themselves."""
+
+
+def time_series_has_a_card_of_the_metric(page: Any, runs: Runs) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    (words,) = wait(page, lambda page: find(page, "input[placeholder^='Filter tags']"))
+    words.send_keys("^metric/mean_squared_error$", Keys.ESCAPE)
+    (card,) = wait(page, lambda page: named(page, "scalar-card", "tb-truncated-path", "metric/mean_squared_error"))
+
+    def table(page: Any) -> dict[str, dict[str, str]]:
+        """What stands below the curves: the values at the last step, of four digits."""
+        heads, cells = (texts(page, f"tb-data-table-{part}-cell", card) for part in ("header", "content"))
+        rows = [cells[start : start + len(heads)] for start in range(0, len(cells), len(heads) or 1)]
+        return {row[heads.index("Run")]: dict(zip(heads, row, strict=True)) for row in rows}
+
+    wait(page, lambda page: runs.keys() <= table(page).keys())
+    shown = table(page)
+    for name, run in runs.items():
+        assert float(shown[name]["Value"]) == pytest.approx(run["metrics"]["mean_squared_error"], rel=1e-3)
+        assert shown[name]["Step"] == "40"
+    # The curves reach so far, too: without them, the axis would end at 1.
+    assert "40" in texts(page, ".x-axis .minor-tick-label text", card)
+
+
+def images_has_the_fits(page: Any, runs: Runs) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    def fits(page: Any) -> list[dict[str, str]]:
+        """The run, the step and the address of each picture of a fit; no address before it is there."""
+        script = """
+        const image = (card) => deep("img", card).filter((image) => image.complete && image.naturalWidth > 100)[0];
+        const step = (card) => texts(".heading-row", card).filter((line) => line.startsWith("step"))[0];
+        const facts = (card) => ({run: texts(".run", card)[0], step: step(card), image: image(card)?.src ?? ""});
+        return deep("tf-image-loader").filter((card) => texts(".name", card)[0] === "fit").map(facts);
+        """
+        return [fit for fit in page.execute_script(DEEP + script) if fit["run"] in runs]
+
+    wait(page, lambda page: [bool(fit["image"]) for fit in fits(page)] == [True] * 4)
+    # The first seed of each architecture has pictures, of all steps that were logged.
+    seeds = {name: run["config"]["seed"] for name, run in runs.items()}
+    assert {fit["run"] for fit in fits(page)} == {name for name, seed in seeds.items() if seed == 0}
+    (slider,) = deep(page, "paper-slider", named(page, "tf-image-loader", ".name", "fit")[0])
+    last = fits(page)[0]
+    assert re.fullmatch(r"step\s*40\b.*", last["step"], re.DOTALL)
+    slider.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    wait(page, lambda page: re.fullmatch(r"step\s*0\b.*", fits(page)[0]["step"], re.DOTALL))
+    wait(page, lambda page: fits(page)[0]["image"] not in ("", last["image"]))
+
+
+def hparams_has_depth_and_width_and_the_metric(page: Any, runs: Runs) -> None:
+    # What a cell says stands elsewhere than the cell.
+    script = """
+    const said = (cell) => cell.querySelector("slot").assignedNodes().map((node) => node.textContent).join("").trim();
+    return [...arguments[0].shadowRoot.querySelectorAll("tr")].map((row) => [...row.children].map(said));
+    """
+    metric = "metric/mean_squared_error"
+    (grid,) = wait(page, lambda page: deep(page, "vaadin-grid"))
+
+    def table(page: Any) -> dict[str, dict[str, str]]:
+        heads, *rows = page.execute_script(script, grid)
+        return {row[0]: dict(zip(heads, row, strict=False)) for row in rows}
+
+    wait(page, lambda page: runs.keys() <= {name for name, row in table(page).items() if row.get(metric)})
+    shown = table(page)
+    for name, run in runs.items():
+        assert float(shown[name]["depth"]) == run["config"]["model.depth"]
+        assert float(shown[name]["width"]) == run["config"]["model.width"]
+        assert float(shown[name][metric]) == pytest.approx(run["metrics"]["mean_squared_error"], rel=1e-4)
+
+
+def custom_scalars_has_the_quartiles(page: Any, runs: Runs) -> None:
+    title = "log10 of mean squared error against depth"
+    (chart,) = wait(page, lambda page: named(page, "tf-custom-scalar-margin-chart-card", ".name", title))
+
+    def drawn(page: Any) -> dict[str, list[str]]:
+        """The corners of the bands and the lines in pixels, and where on the axis the numbers are."""
+        script = """
+        const all = (selector, name) => deep(selector, chart).map((one) => one.getAttribute(name));
+        return {
+          bands: all("path.area", "d"), lines: all("path.line[stroke]", "d"), ticks: all(".y-axis .tick-label", "y"),
+          numbers: texts(".y-axis .tick-label", chart),
+        };
+        """
+        return dict(page.execute_script(f"{DEEP} const chart = arguments[0]; {script}", chart))
+
+    def heights(paths: list[str]) -> list[float]:
+        return sorted(float(height) for height in re.findall(r",([-.e0-9]+)", " ".join(paths)))
+
+    wait(page, lambda page: len(heights(drawn(page)["bands"])) == 8)
+    shown = drawn(page)
+    cells = [errors(runs, depth, width) for depth in (1, 2) for width in (4, 8)]
+    quartiles = [statistics.quantiles(cell, n=4, method="inclusive") for cell in cells]
+    edges = [math.log10(edge) for lower, _, upper in quartiles for edge in (lower, upper)]
+    medians = [math.log10(median) for _, median, _ in quartiles]
+    # What is drawn is as high as the numbers on the axis say.
+    pixels = [float(tick) for tick in shown["ticks"]] + heights(shown["bands"]) + heights(shown["lines"])
+    values = [float(number) for number in shown["numbers"]]
+    values += sorted(edges, reverse=True) + sorted(medians, reverse=True)
+    assert statistics.correlation(pixels, values) == pytest.approx(-1, abs=1e-9)
+
+
+def text_has_the_table(page: Any, runs: Runs) -> None:
+    (text,) = wait(page, lambda page: named(page, "tf-text-loader", ".name", "comparison/table"))
+    (table,) = wait(page, lambda page: texts(page, "pre", text))
+    lines = [line.split() for line in table.splitlines()]
+    assert ["depth", "width", "parameters", "error", "(quartiles)"] in [line[:5] for line in lines]
+    # Parameters by hand: (1 + 1) w + (w + 1), and for a second layer (w + 1) w more.
+    for depth, width, parameters in ((1, 4, 13), (2, 4, 33), (1, 8, 25), (2, 8, 97)):
+        (row,) = (line for line in lines if line[:3] == [str(depth), str(width), str(parameters)])
+        assert float(row[3]) == pytest.approx(statistics.median(errors(runs, depth, width)), rel=1e-3)
+
+
+def graphs_has_the_layers(page: Any, runs: Runs) -> None:
+    # The first run is that of depth 1 and width 4: along the edges stand the sizes of what flows there.
+    wait(page, lambda page: set(texts(page, "g.edges textPath")) == {"1", "4"})
+    names = [node.get_attribute("data-name") for node in deep(page, "g.nodes g.node")]
+    assert sorted(names) == ["layer_1", "output", "x"]
+
+
+@pytest.mark.parametrize(
+    ("tab", "shows"),
+    [
+        ("timeseries", time_series_has_a_card_of_the_metric),
+        ("images", images_has_the_fits),
+        ("hparams", hparams_has_depth_and_width_and_the_metric),
+        ("custom_scalars", custom_scalars_has_the_quartiles),
+        ("text", text_has_the_table),
+        ("graphs", graphs_has_the_layers),
+    ],
+    ids=["timeseries", "images", "hparams", "custom_scalars", "text", "graphs"],
+)
+def test_the_other_tabs_show_the_sweep(
+    page: Any, address: str, outputs: Path, tab: str, shows: Callable[[Any, Runs], None]
+) -> None:
+    page.get(f"{address}#{tab}")
+    shows(page, results(outputs))
+    warned = [each for each in page.get_log("browser") if each["level"] != "INFO" or "depth_width/" in each["message"]]
+    assert [each for each in warned if not any(re.search(known, each["message"]) for known in KNOWN)] == []
