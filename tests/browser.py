@@ -76,3 +76,36 @@ def tensorboard(folder: Path) -> Iterator[str]:
         process.terminate()
         rest = process.communicate()[1]
     assert "dlcourse: the tab" not in said + rest, said + rest
+
+
+DEEP = """
+const deep = (selector, start) => {
+  const found = [];
+  const search = (root) => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.matches(selector)) found.push(element);
+      if (element.shadowRoot) search(element.shadowRoot);
+    }
+  };
+  search(start?.shadowRoot ?? start ?? document);
+  return found;
+};
+const texts = (selector, start) => deep(selector, start).map((element) => element.textContent.trim());
+"""
+"""TensorBoard's pages are elements with insides of their own: the elements that fit a selector in all of them."""
+
+
+def deep(page: Any, selector: str, start: Any = None) -> list[Any]:
+    """What fits the selector in the page, or in an element of it."""
+    return list(page.execute_script(f"{DEEP} return deep(...arguments)", selector, start))
+
+
+def texts(page: Any, selector: str, start: Any = None) -> list[str]:
+    """What it says, whether or not it has been scrolled to."""
+    return list(page.execute_script(f"{DEEP} return texts(...arguments)", selector, start))
+
+
+def named(page: Any, selector: str, label: str, name: str) -> list[Any]:
+    """The elements whose label says a name."""
+    script = f"{DEEP} return deep(arguments[0]).filter((one) => texts(arguments[1], one)[0] === arguments[2])"
+    return list(page.execute_script(script, selector, label, name))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from browser import chromium, tensorboard
+from browser import DEEP, chromium, deep, named, tensorboard, texts
 from imported import Imported
 
 from dlcourse import load, pieces
@@ -86,8 +86,21 @@ def assert_silent(page: Any) -> None:
     assert [entry for entry in said if entry["level"] == "SEVERE" or "depth_width/" in entry["message"]] == []
 
 
-def results(outputs: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in (outputs / "swept").glob("*/metrics.json")]
+Runs = dict[str, dict[str, Any]]  # as TensorBoard names them -> metrics.json
+
+
+def results(outputs: Path) -> Runs:
+    files = (outputs / "swept").glob("*/metrics.json")
+    return {f"swept/{path.parent.name}": json.loads(path.read_text()) for path in files}
+
+
+def errors(runs: Runs, depth: int, width: int) -> list[float]:
+    """The mean squared errors of an architecture's seeds."""
+    return [
+        run["metrics"]["mean_squared_error"]
+        for run in runs.values()
+        if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
+    ]
 
 
 def test_names_and_values_of_the_curves_are_on_the_page(page: Any, address: str, outputs: Path) -> None:
@@ -97,14 +110,7 @@ def test_names_and_values_of_the_curves_are_on_the_page(page: Any, address: str,
     found = {each["name"]: each for each in traces(page, "metric") if each["mode"] == "lines+markers"}
     runs = results(outputs)
     for width in (4, 8):
-        expected = [
-            statistics.median(
-                run["metrics"]["mean_squared_error"]
-                for run in runs
-                if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
-            )
-            for depth in (1, 2)
-        ]
+        expected = [statistics.median(errors(runs, depth, width)) for depth in (1, 2)]
         assert found[f"width {width}"]["x"] == [1, 2]
         assert found[f"width {width}"]["y"] == pytest.approx(expected)
     assert "layer" in find(page, "h1")[0].text
@@ -238,49 +244,8 @@ KNOWN = (
 )
 """What the console says of TensorBoard and of Chromium themselves."""
 
-DEEP = """
-const deep = (selector, start) => {
-  const found = [];
-  const search = (root) => {
-    for (const element of root.querySelectorAll("*")) {
-      if (element.matches(selector)) found.push(element);
-      if (element.shadowRoot) search(element.shadowRoot);
-    }
-  };
-  search(start?.shadowRoot ?? start ?? document);
-  return found;
-};
-const texts = (selector, start) => deep(selector, start).map((element) => element.textContent.trim());
-"""
-"""TensorBoard's pages are elements with insides of their own: the elements that fit a selector in all of them."""
 
-
-def deep(page: Any, selector: str, start: Any = None) -> list[Any]:
-    """What fits the selector in the page, or in an element of it."""
-    return list(page.execute_script(f"{DEEP} return deep(...arguments)", selector, start))
-
-
-def texts(page: Any, selector: str, start: Any = None) -> list[str]:
-    """What it says, whether or not it has been scrolled to."""
-    return list(page.execute_script(f"{DEEP} return texts(...arguments)", selector, start))
-
-
-def named(page: Any, selector: str, label: str, name: str) -> list[Any]:
-    """The elements whose label says a name."""
-    script = f"{DEEP} return deep(arguments[0]).filter((one) => texts(arguments[1], one)[0] === arguments[2])"
-    return list(page.execute_script(script, selector, label, name))
-
-
-def errors(runs: dict[str, dict[str, Any]], depth: int, width: int) -> list[float]:
-    """The mean squared errors of an architecture's seeds."""
-    return [
-        run["metrics"]["mean_squared_error"]
-        for run in runs.values()
-        if (run["config"]["model.depth"], run["config"]["model.width"]) == (depth, width)
-    ]
-
-
-def time_series_has_a_card_of_the_metric(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def time_series_has_a_card_of_the_metric(page: Any, runs: Runs) -> None:
     from selenium.webdriver.common.keys import Keys
 
     (words,) = wait(page, lambda page: find(page, "input[placeholder^='Filter tags']"))
@@ -302,7 +267,7 @@ def time_series_has_a_card_of_the_metric(page: Any, runs: dict[str, dict[str, An
     assert "40" in texts(page, ".x-axis .minor-tick-label text", card)
 
 
-def images_has_the_fits(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def images_has_the_fits(page: Any, runs: Runs) -> None:
     from selenium.webdriver.common.keys import Keys
 
     def fits(page: Any) -> list[dict[str, str]]:
@@ -313,22 +278,21 @@ def images_has_the_fits(page: Any, runs: dict[str, dict[str, Any]]) -> None:
         const facts = (card) => ({run: texts(".run", card)[0], step: step(card), image: image(card)?.src ?? ""});
         return deep("tf-image-loader").filter((card) => texts(".name", card)[0] === "fit").map(facts);
         """
-        return list(page.execute_script(DEEP + script))
+        return [fit for fit in page.execute_script(DEEP + script) if fit["run"] in runs]
 
     wait(page, lambda page: [bool(fit["image"]) for fit in fits(page)] == [True] * 4)
     # The first seed of each architecture has pictures, of all steps that were logged.
     seeds = {name: run["config"]["seed"] for name, run in runs.items()}
     assert {fit["run"] for fit in fits(page)} == {name for name, seed in seeds.items() if seed == 0}
     (slider,) = deep(page, "paper-slider", named(page, "tf-image-loader", ".name", "fit")[0])
-    seen = {""}
-    for step in (40, 20, 0):
-        wait(page, lambda page, step=step: re.fullmatch(rf"step\s*{step}\b.*", fits(page)[0]["step"], re.DOTALL))
-        wait(page, lambda page: fits(page)[0]["image"] not in seen)
-        seen.add(fits(page)[0]["image"])
-        slider.send_keys(Keys.ARROW_LEFT)
+    last = fits(page)[0]
+    assert re.fullmatch(r"step\s*40\b.*", last["step"], re.DOTALL)
+    slider.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    wait(page, lambda page: re.fullmatch(r"step\s*0\b.*", fits(page)[0]["step"], re.DOTALL))
+    wait(page, lambda page: fits(page)[0]["image"] not in ("", last["image"]))
 
 
-def hparams_has_depth_and_width_and_the_metric(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def hparams_has_depth_and_width_and_the_metric(page: Any, runs: Runs) -> None:
     # What a cell says stands elsewhere than the cell.
     script = """
     const said = (cell) => cell.querySelector("slot").assignedNodes().map((node) => node.textContent).join("").trim();
@@ -349,30 +313,38 @@ def hparams_has_depth_and_width_and_the_metric(page: Any, runs: dict[str, dict[s
         assert float(shown[name][metric]) == pytest.approx(run["metrics"]["mean_squared_error"], rel=1e-4)
 
 
-def custom_scalars_has_the_quartiles(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def custom_scalars_has_the_quartiles(page: Any, runs: Runs) -> None:
     title = "log10 of mean squared error against depth"
     (chart,) = wait(page, lambda page: named(page, "tf-custom-scalar-margin-chart-card", ".name", title))
 
-    def corners(page: Any, selector: str) -> list[float]:
-        """The heights of the corners of all lines or bands, from above, in pixels."""
-        paths = " ".join(path.get_attribute("d") for path in deep(page, selector, chart))
-        return sorted(float(height) for height in re.findall(r",([-.e0-9]+)", paths))
+    def drawn(page: Any) -> dict[str, list[str]]:
+        """The corners of the bands and the lines in pixels, and where on the axis the numbers are."""
+        script = """
+        const all = (selector, name) => deep(selector, chart).map((one) => one.getAttribute(name));
+        return {
+          bands: all("path.area", "d"), lines: all("path.line[stroke]", "d"), ticks: all(".y-axis .tick-label", "y"),
+          numbers: texts(".y-axis .tick-label", chart),
+        };
+        """
+        return dict(page.execute_script(f"{DEEP} const chart = arguments[0]; {script}", chart))
 
-    wait(page, lambda page: len(corners(page, "path.area")) == 8)
+    def heights(paths: list[str]) -> list[float]:
+        return sorted(float(height) for height in re.findall(r",([-.e0-9]+)", " ".join(paths)))
+
+    wait(page, lambda page: len(heights(drawn(page)["bands"])) == 8)
+    shown = drawn(page)
     cells = [errors(runs, depth, width) for depth in (1, 2) for width in (4, 8)]
     quartiles = [statistics.quantiles(cell, n=4, method="inclusive") for cell in cells]
     edges = [math.log10(edge) for lower, _, upper in quartiles for edge in (lower, upper)]
     medians = [math.log10(median) for _, median, _ in quartiles]
     # What is drawn is as high as the numbers on the axis say.
-    ticks = deep(page, ".y-axis .tick-label", chart)
-    heights = [float(tick.get_attribute("y")) for tick in ticks]
-    heights += corners(page, "path.area") + corners(page, "path.line[stroke]")
-    values = [float(tick.get_attribute("textContent")) for tick in ticks]
+    pixels = [float(tick) for tick in shown["ticks"]] + heights(shown["bands"]) + heights(shown["lines"])
+    values = [float(number) for number in shown["numbers"]]
     values += sorted(edges, reverse=True) + sorted(medians, reverse=True)
-    assert statistics.correlation(heights, values) == pytest.approx(-1, abs=1e-9)
+    assert statistics.correlation(pixels, values) == pytest.approx(-1, abs=1e-9)
 
 
-def text_has_the_table(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def text_has_the_table(page: Any, runs: Runs) -> None:
     (text,) = wait(page, lambda page: named(page, "tf-text-loader", ".name", "comparison/table"))
     (table,) = wait(page, lambda page: texts(page, "pre", text))
     lines = [line.split() for line in table.splitlines()]
@@ -383,7 +355,7 @@ def text_has_the_table(page: Any, runs: dict[str, dict[str, Any]]) -> None:
         assert float(row[3]) == pytest.approx(statistics.median(errors(runs, depth, width)), rel=1e-3)
 
 
-def graphs_has_the_layers(page: Any, runs: dict[str, dict[str, Any]]) -> None:
+def graphs_has_the_layers(page: Any, runs: Runs) -> None:
     # The first run is that of depth 1 and width 4: along the edges stand the sizes of what flows there.
     wait(page, lambda page: set(texts(page, "g.edges textPath")) == {"1", "4"})
     names = [node.get_attribute("data-name") for node in deep(page, "g.nodes g.node")]
@@ -403,10 +375,9 @@ def graphs_has_the_layers(page: Any, runs: dict[str, dict[str, Any]]) -> None:
     ids=["timeseries", "images", "hparams", "custom_scalars", "text", "graphs"],
 )
 def test_the_other_tabs_show_the_sweep(
-    page: Any, address: str, outputs: Path, tab: str, shows: Callable[[Any, dict[str, dict[str, Any]]], None]
+    page: Any, address: str, outputs: Path, tab: str, shows: Callable[[Any, Runs], None]
 ) -> None:
-    files = (outputs / "swept").glob("*/metrics.json")
     page.get(f"{address}#{tab}")
-    shows(page, {f"swept/{path.parent.name}": json.loads(path.read_text()) for path in files})
+    shows(page, results(outputs))
     warned = [each for each in page.get_log("browser") if each["level"] != "INFO" or "depth_width/" in each["message"]]
     assert [each for each in warned if not any(re.search(known, each["message"]) for known in KNOWN)] == []
