@@ -137,7 +137,7 @@ def test_a_mistake_gets_a_few_lines_and_leaves_nothing(
     for words in named:
         assert words in err
     assert "Traceback" not in err + out
-    assert len(err.splitlines()) <= 8 + len(list((door.CONFIGS / "experiment").iterdir()))  # may name all of them
+    assert len(err.splitlines()) <= 9 + len(list((door.CONFIGS / "experiment").iterdir()))  # may name all of them
     assert list(tmp_path.iterdir()) == []
 
 

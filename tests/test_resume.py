@@ -93,10 +93,19 @@ def processes_of(group: int) -> list[int]:
     return found
 
 
+def is_tracker(process: int) -> bool:
+    """Whether a process is no worker but loky's, that clears up: a new one complains of what it did not see begin."""
+    try:
+        return b"resource_tracker" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # gone meanwhile
+        return False
+
+
 def kill(process: "subprocess.Popen[str]", whom: str, how: signal.Signals) -> None:
     """Sends a signal to a sweep's main process, one of the others, or all of them."""
     others = processes_of(process.pid)
-    targets = {"group": [process.pid, *others], "main": [process.pid], "worker": others[-1:]}[whom]
+    workers = [other for other in others if not is_tracker(other)]
+    targets = {"group": [process.pid, *others], "main": [process.pid], "worker": workers[-1:]}[whom]
     for target in targets:
         try:
             os.kill(target, how)
