@@ -21,7 +21,7 @@ MOST_TICKS = 14
 """Up to so many values of a setting stand on the axis, each below its points."""
 
 # In pixels, roughly, by which the names of the curves get as many lines as they need.
-WIDTH_OF_A_FIGURE, WIDTH_OF_A_NAME, WIDTH_OF_A_LETTER, HEIGHT_OF_A_ROW = 460, 48, 6, 27
+WIDTH_OF_A_FIGURE, WIDTH_OF_A_NAME, WIDTH_OF_A_LETTER, HEIGHT_OF_A_ROW = 420, 48, 6, 27
 
 MOST_ROWS = 2
 """Names that take more rows than these stand beside the figure."""
