@@ -47,14 +47,14 @@ def test_the_first_answer_is_that_of_the_experiment() -> None:
             for row in csv.DictReader(file)
         }
     with (CONFIGS.parent / "experiments/what_depth_buys/batches.csv").open() as file:
-        large = {row["depth"]: row["solved"] for row in csv.DictReader(file) if row["batch_size"] == "256"}
+        whole = {row["depth"]: row["solved"] for row in csv.DictReader(file) if row["batch_size"] == "1000"}
     solved = {key: f"{row['solved']} of {row['seeds']}" for key, row in rows.items()}
     errors = {key: f"{float(row['mean_squared_error']):.2f}" for key, row in rows.items()}
     said = " ".join(README.split())
     surely, fast, hard = (3, 240, 10000), (3, 720, 1000), (4, 720, 10000)
     assert f"{solved[*surely, 1]} seeds, three layers {rows[*surely, 3]['solved']})" in said
-    assert f"three layers {solved[*fast, 3]}, one layer {rows[*fast, 1]['solved']}; of 256 points:" in said
-    assert f"of 256 points: {large['3']} and {large['1']})" in said
+    assert f"three layers {solved[*fast, 3]}, one layer {rows[*fast, 1]['solved']}; of all 1,000 points:" in said
+    assert f"of all 1,000 points: {whole['3']} and {whole['1']})" in said
     assert f"five layers leave a median error of {errors[*hard, 5]}, one layer {errors[*hard, 1]})" in said
 
 

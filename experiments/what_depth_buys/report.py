@@ -75,6 +75,9 @@ def numbers() -> dict[str, str]:
             ]
         ),
         "batch-one": by_batch(rows)[256][1]["solved"],
+        "full-one": by_batch(rows)[1000][1]["solved"],
+        "full-three": by_batch(rows)[1000][3]["solved"],
+        "full-steps": ", ".join(by_batch(rows)[1000][depth]["steps_until_solved"] for depth in (1, 2, 3)),
         "fast": ", ".join(share(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
         "slow": ", ".join(share(of(rows, 3, depth, 720, 10000)) for depth in DEPTHS),
         "fast-error": ", ".join(error(of(rows, 3, depth, 720, 1000)) for depth in DEPTHS),
@@ -120,7 +123,7 @@ def by_batch(rows: Sequence[Row]) -> dict[int, dict[int, Row]]:
     others = read_csv(FOLDER / "batches.csv")
     tables = {
         size: [row for row in others if row["batch_size"] == str(size)] if size != BATCH_SIZE else rows
-        for size in (16, BATCH_SIZE, 256)
+        for size in (16, BATCH_SIZE, 256, 1000)
     }
     return {size: {depth: of(some, 3, depth, 720, 1000) for depth in DEPTHS} for size, some in tables.items()}
 
