@@ -72,6 +72,10 @@ class OnPlane(Cells):
         """Areas in the plane's coordinates."""
         return self._geometry.areas
 
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        return "area", self.areas
+
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
         starts, corners = self._geometry.polygons
