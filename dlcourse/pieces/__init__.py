@@ -10,6 +10,7 @@ from dlcourse.pieces.line import on_line as on_line
 from dlcourse.pieces.line import on_lines as on_lines
 from dlcourse.pieces.onnx import from_onnx as from_onnx
 from dlcourse.pieces.plane import OnPlane as OnPlane
+from dlcourse.pieces.plane import Topology as Topology
 from dlcourse.pieces.plane import on_plane as on_plane
 from dlcourse.pieces.sample import Sample as Sample
 from dlcourse.pieces.sample import sample as sample

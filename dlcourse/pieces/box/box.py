@@ -86,6 +86,10 @@ class InBox(Cells):
         """The regions' volumes; they take time as d! times the number of vertices."""
         return self._geometry.volumes
 
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        return "volume", self.volumes
+
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
         first, last = self.polytope_starts[existing_region(region, self.num_regions)], self.polytope_starts[region + 1]

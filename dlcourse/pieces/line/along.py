@@ -119,6 +119,18 @@ class Along(Regions):
         beside = np.array([existing_region(region, self.num_regions) - 1, region + 1])
         return beside[(beside >= 0) & (beside < self.num_regions)]
 
+    @property
+    def _neighbouring(self) -> Int[np.ndarray, "pairs 2"]:
+        regions = np.arange(self.num_regions)
+        return np.column_stack([regions[:-1], regions[1:]])
+
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        low, high = self._limits
+        ends = np.concatenate([[low], self.region_breakpoints, [high]])
+        start, end = ends[:-1], ends[1:]  # both may be infinite, where a breakpoint is as far away
+        return "length", np.subtract(end, start, out=np.zeros(self.num_regions), where=end != start)
+
     def decision_boundary(self) -> Float[np.ndarray, " changes"]:
         """Where the largest output changes: values of t, in order.
 
