@@ -87,14 +87,16 @@ class Walls(ABC):
         if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
             raise ValueError(
                 f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
-                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached"
+                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached; "
+                "with num_parts, that many are allowed in each part"
             )
         widest = int(np.diff(self.first_wall)[index:].max())
         needed, there_is = num_vertices * (self.bytes_of_value * widest + 50 * self.d), memory()
         if needed > there_is:
             raise ValueError(
                 f"{num_vertices} vertices in layer {index + 1} of {len(self.layers)} and {widest} units in a layer "
-                f"take about {needed / 2**30:.1f} GiB, there are {there_is / 2**30:.1f}: take num_parts or a smaller box"
+                f"take about {needed / 2**30:.1f} GiB, and there are {there_is / 2**30:.1f}: take a smaller box, or "
+                "num_parts to count it in parts"
             )
 
 
