@@ -29,6 +29,8 @@ class Walls(ABC):
         first_word: Where each layer's words start in `positive`.
         numbers: The random numbers, two for each wall: one for its negative side and one for its positive one.
         exact: The same in integers.
+        bytes_of_vertex: What a vertex takes before the end, at least, for each layer that is reached.
+        memory: The bytes that the machine has.
         num_vertices, num_regions: How many there are.
         num_settled: How many signs exact arithmetic decided.
         positive: Which units are positive at a vertex, packed; every layer begins with a word of its own.
@@ -56,6 +58,9 @@ class Walls(ABC):
         self.exact = ExactBox(IntegerNetwork(layers), self.first_wall, self.bounds)
         self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
         self.num_vertices, self.num_regions, self.num_settled = 2**d, 1, 0
+        widest = np.maximum.accumulate(widths[::-1])[::-1]  # from each layer on
+        self.bytes_of_vertex = [self.bytes_of_value * width + 50 * d for width in widest.tolist()]
+        self.memory = memory()
         self.check_size(0, 1, 2**d)
         self.positive = np.zeros((self.first_word[-1], 2**d), dtype=np.uint64)
 
@@ -80,22 +85,18 @@ class Walls(ABC):
         return hashes
 
     def check_size(self, index: int, num_regions: int, num_vertices: int) -> None:
-        """Refuses more regions than are allowed, many more vertices, and more memory than there is.
-
-        There are no fewer vertices when the widest of the layers to come is reached.
-        """
+        """Refuses more regions than are allowed, many more vertices, and what takes more memory than there is."""
         if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
             raise ValueError(
                 f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
                 f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached; "
                 "with num_parts, that many are allowed in each part"
             )
-        widest = int(np.diff(self.first_wall)[index:].max())
-        needed, there_is = num_vertices * (self.bytes_of_value * widest + 50 * self.d), memory()
-        if needed > there_is:
+        needed = num_vertices * self.bytes_of_vertex[index]
+        if needed > self.memory:
             raise ValueError(
-                f"{num_vertices} vertices in layer {index + 1} of {len(self.layers)} and {widest} units in a layer "
-                f"take about {needed / 2**30:.1f} GiB, and there are {there_is / 2**30:.1f}: take a smaller box, or "
+                f"{num_vertices} vertices in layer {index + 1} of {len(self.layers)} take about {needed / 2**30:.1f} "
+                f"GiB with the widest layer to come, and there are {self.memory / 2**30:.1f}: take a smaller box, or "
                 "num_parts to count it in parts"
             )
 
