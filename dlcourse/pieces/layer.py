@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,3 +47,15 @@ def of_member(layers: list[UnitLayer], member: int) -> list[UnitLayer]:
     """The layers of one member of a stack, as a stack of one."""
     one = slice(member, member + 1)
     return [UnitLayer(layer.weight[one], layer.bias[one], layer.slope[one]) for layer in layers]
+
+
+class Step(NamedTuple):
+    """How a layer that bends cuts pieces of its input space into parts where its units keep their signs.
+
+    Attributes:
+        parent: For each part, the number of the piece that it comes from.
+        positive: Which units keep their values on each part; the others are multiplied by their slopes.
+    """
+
+    parent: Int[np.ndarray, " parts"]
+    positive: Bool[np.ndarray, "units parts"]

@@ -3,27 +3,21 @@
 import math
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.closer import look_closer
+from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.intervals import Cut, Intervals
-from dlcourse.pieces.line.kinks import are_kinks, might_be_kinks
+from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.zeros import Zeros
 
-
-class _Crossings(NamedTuple):
-    """Changes of units' signs on intervals, from left to right."""
-
-    unit: Int[np.ndarray, " crossings"]
-    interval: Int[np.ndarray, " crossings"]
-    t: Float[np.ndarray, " crossings"]  # 0 < t < 1 from one end of the interval to the other
-    t_error: Float[np.ndarray, " crossings"]  # how far off that may be
-    number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
+_VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
 class Subdivision:
@@ -74,6 +68,7 @@ class Subdivision:
         self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros = Zeros(self.intervals)
+        self.digits = DigitNetwork(layers)
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
@@ -85,7 +80,8 @@ class Subdivision:
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
             self.slopes = self.rows[-1]
-            self.kinks = self._find_kinks()
+            self.kinks, settled = find_kinks(self.intervals, self.slopes, self.quantum[-1], self.error[-1])
+            self._count_settled(settled)
 
     @cached_property
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
@@ -243,6 +239,11 @@ class Subdivision:
         vertices = np.flatnonzero(~proven.all(axis=0))
         proven[:, vertices] |= ~self.zeros.may_differ(vertices)
         vertices = np.flatnonzero(~proven.all(axis=0))
+        # What bounds this close leave open is 0 as a rule, which digits do not prove.
+        vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
+        if vague.any():
+            self._look_closer(vertices[vague], proven)
+            vertices = np.flatnonzero(~proven.all(axis=0))
         self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
         # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
         if len(vertices):
@@ -250,6 +251,15 @@ class Subdivision:
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
             self.shift[vertices] = 0
+
+    def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
+        """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
+        closer = look_closer(self.intervals, self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
+        vertices = vertices[closer.proven]
+        proven[:, vertices] = True
+        self.rows[0][:, vertices], self.error[0, vertices], self.shift[vertices] = closer.values, closer.error, 0
+        if self.quantum[1] == 0:  # else they are exact
+            self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
 
     def _at_vertices(
         self, of_members: Shaped[np.ndarray, "members *units"]
@@ -261,10 +271,10 @@ class Subdivision:
         self,
         signs: Int[np.ndarray, "units vertices"],
         crosses: Bool[np.ndarray, "units intervals"],
-        crossings: _Crossings,
+        crossings: Crossings,
     ) -> tuple[
         Int[np.ndarray, " more_intervals"],
-        _Crossings,
+        Crossings,
         Int[np.ndarray, "units more_vertices"],
     ]:
         """Makes a vertex of every point where units cross: what `Cut` tells of them, and all vertices' signs."""
@@ -276,7 +286,7 @@ class Subdivision:
         points = crossings
         if num_points < len(number):
             first = np.searchsorted(number, np.arange(num_points))
-            points = _Crossings(*(of_crossing[first] for of_crossing in crossings))
+            points = Crossings(*(of_crossing[first] for of_crossing in crossings))
         num_pieces = np.bincount(points.interval, minlength=num_vertices) + 1
         parent = np.repeat(np.arange(num_vertices), num_pieces)
         # The new vertices are put behind the old ones and all are taken in this order.
@@ -316,33 +326,25 @@ class Subdivision:
             self.member = self.member.take(parent)
         return parent, points, signs
 
-    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> _Crossings:
+    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> Crossings:
         """Where in their intervals units cross, from left to right."""
-        values, error = self.rows[0], self.error[0]
-        place, values = unit * values.shape[1] + interval, values.ravel()
-        before, after = np.abs(values.take(place)), np.abs(values.take(place + 1))
-        whole = before + after
-        t = before / whole
-        t_error = 2 * EPS * t
-        if self.quantum[0] == 0:
-            t_error += np.maximum(error[interval], error[interval + 1]) / whole
-        t_error *= SLACK
-        number = np.arange(len(unit))
-        if (interval[1:] > interval[:-1]).all():
-            return _Crossings(unit, interval, t, t_error, number)
-
-        order = np.lexsort((t, interval))
-        unit, interval, t, t_error = unit[order], interval[order], t[order], t_error[order]
-        proven = (interval[1:] > interval[:-1]) | (t[1:] - t[:-1] > SLACK * (t_error[1:] + t_error[:-1]))
+        error = self.error[0] if self.quantum[0] == 0 else None
+        crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
+        vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
+        if vague.any():
+            left = crossings.interval[1:][vague]
+            self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
+            crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
         if not proven.all():
+            unit, interval, t, t_error, _ = crossings
             open_ = interval[1:][~proven]
             self._count_settled(open_)
             order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
-            unit, t, t_error = unit[order], t[order], t_error[order]
-        return _Crossings(unit, interval, t, t_error, number)
+            crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
+        return crossings
 
     def _interpolate(
-        self, crossings: _Crossings, points: _Crossings
+        self, crossings: Crossings, points: Crossings
     ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
         """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
         unit, left, t, _, _ = points
@@ -368,25 +370,6 @@ class Subdivision:
         new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
         flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
         return new_values, new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
-
-    def _find_kinks(self) -> Bool[np.ndarray, " vertices"]:
-        """Whether some output has different slopes on the two sides of a vertex."""
-        inner = np.ones(self.slopes.shape[1], dtype=bool)
-        inner[self.intervals.first], inner[self.intervals.last] = False, False
-        jump = np.abs(np.diff(self.slopes, axis=1)).max(axis=0)
-        if self.quantum[-1] > 0:
-            inner[1:] &= jump > 0
-            return inner
-        error = self.error[-1, 1:] + self.error[-1, :-1]
-        kinks = inner.copy()
-        kinks[1:] &= jump > SLACK * error
-        open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
-        if len(open_):
-            open_ = open_[might_be_kinks(self.intervals, open_)]
-        if len(open_):
-            self._count_settled(open_)
-            kinks[open_] = are_kinks(self.intervals, open_)
-        return kinks
 
     def _count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
         """Counts signs at some vertices as decided by exact arithmetic."""
