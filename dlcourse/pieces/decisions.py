@@ -30,7 +30,7 @@ def with_rounds(layers: list[UnitLayer]) -> list[UnitLayer]:
         weight[0, :terms], weight[0, terms] = 1, -1
         weight[1:, terms:] = np.eye(to_come)
         rounds.append(_layer(weight))
-    last = np.zeros((1, rounds[-1].weight.shape[1]))
+    last = np.zeros((1, rounds[-1].bias.shape[1]))
     return [*layers, *rounds, UnitLayer(last[None], np.zeros((1, 1)), np.ones((1, 1)))]
 
 

@@ -59,7 +59,7 @@ class OnLine(Along):
         patterns = iter(self._patterns(self._first_regions))
         values = np.repeat(self.start.reshape(-1, 1), self.num_pieces, axis=1)
         for layer in self._layers:
-            values = layer.weight[0] @ values + layer.bias[0][:, None]
+            values = layer.stored[0] @ values + layer.bias[0][:, None]
             if layer.bends:
                 values *= np.where(next(patterns), 1, layer.slope[0][:, None])
         return np.ascontiguousarray(values.T)

@@ -82,5 +82,5 @@ def on_plane(
     layers, shape = read_for_points(network, (2,) if point is None else point.shape, in_the_domain)
     if point is not None and point.shape != shape:
         point, two = point.reshape(shape), None if two is None else two.reshape(-1, *shape)
-    frame = frame_of(layers[0].weight.shape[2], point, two)
+    frame = frame_of(layers[0].in_features, point, two)
     return count(layers, frame, corners, max_regions)

@@ -79,7 +79,7 @@ class Subdivision:
         self._counted: _Found | None = None  # what `count` has found out about the last layer that cuts
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             # Whether what layers stretch both is bounded more closely than by their Frobenius norms.
-            self._closely = grows(frobenius(layer.weight) for layer in layers)
+            self._closely = grows(frobenius(layer.stored) for layer in layers)
             self._affine(0)
             for following in range(1, self.last_cut + 1):
                 self._cut()
