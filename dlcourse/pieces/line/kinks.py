@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from dlcourse.pieces.line.intervals import Intervals
-from dlcourse.pieces.line.zeros import support
+from dlcourse.pieces.line.zeros import support_of_members
 
 
 def might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
@@ -13,7 +13,7 @@ def might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> 
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     changes = np.zeros((intervals.starts.shape[1], len(vertices)), dtype=bool)
     for layer in intervals.layers:
-        changes = support(layer, changes, edges)
+        changes = support_of_members(layer, changes, edges)
         if layer.bends:
             before, after = next(left), next(right)
             leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
@@ -52,7 +52,7 @@ def _sources(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> list[B
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     before = after = np.ones((intervals.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
     for layer in intervals.layers:
-        before, after = support(layer, before, edges), support(layer, after, edges)
+        before, after = support_of_members(layer, before, edges), support_of_members(layer, after, edges)
         if layer.bends:
             on_before, on_after = next(left), next(right)
             sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))

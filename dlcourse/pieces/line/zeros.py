@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.support import support
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.intervals import Intervals
 
@@ -39,10 +39,10 @@ class Zeros:
     def _after(
         self, nonzero: Bool[np.ndarray, "in_features some"], edges: Sequence[int]
     ) -> Bool[np.ndarray, "units some"]:
-        """The same of the values that the last layer that bends has made; edges as in `support`."""
+        """The same of the values that the last layer that bends has made; edges as in `support_of_members`."""
         for layer in self.since:
             has_bias = np.repeat(layer.bias.T != 0, np.diff(edges), axis=1)
-            nonzero = support(layer, nonzero, edges) | has_bias
+            nonzero = support_of_members(layer, nonzero, edges) | has_bias
         return nonzero
 
     def bend(
@@ -70,32 +70,9 @@ class Zeros:
         return passed
 
 
-def support(
-    layer: UnitLayer,
-    nonzero: Bool[np.ndarray, "in_features columns"],
-    edges: Sequence[int],
+def support_of_members(
+    layer: UnitLayer, nonzero: Bool[np.ndarray, "in_features columns"], edges: Sequence[int]
 ) -> Bool[np.ndarray, "out_features columns"]:
     """Which entries of W x may be other than 0, given those of x; columns edges[m] to edges[m + 1] are of member m."""
-    parts = [
-        _support(of_member, nonzero[:, a:b]) for of_member, (a, b) in zip(layer.stored, pairwise(edges), strict=True)
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def _support(weight: Any, nonzero: Bool[np.ndarray, "in_features columns"]) -> Bool[np.ndarray, "out_features columns"]:
-    """The same of one member."""
-    pattern = (weight != 0).astype(np.float32)
-    if isinstance(weight, np.ndarray):
-        found: Bool[np.ndarray, "out_features columns"] = pattern @ nonzero.astype(np.float32) > 0
-    elif _FEW * np.count_nonzero(nonzero) < nonzero.size:  # a sparse product with a sparse matrix
-        found = (pattern @ type(weight)(nonzero, dtype=np.float32)).toarray() > 0
-    else:
-        found = np.empty((weight.shape[0], nonzero.shape[1]), dtype=bool)
-        for first in range(0, nonzero.shape[1], _COLUMNS):
-            some = slice(first, first + _COLUMNS)
-            found[:, some] = pattern @ nonzero[:, some].astype(np.float32) > 0
-    return found
-
-
-_FEW = 16  # times as many flags as are set: from there on the sparse product is the faster one
-_COLUMNS = 256  # that a sparse matrix meets at once: they stay in the cache
+    parts = zip(layer.stored, pairwise(edges), strict=True)
+    return np.concatenate([support(of_member, nonzero[:, a:b]) for of_member, (a, b) in parts], axis=1)
