@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.sparse import csr_array
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
 from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
-from dlcourse.pieces.layer import Step, UnitLayer
+from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _SPARE_BITS = 64  # of the numbers' largest that are good at the end, if no layer makes less of them
 
@@ -38,7 +37,7 @@ class DigitNetwork:
 
         Bounds grow by the 2-norms of all layers, so there are digits for all that these come to, and some to spare.
         """
-        base = base_for(max(layer.weight.shape[2] for layer in self.layers), MOST_DIGITS)
+        base = base_for(max(layer.in_features for layer in self.layers), MOST_DIGITS)
         if base is None:
             return None
         growth = sum(math.log2(max(1.0, self._layer(index, member, base).stretch)) for index in range(depth))
@@ -120,12 +119,12 @@ class DigitNetwork:
         """A member's layer in digits; all bases of a network have the same bits."""
         if (index, member) not in self._converted:
             layer = self.layers[index]
-            weight = layer.weight[member]
-            parts, place, left = base.split(weight, MOST_FACTORS)
-            if 16 * np.count_nonzero(weight) < weight.size:
-                parts = [csr_array(part) for part in parts]
+            weight = layer.stored[member]
+            parts, place, left = base.split(weight.data if layer.is_sparse else weight, MOST_FACTORS)
+            if layer.is_sparse:
+                parts = [same_places(weight, part) for part in parts]
             length = float(np.linalg.norm(left)) * base.below(len(parts))
-            stretch = SLACK * float(norm(layer.weight[member : member + 1], weight.size)[0])
+            stretch = SLACK * float(norm(layer.stored[member : member + 1], weight.size)[0])
             bias = base.split(layer.bias[member], MOST_FACTORS)
             self._converted[index, member] = _Layer(parts, place, SLACK * length + TINY, bias, stretch)
         return self._converted[index, member]

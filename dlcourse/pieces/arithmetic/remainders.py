@@ -9,11 +9,12 @@ Source: J. von zur Gathen, J. Gerhard, Modern Computer Algebra, chapters 4 and 5
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from dlcourse.pieces.layer import Step, UnitLayer
+from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 Remainders = Float[np.ndarray, "..."]  # whole numbers, PRIME / 2 + 1 in size at most
 
@@ -41,6 +42,12 @@ def differ(a: Remainders, b: Remainders) -> Bool[np.ndarray, "..."]:
     return np.asarray(np.mod(a - b, PRIME) != 0)
 
 
+def _of_weight(layer: UnitLayer, member: int) -> Any:
+    """The remainders of a member's W, sparse if that is."""
+    weight = layer.stored[member]
+    return same_places(weight, remainders(weight.data)) if layer.is_sparse else remainders(weight)
+
+
 def slopes_along(
     layers: list[UnitLayer],
     starts: Float[np.ndarray, "lines in_features"],
@@ -61,7 +68,7 @@ def slopes_along(
     slopes = reduced(remainders(ends.T) - remainders(starts.T))
     remaining = iter(steps)
     for layer in layers:
-        slopes = reduced(remainders(layer.weight[member]) @ slopes)
+        slopes = reduced(_of_weight(layer, member) @ slopes)
         if layer.bends:
             step = next(remaining)
             factor = np.where(step.positive, 1, remainders(layer.slope[member])[:, None])

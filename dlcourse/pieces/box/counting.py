@@ -96,7 +96,7 @@ def in_box(
         return (1 - share) * corners[0] + share * corners[1]  # type: ignore[no-any-return]
 
     layers = read(network, corners[0].shape, domain=in_the_box if corners[0].shape == corners[1].shape else None)
-    in_features = layers[0].weight.shape[2]
+    in_features = layers[0].in_features
     for name, corner in zip(("low", "high"), corners, strict=True):
         if len(corner) != in_features:
             raise ValueError(f"{name} must have {in_features} coordinates, one for each input, got {len(corner)}")

@@ -171,7 +171,7 @@ def _segments(
     layers: list[UnitLayer], starts: Float[np.ndarray, "..."], ends: Float[np.ndarray, "..."]
 ) -> tuple[Float[np.ndarray, "members num_lines in_features"], Float[np.ndarray, "members num_lines in_features"]]:
     """The segments of every member, checked."""
-    members, _, in_features = layers[0].weight.shape
+    members, in_features = len(layers[0].bias), layers[0].in_features
     for name, points in (("start", starts), ("end", ends)):
         if (
             points.ndim not in (2, 3)
@@ -204,5 +204,5 @@ def _check_whole_line(
             raise ValueError(f"{name} must be finite, got {values[~np.isfinite(values)][0]}")
     if not direction.any():
         raise ValueError("direction must not be zero in every coordinate, got 0")
-    if layers[0].weight.shape[2] != origin.size:
-        raise ValueError(f"origin must have {layers[0].weight.shape[2]} coordinates, got {origin.size}")
+    if layers[0].in_features != origin.size:
+        raise ValueError(f"origin must have {layers[0].in_features} coordinates, got {origin.size}")

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, differ, slopes_along
 from dlcourse.pieces.arithmetic.rounding import SLACK
 from dlcourse.pieces.line.intervals import Intervals
-from dlcourse.pieces.line.zeros import support
+from dlcourse.pieces.line.zeros import support_of_members
 
 _PART = 1024  # intervals that are taken at once
 
@@ -53,7 +53,7 @@ def _might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) ->
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     changes = np.zeros((intervals.starts.shape[1], len(vertices)), dtype=bool)
     for layer in intervals.layers:
-        changes = support(layer.weight, changes, edges)
+        changes = support_of_members(layer, changes, edges)
         if layer.bends:
             before, after = next(left), next(right)
             leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
@@ -63,7 +63,7 @@ def _might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) ->
 
 def _are_surely_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
     """Whether remainders prove that the outputs' slopes differ on the two sides of some vertices."""
-    if len(vertices) == 0 or max(layer.weight.shape[2] for layer in intervals.layers) > MOST_INPUTS:
+    if len(vertices) == 0 or max(layer.in_features for layer in intervals.layers) > MOST_INPUTS:
         return np.zeros(len(vertices), dtype=bool)
     beside = np.union1d(vertices - 1, vertices)
     slopes = np.empty((intervals.layers[-1].bias.shape[1], len(beside)))
@@ -106,7 +106,7 @@ def _sources(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> list[B
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     before = after = np.ones((intervals.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
     for layer in intervals.layers:
-        before, after = support(layer.weight, before, edges), support(layer.weight, after, edges)
+        before, after = support_of_members(layer, before, edges), support_of_members(layer, after, edges)
         if layer.bends:
             on_before, on_after = next(left), next(right)
             sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.between import Sizes, put_between
 from dlcourse.pieces.line.closer import look_closer
 from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.intervals import Cut, Intervals
@@ -72,7 +73,7 @@ class Subdivision:
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            stretches = [frobenius(layer.weight) for layer in layers]
+            stretches = [frobenius(layer.stored) for layer in layers]
             self.closely = grows(stretches)
             self._start()
             for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
@@ -109,8 +110,8 @@ class Subdivision:
         if all(self.quantum):
             largest = np.maximum(self.rows.max(axis=(1, 2)), -self.rows.min(axis=(1, 2)))[:, None]
         else:
-            largest = np.abs(self.rows).max(axis=1)
-        sizes = np.abs(layer.weight).sum(axis=2)
+            largest = np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
+        sizes = layer.row_sums
         size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
             size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
@@ -120,22 +121,22 @@ class Subdivision:
         if any(self.quantum):
             shared = float(quantum(layer.bias.reshape(-1, 1))[0])  # of few numbers, which tell already as a rule
             if shared > 0:
-                shared = min(shared, float(quantum(layer.weight.reshape(-1, 1))[0]))
+                shared = min(shared, float(quantum(layer.numbers[:, None])[0]))
             self._refine(shared, size)
         if not all(self.quantum):
             nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
             if self.closely:
-                stretch = norm(layer.weight, num_vertices)
+                stretch = norm(layer.stored, num_vertices)
             stretched = self.error * self._at_vertices(stretch)
-            by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
+            by_weights, by_biases = roundings(layer.stored, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)
             if has_values:
                 rounded[0] += self._at_vertices(by_biases)
             self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
 
-        rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
-        for weight, (a, b) in zip(layer.weight, pairwise(self.intervals.edges()), strict=True):
-            np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        rows = np.empty((num_rows, layer.bias.shape[1], num_vertices))
+        for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
+            layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
         if has_values:
             rows[0] += self._at_vertices(layer.bias)
         self.rows = rows
@@ -231,10 +232,10 @@ class Subdivision:
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
-        vertices = np.flatnonzero(~proven.all(axis=0))
-        left, right = (np.abs(self.rows[1][:, v]) + self.error[1, v] for v in (vertices - 1, vertices))
-        bound = SLACK * (self.error[0, vertices] + self.shift[vertices] * np.minimum(left, right))
-        proven[:, vertices] |= np.abs(self.rows[0][:, vertices]) > bound
+        unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
+        left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (vertex - 1, vertex))
+        bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
+        proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
         # What is made of zeros is 0 itself: of pools of units that are off, for instance.
         vertices = np.flatnonzero(~proven.all(axis=0))
         proven[:, vertices] |= ~self.zeros.may_differ(vertices)
@@ -298,20 +299,22 @@ class Subdivision:
         new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
         crowded = np.flatnonzero(num_pieces[points.interval] > 2)
         if len(crowded):
+            some, row = np.unique(unit, return_inverse=True)
             interval = points.interval[crowded]
-            own = np.zeros(crosses.shape, dtype=np.int32)
-            own[unit, left] = number
-            left_signs = signs.take(interval, axis=1)
-            turned = np.where(own.take(interval, axis=1) > crowded.astype(np.int32), left_signs, -left_signs)
-            new_signs[:, crowded] = np.where(crosses.take(interval, axis=1), turned, new_signs.take(crowded, axis=1))
+            own = np.full((len(some), num_vertices), -1, dtype=np.int32)
+            own[row, left] = number
+            own, left_signs = own.take(interval, axis=1), signs[some].take(interval, axis=1)
+            turned = np.where(own > crowded.astype(np.int32), left_signs, -left_signs)
+            at = np.ix_(some, crowded)
+            new_signs[at] = np.where(own >= 0, turned, new_signs[at])
         new_signs[unit, number] = 0
         signs = np.concatenate([signs, new_signs], axis=1).take(order, axis=1)
 
         rows = np.empty((*self.rows.shape[:2], len(parent)))
         self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
         if len(rows) == 2:
-            new_values, new_error, new_shift = self._interpolate(crossings, points)
-            np.concatenate([self.rows[0], new_values], axis=1).take(order, axis=1, out=rows[0], mode="clip")
+            sizes = put_between(self.rows[0], points.interval, points.t, order, rows[0])
+            new_error, new_shift = self._errors_between(crossings, points, sizes)
         if not all(self.quantum):
             self.error = self.error.take(parent, axis=1)
             if len(rows) == 2:
@@ -343,33 +346,29 @@ class Subdivision:
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
 
-    def _interpolate(
-        self, crossings: Crossings, points: Crossings
-    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-        """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
-        unit, left, t, _, _ = points
-        values, error = self.rows[0], self.error
-        start = values.take(left, axis=1)
-        change = values.take(left + 1, axis=1) - start
-        new_values = start + t * change
+    def _errors_between(
+        self, crossings: Crossings, points: Crossings, sizes: Sizes
+    ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+        """Errors and shifts of all units' values at the points where units cross; tells whether they are exact."""
+        values, error, (unit, left, t, _, _) = self.rows[0], self.error, points
         if self.quantum[0] > 0:
             shared = self.quantum[0] * float(quantum(t[:, None])[0])
-            size = np.abs(new_values).max() + np.abs(change).max()
-            point = np.arange(len(unit))
-            exact_t = np.abs(t * change[unit, point]) == np.abs(start[unit, point])
-            if exact_t.all() and 2 * size < EXACT * shared:
+            start = values[unit, left]
+            exact_t = np.abs(t * (values[unit, left + 1] - start)) == np.abs(start)
+            if exact_t.all() and 2 * (sizes.values.max() + sizes.changes.max()) < EXACT * shared:
                 self.quantum[0] = shared
-                return new_values, np.zeros(len(unit)), np.zeros(len(unit))
+                return np.zeros(len(t)), np.zeros(len(t))
             if all(self.quantum):
                 self.error = error = np.zeros(self.rows.shape[::2])
             self.quantum[0] = 0.0
-        size = np.abs(new_values).max(axis=0) + np.abs(change).max(axis=0)
-        rounded = math.sqrt(len(values)) * 2 * EPS * size
+        rounded = math.sqrt(len(values)) * 2 * EPS * (sizes.values + sizes.changes)
         # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
-        taken = np.bincount(crossings.number, np.abs(new_values[crossings.unit, crossings.number]))
+        start = values[crossings.unit, crossings.interval]
+        change = values[crossings.unit, crossings.interval + 1] - start
+        taken = np.bincount(crossings.number, np.abs(start + t[crossings.number] * change))
         new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
         flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
-        return new_values, new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
+        return new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
 
     def _count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
         """Counts signs at some vertices as decided by exact arithmetic."""

@@ -134,7 +134,7 @@ def count_on_whole_line(
     # The halves, both sides of t = 0, and one side each, in coordinates (v, v t).
     starts = np.array([[1, 0], [1, 0], [1, -1], [1, -1], [1, 0]], dtype=float)
     ends = np.array([[0, -1], [0, 1], [1, 1], [1, 0], [1, 1]], dtype=float)
-    members = len(layers[0].weight)
+    members = len(layers[0].bias)
     homogeneous = _homogeneous(layers, origin.reshape(-1), direction.reshape(-1))
     of_members = (members, *starts.shape)
     starts, ends = np.broadcast_to(starts, of_members), np.broadcast_to(ends, of_members)
@@ -167,7 +167,7 @@ def _homogeneous(
     layers: list[UnitLayer], origin: Float[np.ndarray, " in_features"], direction: Float[np.ndarray, " in_features"]
 ) -> list[UnitLayer]:
     """v times the networks at origin + t direction, as networks at (v, v t)."""
-    members = len(layers[0].weight)
+    members = len(layers[0].bias)
     inputs = np.stack([np.append(origin, 1), np.append(direction, 0)], axis=1)  # (v x, v)
     inputs = np.broadcast_to(inputs, (members, *inputs.shape))
     homogeneous = [UnitLayer(inputs, np.zeros(inputs.shape[:2]), np.ones(inputs.shape[:2]))]

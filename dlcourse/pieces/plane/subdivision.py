@@ -13,6 +13,7 @@ from jaxtyping import Float
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import frobenius, grows
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.memory import check_memory
 from dlcourse.pieces.plane.arrangement import Arrangement, arrange, num_crossing_points
 from dlcourse.pieces.plane.border import Border, border_of
 from dlcourse.pieces.plane.chords import chords_across_faces
@@ -49,6 +50,7 @@ class Subdivision:
     Attributes:
         layers: The network's layers.
         max_regions: More faces than that are refused.
+        max_gigabytes: What takes more memory is refused; None for what takes more than is free.
         layer: The current layer.
         last_cut: The last layer with kinks.
         mesh: The subdivision.
@@ -68,8 +70,9 @@ class Subdivision:
         frame: Float[np.ndarray, "in_features 3"],
         corners: Float[np.ndarray, "corners 2"],
         max_regions: int,
+        max_gigabytes: float | int | None = None,
     ) -> None:
-        self.layers, self.max_regions = layers, max_regions
+        self.layers, self.max_regions, self.max_gigabytes = layers, max_regions, max_gigabytes
         self.layer = 0
         self.last_cut = max((index for index, layer in enumerate(layers) if layer.bends), default=0)
         self.mesh, self.values = polygon_mesh(len(corners)), at_corners(corners, frame)
@@ -79,7 +82,7 @@ class Subdivision:
         self._counted: _Found | None = None  # what `count` has found out about the last layer that cuts
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             # Whether what layers stretch both is bounded more closely than by their Frobenius norms.
-            self._closely = grows(frobenius(layer.weight) for layer in layers)
+            self._closely = grows(frobenius(layer.stored) for layer in layers)
             self._affine(0)
             for following in range(1, self.last_cut + 1):
                 self._cut()
@@ -146,6 +149,7 @@ class Subdivision:
     def _put_new_mesh(self, found: _Found) -> None:
         """The last stages: puts the cut mesh, and the values at its vertices, in the place of those before."""
         border, arrangement = found
+        self._guard_memory(found)
         inner = points_inside_faces(border, arrangement)
         self.num_settled += inner.num_settled
         edges = new_edges(border, arrangement, inner)
@@ -183,3 +187,27 @@ class Subdivision:
                 f"max_regions must be at least the number of regions, got {self.max_regions}, but layer "
                 f"{self.layer + 1} of {len(self.layers)} cuts {self.mesh.num_faces} regions into {num_faces}"
             )
+
+    def _guard_memory(self, found: _Found) -> None:
+        """Refuses to cut if that takes too much memory.
+
+        At every new vertex there are 8 bytes for each unit of this layer, and then for each of the next one; for every
+        new edge some 16 numbers, and the units that are positive beside it, six times while edges are made and once
+        later. What is there already is not counted.
+        """
+        border, arrangement = found
+        units, words = border.before.num_units, border.before.num_words
+        num_points, num_crossings = len(border.points.edge), len(arrangement.crossings.chord) // 2
+        num_vertices = self.mesh.num_vertices + num_points + num_crossings
+        num_edges = len(border.parts.line) + len(arrangement.chords.face) + 2 * num_crossings
+        num_numbers = num_edges * (6 * words + 16)
+        if self.layer < self.last_cut:
+            following = self.layers[self.layer + 1].bias.shape[1]
+            num_numbers = max(
+                num_numbers + num_vertices * units, num_edges * (words + 8) + num_vertices * (units + following)
+            )
+        check_memory(
+            8.0 * num_numbers,
+            self.max_gigabytes,
+            f"layer {self.layer + 1} of {len(self.layers)}, of {units} units, makes {num_vertices} vertices",
+        )

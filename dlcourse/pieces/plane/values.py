@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm, num_terms
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import NewVertices
 
@@ -48,19 +48,21 @@ def affine(
     Raises:
         ValueError: If the values overflow.
     """
-    weight, bias = layer.weight[0], layer.bias[0]
-    loosely = float(frobenius(layer.weight)[0])
-    stretch = float(norm(layer.weight, len(values))[0]) if closely else loosely
+    weight, bias = layer.stored[0], layer.bias[0]
+    loosely, terms = float(frobenius(layer.stored)[0]), weight.shape[1]
+    stretch = float(norm(layer.stored, len(values))[0]) if closely or layer.is_sparse else loosely
+    if layer.is_sparse:  # then that bounds the norm of |W|, too, and terms that are not there are not rounded
+        loosely, terms = stretch, int(np.max(num_terms(layer.stored)))
     length = math.sqrt(float(bias @ bias)) + TINY_LENGTH
     inputs = _longest(values) * SLACK + TINY_LENGTH
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
-    rounded = (weight.shape[1] + 2) * EPS * (loosely * inputs + length)
+    rounded = (terms + 2) * EPS * (loosely * inputs + length)
     size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
     if not size < 1e300:
         raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
     nonzero = (error > 0) | values.any(axis=1) if error.min() == 0 else 1  # what is exactly 0 gives exactly b
     error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
-    values = values @ weight.T
+    values = np.ascontiguousarray((weight @ values.T).T) if layer.is_sparse else values @ weight.T
     values += bias
     return Values(values, error, size)
 
