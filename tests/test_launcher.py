@@ -3,8 +3,7 @@
 import functools
 import json
 import os
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +13,16 @@ import pytest
 import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
-from imported import Imported
+from hypothesis import given
+from hypothesis import strategies as st
+from imported import Imported, Started
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.door import CONFIGS
+from dlcourse.cli.schemas import with_settings
 from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
 SWEEPS: list[list[str]] = [
@@ -150,14 +153,74 @@ def test_jobs_do_not_see_each_other(hydra: Any) -> None:
         assert composed("model.widths=null") == usual
 
 
+# What does more than to set single values that stand for themselves; all the others are made without a configuration.
+NOT_PLAIN = [
+    "model={depth:1,width:4}", "+model={depth:1,width:4}", "outputs=${name}", "seed=${task.num_folds}", "++seed=4",
+    "++model.depth=4", "task.num_bits=5",
+]  # fmt: skip
+
+
+def test_jobs_of_plain_settings_are_what_their_configurations_become(hydra: Any, hydras_own: Any) -> None:
+    master, configs = hydras_own()
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    right = [each for each, config in zip(SWEEPS, configs, strict=False) if isinstance(config, DictConfig)]
+    more = [["model.widths=[1,2]", "compare.tune=[]", "seed=3", "seed=4"], ["dtype=float64", "optimizer.rate=3"]]
+    plain = [each for each in [*right, *more] if not {*NOT_PLAIN} & {*each}]
+    for overrides in plain * 2:
+        found = fast.plain_settings(master, overrides)
+        assert found is not None, overrides
+        with fast.application_config(master, overrides, 0) as config:
+            expected = OmegaConf.to_object(config)
+        job = with_settings(*found)
+        assert job == expected, overrides
+        assert (type(job), type(job.model)) == (type(expected), type(expected.model))
+        assert repr(job) == repr(expected), overrides  # 1 and True are equal
+    assert len(plain) > len(SWEEPS) / 2
+
+
+def test_what_is_not_plain_is_composed(hydra: Any) -> None:
+    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    composed = [
+        *NOT_PLAIN[:-1], "model.depth=???", "name=${oc.env:HOME}", "model.widths.0=3", "~seed",
+    ]  # fmt: skip
+    for line in composed:
+        assert fast.plain_settings(master, ["model.widths=[1,2]", line]) is None, line
+    # It has no seed, so that is a mistake there.
+    assert fast.plain_settings(master, ["experiment=parity", "task.num_bits=5"]) is not None
+
+
+def test_mistakes_in_plain_settings_are_refused_in_the_same_words(hydra: Any, hydras_own: Callable[..., Any]) -> None:
+    master, configs = hydras_own()
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    refused = 0
+    for overrides, expected in zip(jobs(), configs, strict=True):
+        for _ in range(2):
+            if isinstance(expected, HydraException):
+                try:
+                    assert fast.plain_settings(master, overrides) is None, overrides
+                except HydraException as error:
+                    assert (str(error), str(error.__cause__)) == (str(expected), str(expected.__cause__))
+                    refused += 1
+    assert refused == 2 * 5  # the others are told by `application_config`
+
+
+@given(st.sampled_from(["seed", "+a.b", "task/x@y", "~seed", "model.", "a b", "", "1"]), st.integers(-(10**19), 10**19))
+def test_whole_numbers_are_read_as_hydra_reads_them(hydra: Any, key: str, number: int) -> None:
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    for line in (f"{key}={number}", f"{key}={number}"):
+        try:
+            (expected,) = OverridesParser.create(fast).parse_overrides([line])
+        except OverrideParseException as error:
+            with pytest.raises(OverrideParseException) as refused:
+                fast._parse([line])
+            assert str(refused.value) == str(error)
+        else:
+            (found,) = fast._parse([line])
+            assert vars(found) == vars(expected) | {"config_loader": fast}
+
+
 QUICK = ["pictures=false", "num_steps=50"]
-
-
-def sweep(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dlcourse", "-m", "pictures=false", *options], cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
-    )  # fmt: skip
 
 
 def finished(folder: Path) -> list[Path]:
@@ -180,53 +243,37 @@ def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path, imported: Impor
 
 
 @pytest.mark.slow
-def test_hydras_joblib_launcher_still_works(tmp_path: Path, imported: Imported) -> None:
-    options = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1"]
-    done = imported.run(["-m", "dlcourse", "-m", *QUICK, *options], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(finished(tmp_path)) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path) -> None:
-    def dask(*arguments: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--no-dashboard"],
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
-        )  # fmt: skip
+def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path, imported: Imported) -> None:
+    def dask(*arguments: str) -> Started:
+        command = ["-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--no-dashboard"]
+        return imported.start(command, tmp_path)
 
     here = tmp_path / "here"
     here.mkdir()
     address = tmp_path / "scheduler.json"
     processes = [dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address))]
     try:
-        deadline = time.monotonic() + 60
-        while not address.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        options = [
-            "--scheduler-file",
-            str(address),
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--local-directory",
-            str(tmp_path),
-        ]
-        processes += [dask("worker", *options), dask("worker", *options)]
+        wait_for(address.exists)
+        of_workers = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+        processes += [dask("worker", "--scheduler-file", str(address), *of_workers) for _ in range(2)]
         scheduler = json.loads(address.read_text())["address"]
         line = ["hydra.launcher.backend=dask", f"hydra.launcher.scheduler={scheduler}", "model.depth=1,2,3", "seed=0,1",
-                "num_steps=3000", "log_every=100", "checkpoint_seconds=0"]  # fmt: skip
-        with sweep(here, *line) as process:
-            deadline = time.monotonic() + 90
-            while not list(here.glob("outputs/zigzag/*/checkpoint.pt")) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            processes[1].kill()  # in the middle of its work
-            _, said = process.communicate(timeout=180)
-            assert process.returncode == 0, said
+                "num_steps=3000", "log_every=100", "checkpoint_seconds=0", "pictures=false"]  # fmt: skip
+        process = imported.start(["-m", "dlcourse", "-m", *line], here)
+        processes.append(process)
+        wait_for(lambda: list(here.glob("outputs/zigzag/*/checkpoint.pt")))
+        os.kill(processes[1].pid, signal.SIGKILL)  # in the middle of its work
+        assert process.wait(250) == 0, process.said()
     finally:
         for each in processes:
-            each.kill()
-            each.wait()
+            if each.poll() is None:
+                os.kill(each.pid, signal.SIGKILL)
     assert len(finished(here)) == 6
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -15,9 +15,13 @@ from dlcourse.pieces.regions import Cells, Regions
 NETWORK = network_of(
     ([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], [0.0, 0.0, 0.0]), ([[1.0, 1.0, 0.0], [1.0, 0.0, -1.0]], [3.0, 0.0])
 )
-SQUARES = [lambda: pieces.on_plane(NETWORK, -1, 1), lambda: pieces.in_box(network_of(*LAYERS), [-1, -1], [1, 1])]
-# The same without the third unit, which is 0 where the first one is: in boxes no two may coincide.
+# The same without the third unit, which is 0 where the first one is: a box in general position.
 LAYERS = (([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [3.0]))
+SQUARES = [
+    lambda: pieces.on_plane(NETWORK, -1, 1),
+    lambda: pieces.in_box(NETWORK, [-1, -1], [1, 1]),
+    lambda: pieces.in_box(network_of(*LAYERS), [-1, -1], [1, 1]),
+]
 
 
 @pytest.mark.parametrize("counted", SQUARES)

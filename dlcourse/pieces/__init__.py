@@ -1,7 +1,6 @@
 """Exact counts of the linear pieces of ReLU networks."""
 
 from dlcourse.pieces import bounds as bounds
-from dlcourse.pieces.box import DegenerateError as DegenerateError
 from dlcourse.pieces.box import InBox as InBox
 from dlcourse.pieces.box import in_box as in_box
 from dlcourse.pieces.line import OnLine as OnLine

@@ -24,8 +24,8 @@ class Along(Regions):
     """A network on a line x(t), cut into activation regions, neighbours of which may be one linear piece.
 
     The counts are there at once; all else is worked out when it is first asked for. Regions and pieces are numbered
-    from left to right. Breakpoints are rounded to float64: two that are closer to each other than floats can tell may
-    have one and the same t, and are still counted apart.
+    from left to right. Breakpoints are rounded, and proven to 2^-20 of a segment, or on whole lines to 2^-20 (1 + |t|):
+    two that are closer to each other may have one and the same t, and are still counted apart.
 
     Attributes:
         num_regions: Number of activation regions.
