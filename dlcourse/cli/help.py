@@ -42,6 +42,7 @@ What to set (key=value)
   compile                           compile the training step first (torch.compile)
   log_every, count_pieces, pictures what is recorded
   keep_weights                      keep the weights of at most 50 logged points, for a film of the training
+  events=false                      no event file: TensorBoard shows the run in its tab "Depth x width" only
   name, outputs                     results go to <outputs>/<name>/<run>
   force=true                        runs a finished run again
   plan=true                         says what the command would do, and does nothing
