@@ -14,11 +14,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -50,38 +52,100 @@ class Imported:
             folder: The working directory.
             path: More folders for Python to import from, as in PYTHONPATH.
         """
+        process = self.start(command, folder, path)
+        code = self._ask("wait", process.pid)
+        return subprocess.CompletedProcess(list(command), code, *process.said())
+
+    def start(self, command: Sequence[str], folder: Path, path: str = "") -> "Started":
+        """The same, without waiting for its end: a process with a group of its own, to which signals can be sent."""
+        return Started(self._ask, int(self._ask("start", list(command), str(folder), path)))
+
+    def _ask(self, *request: Any) -> Any:
+        """Has the process do something, and gives its answer."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps([list(command), str(folder), path]) + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        code, out, err = json.loads(self._process.stdout.readline())
-        return subprocess.CompletedProcess(list(command), code, out, err)
+        return json.loads(self._process.stdout.readline())
+
+
+@dataclass(frozen=True)
+class Started:
+    """A command that is being run.
+
+    Attributes:
+        pid: Its process, and the group of all that it starts.
+    """
+
+    _ask: Callable[..., Any]
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code, that of a signal being negative; None before its end."""
+        code: int | None = self._ask("poll", self.pid)
+        return code
+
+    def wait(self, timeout: float) -> int:
+        """The exit code, when it is there; it must be after so many seconds."""
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            assert time.monotonic() < deadline, f"it has not ended after {timeout} seconds"
+            time.sleep(0.005)
+        return code
+
+    def said(self) -> tuple[str, str]:
+        """What is on stdout and stderr by now; after its end this can be asked once."""
+        out, err = self._ask("said", self.pid)
+        return out, err
 
 
 def _serve() -> None:
-    """Forks a process for each line on stdin, and answers with its exit code and what it said."""
+    """Answers the requests on stdin: starts processes and tells of their ends and of what they said."""
     answers = os.fdopen(os.dup(1), "w")
+    said: dict[int, list[int]] = {}
+    codes: dict[int, int] = {}
     for line in sys.stdin:
-        command, folder, path = json.loads(line)
-        if "hydra/sweeper=optuna" in command:
-            importlib.import_module("optuna")  # four seconds, which the other commands need not wait for
-        said = [os.memfd_create(name) for name in ("out", "err")]
-        child = os.fork()
-        if not child:
-            answers.close()
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            for descriptor, file in enumerate(said, start=1):
-                os.dup2(file, descriptor)
-            os.chdir(folder)
-            signal.alarm(300)  # no command of a test takes longer
-            _become(command, path)
-        _, status = os.waitpid(child, 0)
-        texts = []
-        for file in said:
-            with os.fdopen(file, "rb") as content:
-                content.seek(0)
-                texts.append(content.read().decode())
-        answers.write(json.dumps([os.waitstatus_to_exitcode(status), *texts]) + "\n")
+        request, *arguments = json.loads(line)
+        answer: Any
+        if request == "start":
+            files = [os.memfd_create(name) for name in ("out", "err")]
+            answer = _start(*arguments, files)
+            said[answer] = files
+        elif request == "said":
+            (process,) = arguments
+            answer = [_content(file) for file in said[process]]
+            if process in codes:
+                for file in said.pop(process):
+                    os.close(file)
+        else:
+            (process,) = arguments
+            if process not in codes:
+                ended, status = os.waitpid(process, os.WNOHANG if request == "poll" else 0)
+                if ended:
+                    codes[process] = os.waitstatus_to_exitcode(status)
+            answer = codes.get(process)
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _start(command: list[str], folder: str, path: str, files: list[int]) -> int:
+    """Forks a process that becomes a command and writes into the files."""
+    if "hydra/sweeper=optuna" in command:
+        importlib.import_module("optuna")  # four seconds, which the other commands need not wait for
+    if child := os.fork():
+        return child
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what began in the background is deaf to Ctrl-C
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for descriptor, file in enumerate(files, start=1):
+        os.dup2(file, descriptor)
+    os.chdir(folder)
+    signal.alarm(300)  # no command of a test takes longer
+    _become(command, path)
+
+
+def _content(file: int) -> str:
+    """What was written into a file that is open."""
+    return os.pread(file, os.fstat(file).st_size, 0).decode()
 
 
 def _become(command: list[str], path: str) -> NoReturn:

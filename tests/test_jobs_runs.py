@@ -16,9 +16,10 @@ from marks import slow_except
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dlcourse import load, pieces
-from dlcourse.job import FolderTakenError
+from dlcourse.job import Failure, FolderTakenError
 from dlcourse.jobs import runs, stack, unfinished
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.workers import Died
 from dlcourse.networks import MLP, Activation, Initialization, MLPModel
 from dlcourse.recording import Result, cells, checkpoints, read_log, read_result, run_folder
 from dlcourse.tasks import Digits, Moons, Parity, PosedAs, Task, ZigZag
@@ -374,7 +375,7 @@ def test_workers_give_the_same_results(config: Any, tmp_path: Path, monkeypatch:
     def sweep(where: str) -> list[RunConfig]:
         return [
             config(seed=seed, model=MLPModel(depth=depth), outputs=str(tmp_path / where))
-            for depth in range(12) for seed in range(2)
+            for depth in range(4) for seed in range(2)
         ]  # fmt: skip
 
     here = runs.run(sweep("here"))
@@ -383,6 +384,25 @@ def test_workers_give_the_same_results(config: Any, tmp_path: Path, monkeypatch:
         assert isinstance(one, Result)
         assert isinstance(other, Result)
         assert one.metrics == other.metrics
+
+
+def test_a_stack_that_kills_its_worker_is_divided(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_workers(function: Any, items: Any, workers: Any, *, parts: Any, **_: Any) -> Any:
+        waiting = list(items)
+        while waiting:
+            item = waiting.pop(0)
+            if all(member.seed != 1 for member in item):
+                yield item, function(item)
+            elif len(divided := parts(item)) > 1:
+                waiting += divided
+            else:
+                yield item, Died("it was killed")
+
+    monkeypatch.setattr(runs, "WORTH_WORKERS", 0.0)
+    monkeypatch.setattr(runs, "in_workers", in_workers)
+    outcomes = runs.run([config(seed=seed) for seed in range(4)], workers=runs.Workers(num=2))
+    assert [isinstance(outcome, Result) for outcome in outcomes] == [True, False, True, True]
+    assert outcomes[1] == Failure(config(seed=1), "it was killed")
 
 
 @pytest.mark.parametrize(

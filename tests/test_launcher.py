@@ -3,8 +3,7 @@
 import functools
 import json
 import os
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from hypothesis import given
 from hypothesis import strategies as st
-from imported import Imported
+from imported import Imported, Started
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.door import CONFIGS
@@ -224,13 +223,6 @@ def test_whole_numbers_are_read_as_hydra_reads_them(hydra: Any, key: str, number
 QUICK = ["pictures=false", "num_steps=50"]
 
 
-def sweep(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "dlcourse", "-m", "pictures=false", *options], cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
-    )  # fmt: skip
-
-
 def finished(folder: Path) -> list[Path]:
     return list(folder.glob("outputs/zigzag/[!.]*/metrics.json"))
 
@@ -251,53 +243,37 @@ def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path, imported: Impor
 
 
 @pytest.mark.slow
-def test_hydras_joblib_launcher_still_works(tmp_path: Path, imported: Imported) -> None:
-    options = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1"]
-    done = imported.run(["-m", "dlcourse", "-m", *QUICK, *options], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(finished(tmp_path)) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path) -> None:
-    def dask(*arguments: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--no-dashboard"],
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(CONFIGS.parent)},
-        )  # fmt: skip
+def test_a_dask_cluster_that_loses_a_worker_finishes_every_job(tmp_path: Path, imported: Imported) -> None:
+    def dask(*arguments: str) -> Started:
+        command = ["-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--no-dashboard"]
+        return imported.start(command, tmp_path)
 
     here = tmp_path / "here"
     here.mkdir()
     address = tmp_path / "scheduler.json"
     processes = [dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address))]
     try:
-        deadline = time.monotonic() + 60
-        while not address.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        options = [
-            "--scheduler-file",
-            str(address),
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--local-directory",
-            str(tmp_path),
-        ]
-        processes += [dask("worker", *options), dask("worker", *options)]
+        wait_for(address.exists)
+        of_workers = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]
+        processes += [dask("worker", "--scheduler-file", str(address), *of_workers) for _ in range(2)]
         scheduler = json.loads(address.read_text())["address"]
         line = ["hydra.launcher.backend=dask", f"hydra.launcher.scheduler={scheduler}", "model.depth=1,2,3", "seed=0,1",
-                "num_steps=3000", "log_every=100", "checkpoint_seconds=0"]  # fmt: skip
-        with sweep(here, *line) as process:
-            deadline = time.monotonic() + 90
-            while not list(here.glob("outputs/zigzag/*/checkpoint.pt")) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            processes[1].kill()  # in the middle of its work
-            _, said = process.communicate(timeout=180)
-            assert process.returncode == 0, said
+                "num_steps=3000", "log_every=100", "checkpoint_seconds=0", "pictures=false"]  # fmt: skip
+        process = imported.start(["-m", "dlcourse", "-m", *line], here)
+        processes.append(process)
+        wait_for(lambda: list(here.glob("outputs/zigzag/*/checkpoint.pt")))
+        os.kill(processes[1].pid, signal.SIGKILL)  # in the middle of its work
+        assert process.wait(250) == 0, process.said()
     finally:
         for each in processes:
-            each.kill()
-            each.wait()
+            if each.poll() is None:
+                os.kill(each.pid, signal.SIGKILL)
     assert len(finished(here)) == 6
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -3,6 +3,7 @@
 `python tests/test_resume.py 100` kills it at 100 random moments, in all ways.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -14,11 +15,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from imported import Imported, Started
 
 from dlcourse.cli.door import CONFIGS
 from dlcourse.recording.events import read_events
@@ -38,15 +41,18 @@ KILLS = [
 ]
 
 
-def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
+def start(imported: Imported, folder: Path, *options: str) -> Started:
     """The sweep in a process group of its own, so that its workers can be killed with it."""
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", DLCOURSE, *SWEEP, *options], cwd=folder, text=True, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(CONFIGS.parent), "TMPDIR": str(scratch)},
-    )  # fmt: skip
+    (folder / "sweep.py").write_text(f"import os\n\nos.environ['TMPDIR'] = {str(scratch)!r}\n{DLCOURSE}")
+    return imported.start(["sweep.py", *SWEEP, *options], folder)
+
+
+def finish(imported: Imported, folder: Path, *options: str) -> None:
+    """Starts the sweep and lets it come to its end."""
+    process = start(imported, folder, *options)
+    assert process.wait(300) == 0, process.said()
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def is_tracker(process: int) -> bool:
         return False
 
 
-def kill(process: "subprocess.Popen[str]", whom: str, how: signal.Signals) -> None:
+def kill(process: Started, whom: str, how: signal.Signals) -> None:
     """Sends a signal to a sweep's main process, one of the others, or all of them."""
     others = processes_of(process.pid)
     workers = [other for other in others if not is_tracker(other)]
@@ -116,8 +122,18 @@ def kill(process: "subprocess.Popen[str]", whom: str, how: signal.Signals) -> No
             pass
 
 
+def check_that_none_is_left(process: Started) -> None:
+    """Checks that a sweep that has ended, whichever way, leaves no process and has said nothing of our own mistakes."""
+    gone = time.monotonic() + 30
+    while processes_of(process.pid) and time.monotonic() < gone:
+        time.sleep(0.05)
+    assert not processes_of(process.pid)
+    _, said = process.said()
+    assert "Traceback" not in said, said
+
+
 def kill_and_resume(
-    folder: Path, num_kills: int, expected: dict[str, Any], seconds: float, *options: str
+    imported: Imported, folder: Path, num_kills: int, expected: dict[str, Any], seconds: float, *options: str
 ) -> Counter[str]:
     """Kills the sweep at random moments, lets it finish, and starts it anew until there were so many kills.
 
@@ -131,76 +147,96 @@ def kill_and_resume(
     met: Counter[str] = Counter()
     for number in range(num_kills):
         whom, how = KILLS[number % len(KILLS)]
-        with start(folder, *options) as process:
-            deadline = time.monotonic() + moments.uniform(0, seconds)
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            is_over = process.poll() is not None
-            at_work = any(folder.glob("outputs/*/*/checkpoint.pt"))
-            met["after its end" if is_over else "at work" if at_work else "before its first checkpoint"] += 1
-            if not is_over:
-                kill(process, whom, how)
-            if whom == "worker" and not is_over:
-                is_over = True
-            try:
-                _, said = process.communicate(timeout=60)
-            except subprocess.TimeoutExpired as error:
-                raise AssertionError(f"{whom}, {how.name}: processes are left, {processes_of(process.pid)}") from error
-            assert "Traceback" not in said, said
-            assert not is_over or process.returncode in (0, 130, -signal.SIGINT), (
-                whom,
-                how.name,
-                process.returncode,
-                said,
-            )
-            gone = time.monotonic() + 30
-            while processes_of(process.pid) and time.monotonic() < gone:
-                time.sleep(0.05)
-            assert not processes_of(process.pid), (whom, how)
-        if process.returncode == 0:
+        process = start(imported, folder, *options)
+        deadline = time.monotonic() + moments.uniform(0, seconds)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        is_over = process.poll() is not None
+        at_work = any(folder.glob("outputs/*/*/checkpoint.pt"))
+        met["after its end" if is_over else "at work" if at_work else "before its first checkpoint"] += 1
+        if not is_over:
+            kill(process, whom, how)
+        code = process.wait(60)
+        assert code in (0, 130, -signal.SIGINT) or not (is_over or whom == "worker"), (whom, how.name, code)
+        check_that_none_is_left(process)
+        if code == 0:
             assert results(folder) == expected, (whom, how.name)
             assert not left_over(folder), (whom, how, left_over(folder))
             shutil.rmtree(folder / "outputs")
-    with start(folder, *options) as process:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    finish(imported, folder, *options)
     assert results(folder) == expected
     assert not left_over(folder), left_over(folder)
     return met
 
 
-def undisturbed(folder: Path) -> tuple[dict[str, Any], float]:
+def undisturbed(imported: Imported, folder: Path) -> tuple[dict[str, Any], float]:
     """What the sweep comes to in one process that nobody kills, and the seconds that it takes."""
     begin = time.monotonic()
-    with start(folder, "hydra.launcher.num_workers=1") as process:
-        _, said = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    finish(imported, folder, "hydra.launcher.num_workers=1")
     seconds = time.monotonic() - begin
     found = results(folder)
     assert len(found) == 6
     return found, seconds
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 250
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def checkpoints(folder: Path) -> dict[Path, int]:
+    """The checkpoints that there are, and when each was written."""
+    found = {}
+    for path in folder.glob("outputs/*/*/checkpoint.pt"):
+        with contextlib.suppress(OSError):  # finished meanwhile
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_comes_out_the_same(tmp_path: Path) -> None:
+def test_a_sweep_that_is_killed_comes_out_the_same(tmp_path: Path, imported: Imported) -> None:
     alone, killed = tmp_path / "undisturbed", tmp_path / "killed"
     alone.mkdir()
     killed.mkdir()
-    met = kill_and_resume(killed, 3, *undisturbed(alone), "hydra.launcher.num_workers=2")
-    assert met["after its end"] < 3
+    expected, _ = undisturbed(imported, alone)
+    # One of two workers is killed: the other stack is finished first, and then what was lost goes on.
+    process = start(imported, killed, "hydra.launcher.num_workers=2")
+    wait_for(lambda: len(checkpoints(killed)) == 6)
+    kill(process, "worker", signal.SIGKILL)
+    wait_for(lambda: len(list(killed.glob("outputs/*/[!.]*/metrics.json"))) == 3)
+    before = checkpoints(killed)
+    assert len(before) == 3
+    wait_for(lambda: checkpoints(killed) != before)
+    # Nobody tells the workers that the main process is killed.
+    kill(process, "main", signal.SIGKILL)
+    assert process.wait(60) == -signal.SIGKILL
+    check_that_none_is_left(process)
+    # So is one that works alone.
+    before = checkpoints(killed)
+    assert len(before) == 3
+    process = start(imported, killed, "hydra.launcher.num_workers=1")
+    wait_for(lambda: checkpoints(killed) != before)
+    kill(process, "group", signal.SIGKILL)
+    assert process.wait(60) == -signal.SIGKILL
+    check_that_none_is_left(process)
+    assert len(results(killed)) == 3
+    finish(imported, killed, "hydra.launcher.num_workers=1")
+    assert results(killed) == expected
+    assert not left_over(killed), left_over(killed)
 
 
 @pytest.mark.slow
-def test_two_processes_on_one_sweep_do_not_damage_each_other(tmp_path: Path) -> None:
+def test_two_processes_on_one_sweep_do_not_damage_each_other(tmp_path: Path, imported: Imported) -> None:
     line = ("num_steps=1000", "log_every=100", "hydra.launcher.num_workers=1")
     alone, together = tmp_path / "alone", tmp_path / "together"
     alone.mkdir()
     together.mkdir()
-    for folder, num_processes in ((alone, 1), (together, 2)):
-        processes = [start(folder, *line) for _ in range(num_processes)]
-        for process in processes:
-            _, said = process.communicate(timeout=300)
-            assert process.returncode == 0, said
+    finish(imported, alone, *line)
+    for process in [start(imported, together, *line) for _ in range(2)]:
+        assert process.wait(300) == 0, process.said()
     assert len(results(alone)) == 6
     assert results(together) == results(alone)
     assert not list(together.rglob("*.part"))
@@ -233,7 +269,7 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(tmp_path: Path) -> None
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        expected, seconds = undisturbed(Path(one))
-        met = kill_and_resume(Path(other), int(sys.argv[1]), expected, seconds, "hydra.launcher.num_workers=2")
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, Imported() as process:
+        expected, seconds = undisturbed(process, Path(one))
+        met = kill_and_resume(process, Path(other), int(sys.argv[1]), expected, seconds, "hydra.launcher.num_workers=2")
         print(f"{sys.argv[1]} kills: {dict(met)}; {len(expected)} runs, same results, nothing left over")
