@@ -66,7 +66,7 @@ class Job(ABC):
         """A hash of the settings, which tells the job from all others; made once, for nothing changes a job."""
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
 
-    @property
+    @cached_property
     def run_name(self) -> str:
         """The job's folder below `outputs/<name>`: readable, and unique by a hash of the settings."""
         title = self.title
@@ -75,7 +75,7 @@ class Job(ABC):
             title = title.encode()[: MAX_NAME - 14].decode(errors="ignore") + "..."
         return f"{title}-{self.digest[:10]}"
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """`outputs/<name>/<run>`, a function of the configuration."""
         assert self.name is not None  # where none was given, the constructor has chosen one

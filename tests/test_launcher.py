@@ -13,12 +13,16 @@ import pytest
 import yaml
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
+from hypothesis import given
+from hypothesis import strategies as st
 from imported import Imported, Started
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli.door import CONFIGS
+from dlcourse.cli.schemas import with_settings
 from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
 SWEEPS: list[list[str]] = [
@@ -147,6 +151,73 @@ def test_jobs_do_not_see_each_other(hydra: Any) -> None:
         with pytest.raises(HydraException), fast.application_config(master, wrong, 0):
             pass
         assert composed("model.widths=null") == usual
+
+
+# What does more than to set single values that stand for themselves; all the others are made without a configuration.
+NOT_PLAIN = [
+    "model={depth:1,width:4}", "+model={depth:1,width:4}", "outputs=${name}", "seed=${task.num_folds}", "++seed=4",
+    "++model.depth=4", "task.num_bits=5",
+]  # fmt: skip
+
+
+def test_jobs_of_plain_settings_are_what_their_configurations_become(hydra: Any, hydras_own: Any) -> None:
+    master, configs = hydras_own()
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    right = [each for each, config in zip(SWEEPS, configs, strict=False) if isinstance(config, DictConfig)]
+    more = [["model.widths=[1,2]", "compare.tune=[]", "seed=3", "seed=4"], ["dtype=float64", "optimizer.rate=3"]]
+    plain = [each for each in [*right, *more] if not {*NOT_PLAIN} & {*each}]
+    for overrides in plain * 2:
+        found = fast.plain_settings(master, overrides)
+        assert found is not None, overrides
+        with fast.application_config(master, overrides, 0) as config:
+            expected = OmegaConf.to_object(config)
+        job = with_settings(*found)
+        assert job == expected, overrides
+        assert (type(job), type(job.model)) == (type(expected), type(expected.model))
+        assert repr(job) == repr(expected), overrides  # 1 and True are equal
+    assert len(plain) > len(SWEEPS) / 2
+
+
+def test_what_is_not_plain_is_composed(hydra: Any) -> None:
+    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    composed = [
+        *NOT_PLAIN[:-1], "model.depth=???", "name=${oc.env:HOME}", "model.widths.0=3", "~seed",
+    ]  # fmt: skip
+    for line in composed:
+        assert fast.plain_settings(master, ["model.widths=[1,2]", line]) is None, line
+    # It has no seed, so that is a mistake there.
+    assert fast.plain_settings(master, ["experiment=parity", "task.num_bits=5"]) is not None
+
+
+def test_mistakes_in_plain_settings_are_refused_in_the_same_words(hydra: Any, hydras_own: Callable[..., Any]) -> None:
+    master, configs = hydras_own()
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    refused = 0
+    for overrides, expected in zip(jobs(), configs, strict=True):
+        for _ in range(2):
+            if isinstance(expected, HydraException):
+                try:
+                    assert fast.plain_settings(master, overrides) is None, overrides
+                except HydraException as error:
+                    assert (str(error), str(error.__cause__)) == (str(expected), str(expected.__cause__))
+                    refused += 1
+    assert refused == 2 * 5  # the others are told by `application_config`
+
+
+@given(st.sampled_from(["seed", "+a.b", "task/x@y", "~seed", "model.", "a b", "", "1"]), st.integers(-(10**19), 10**19))
+def test_whole_numbers_are_read_as_hydra_reads_them(hydra: Any, key: str, number: int) -> None:
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    for line in (f"{key}={number}", f"{key}={number}"):
+        try:
+            (expected,) = OverridesParser.create(fast).parse_overrides([line])
+        except OverrideParseException as error:
+            with pytest.raises(OverrideParseException) as refused:
+                fast._parse([line])
+            assert str(refused.value) == str(error)
+        else:
+            (found,) = fast._parse([line])
+            assert vars(found) == vars(expected) | {"config_loader": fast}
 
 
 QUICK = ["pictures=false", "num_steps=50"]

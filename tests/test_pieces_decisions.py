@@ -226,14 +226,19 @@ def test_four_dimensions() -> None:
     assert sorted(corners.sum(axis=1).tolist()) == [-0.125] * 12
 
 
-def test_ties_of_whole_regions_are_refused_in_boxes() -> None:
+def test_ties_of_whole_regions_change_nothing() -> None:
     twice = linear([[1.0, 0.5], [1.0, 0.5]], [0.25, 0.25])
-    message = (
-        r"ties must be in general position, too; in layer 0 \+ k, unit 0 is where output k ties.*unit 0 of layer 1"
-    )
-    with pytest.raises(pieces.DegenerateError, match=message):
-        pieces.in_box(twice, [-1, -1], [1, 1]).decision_boundary()
+    assert pieces.in_box(twice, [-1, -1], [1, 1]).decision_boundary() == []
     assert pieces.on_plane(twice, -1, 1).decision_boundary().shape == (0, 2, 2)
+
+
+def test_where_two_classes_tie_on_a_half_the_last_one_is_chosen() -> None:
+    # relu(x) and 0: left of x = 0 both are 0, where the class is 1, and right of it 0.
+    network = nn.Sequential(linear([[1.0, 0.0]], [0.0]), nn.ReLU(), linear([[1.0], [0.0]], [0.0, 0.0]))
+    (segment,) = pieces.in_box(network, [-1, -1], [1, 1]).decision_boundary()
+    assert sorted(segment.tolist()) == [[0, -1], [0, 1]]
+    boundary = pieces.on_plane(network, -1, 1).decision_boundary()
+    assert boundary[..., 0].tolist() == [[0, 0]]
 
 
 # Pictures of boxes

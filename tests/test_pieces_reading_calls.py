@@ -337,6 +337,23 @@ def test_a_residual_block_keeps_its_input() -> None:
     assert counted.slopes[:, 0].tolist() == [1.0, 9.0, -3.0, 1.0]
 
 
+def test_residual_blocks_carry_their_input_and_nothing_older() -> None:
+    # x + linear(relu(linear(x))): a layer stores the 4 entries of x, the next one has them and 6 units, then the sum is
+    # stored. x + linear(relu(x)): a layer has the 4 units, and the 4 entries of x; the first one the 3 inputs for them.
+    after = [Residual(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 4))) for _ in range(4)]
+    before = [Residual(nn.Sequential(nn.ReLU(), nn.Linear(4, 4))) for _ in range(4)]
+    for blocks, widths in ((after, [4, 10] * 4 + [4, 2]), (before, [7, 8, 8, 8, 4, 2])):
+        layers = read(nn.Sequential(nn.Linear(3, 4), *blocks, nn.Linear(4, 2)))
+        assert [layer.weight.shape[1] for layer in layers] == widths
+
+
+def test_pools_carry_the_fewer_of_their_entries_and_what_these_are_made_of() -> None:
+    # Two rounds of max(a, b) = b + relu(a - b) over the 192 entries that the convolution gives: 96 units beside the 96
+    # entries that are b, then 48 units beside the 48 that are b then, and not beside the 96 that these are made of.
+    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48, 2))
+    assert [layer.weight.shape[1] for layer in read(network, (1, 8, 8))] == [192, 192, 96, 2]
+
+
 def test_a_convolutional_network_between_two_images() -> None:
     # The network takes the differences of neighbours less 1, then relu, then the largest one. At t times the image
     # [[0, 4, 0], [0, 0, 2]] the differences are 4t, -4t, 0 and 2t, so the output is relu(4t - 1). The last unit begins

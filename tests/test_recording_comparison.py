@@ -172,6 +172,38 @@ def test_the_curves_are_tuned_and_the_others_lie_beside_them(tmp_path: Path) -> 
     assert set(TensorBoard(tmp_path).scalar_tags()) == names
 
 
+def test_a_comparison_is_written_only_where_something_is_new(tmp_path: Path) -> None:
+    facts = TaskFacts("mean_squared_error", solved=0.2)
+    results = [replace(run(depth, 4, 0, 0.5), run=f"run {depth}", task=facts) for depth in (1, 2)]
+
+    def is_written(results: list[Result], tune: tuple[str, ...] = (), *, anew: bool = False) -> bool:
+        before = files(tmp_path)
+        compare(tmp_path, results, tune, anew=anew)
+        assert (tmp_path / "results.csv").exists()
+        assert (tmp_path / "comparison" / "depth_against_width.png").exists()
+        return files(tmp_path) != before
+
+    assert is_written(results)
+    assert not is_written(results)
+    assert is_written(results, anew=True)
+    assert not is_written(results)
+    changed = [results[0], replace(results[1], metrics=results[1].metrics | {"mean_squared_error": 0.1})]
+    assert is_written(changed)
+    assert not is_written(changed)
+    assert is_written(changed, ("optimizer.rate",))
+    assert is_written(results[:1])
+    for lost in ("results.csv", "comparison/depth_against_width.png", "comparison/.made_of"):
+        (tmp_path / lost).unlink()
+        assert is_written(results[:1])
+        assert not is_written(results[:1])
+    (tmp_path / "results.csv").write_bytes(b"")
+    assert is_written(results[:1])
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
 def test_equal_sizes_are_curves_over_the_depth_and_depths_over_the_size(tmp_path: Path) -> None:
     results = [
         replace(run(depth, 4, 0, depth / size), config={"model.depth": depth, "model.max_parameters": size, "seed": 0})

@@ -82,16 +82,7 @@ def main(
             arguments = get_args_parser().parse_args()
             check_overrides(arguments.overrides, Known().choices)
             _main()
-        if _command.error is not None:
-            raise _command.error
-        if _command.sweep is not None and _command.sweep.has_begun:
-            _command.sweep.conclude()
-            if _command.searches:
-                _command.sweep.conclude_search()
-            if _command.sweep.has_failed:
-                sys.exit(1)
-        elif arguments.multirun:
-            say.no_comparison()
+        _conclude(arguments.multirun)
     except (RefusedError, FolderTakenError) as error:
         sys.exit(say.complaint(str(error)))
     except FailedRunError:
@@ -124,6 +115,20 @@ def main(
         if _command.has_begun or wants_tracebacks:
             raise
         sys.exit(say.complaint(f"this command line cannot be made sense of: {type(error).__name__}: {error}"))
+
+
+def _conclude(is_sweep: bool) -> None:
+    """Says what came of all jobs together, where there are many, or raises why the only one failed."""
+    if _command.error is not None:
+        raise _command.error
+    if _command.sweep is not None and _command.sweep.has_begun:
+        _command.sweep.conclude()
+        if _command.searches:
+            _command.sweep.conclude_search()
+        if _command.sweep.has_failed:
+            sys.exit(1)
+    elif is_sweep:
+        say.no_comparison()
 
 
 @dataclasses.dataclass
@@ -198,9 +203,19 @@ def to_job(config: DictConfig) -> "RunConfig | Measurement":
     Raises:
         RefusedError: If a value is missing or out of range, or a key belongs to nothing.
     """
-    try:
+    with _refusing():
         _check_keys(config, "")
         composed = OmegaConf.to_object(config)
+    return checked(composed)
+
+
+def checked(composed: Any) -> "RunConfig | Measurement":
+    """The same, of what has been made of a configuration: of schemas and of the classes of other packages.
+
+    Raises:
+        RefusedError: If a value is out of range.
+    """
+    with _refusing():
         with ends_at_once():
             from dlcourse.jobs.config import RunConfig
             from dlcourse.jobs.estimate import check_memory
@@ -208,8 +223,6 @@ def to_job(config: DictConfig) -> "RunConfig | Measurement":
         job = real(composed)
         if isinstance(job, RunConfig):
             check_memory(job)
-    except (ValueError, TypeError, OmegaConfBaseException) as error:
-        raise RefusedError(str(error)) from error
     assert isinstance(job, RunConfig | Measurement)
     return job
 
@@ -245,7 +258,7 @@ def _refusing() -> Iterator[None]:
     """Makes a value out of range a refusal."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, TypeError, OmegaConfBaseException) as error:
         raise RefusedError(str(error)) from error
 
 

@@ -7,7 +7,9 @@ been composed is made an object of the real class before anything is done with i
 """
 
 import ast
+import copy
 import dataclasses
+from collections.abc import Sequence
 from enum import Enum
 from functools import cache
 from importlib import import_module
@@ -74,26 +76,59 @@ def real(value: Any) -> Any:
         TypeError, ValueError: If a class refuses a value.
     """
     if isinstance(value, type):
-        return getattr(import_module(value.__module__), value.__qualname__) if _is_ours(value) else value
-    if not _is_ours(type(value)):
+        return _real_class(value)
+    made_of: Any = type(value)
+    kind = _real_class(made_of)
+    if kind is made_of:
         return value
-    kind = real(type(value))
     if isinstance(value, Enum):
         return kind[value.name]
-    if dataclasses.is_dataclass(value) and kind is not type(value):
-        return kind(**{field.name: real(getattr(value, field.name)) for field in dataclasses.fields(value)})
-    return value
+    return kind(**{name: real(getattr(value, name)) for name in _names_of_fields(made_of)})
+
+
+@cache
+def _real_class(kind: Any) -> Any:
+    """The class that a schema is the schema of; any other class itself."""
+    if kind.__module__.partition(".")[0] != "dlcourse":
+        return kind
+    return getattr(import_module(kind.__module__), kind.__qualname__)
+
+
+@cache
+def _names_of_fields(kind: Any) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def with_settings(value: Any, settings: Sequence[tuple[Sequence[str], Any]]) -> Any:
+    """A copy of what was made of schemas only, with other values in some places.
+
+    Args:
+        value: An object.
+        settings: Places, as names of fields from the outermost to the innermost, each with its value.
+    """
+    found = copy.copy(value)
+    for (name, *inner), new in settings:
+        setattr(found, name, with_settings(getattr(found, name), [(inner, new)]) if inner else new)
+    return found
+
+
+def of_schemas_only(value: Any) -> bool:
+    """Whether an object was made of a schema, and so was all that is in its fields and no plain value.
+
+    Nothing is lost if such an object is copied, and changed, as long as it has not been made `real`. The constructor of
+    another package's class may have made more of the values that it was given.
+    """
+    kind = type(value)
+    if not dataclasses.is_dataclass(kind) or _real_class(kind) is kind:
+        return False
+    return all(of_schemas_only(each) for each in vars(value).values() if dataclasses.is_dataclass(each))
 
 
 def path_of(module: str) -> Path:
     """The file of a module of dlcourse."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _is_ours(kind: type) -> bool:
-    """Whether a class is one of dlcourse's, or the schema of one."""
-    return kind.__module__.partition(".")[0] == "dlcourse"
 
 
 @cache

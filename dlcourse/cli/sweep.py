@@ -216,9 +216,9 @@ def _check_tuned(configs: Sequence[RunConfig]) -> None:
     Raises:
         RefusedError: Names it.
     """
-    known = {*TUNED, *(key for config in configs for key in config.fields())} - {"seed"}
     for key in dict.fromkeys(key for config in configs for key in config.compare.tune):
-        if key not in known:
+        if key == "seed" or not (key in TUNED or any(key in config.fields() for config in configs)):
+            known = {*TUNED, *(key for config in configs for key in config.fields())} - {"seed"}
             raise RefusedError(f"compare.tune must be names of settings ({', '.join(sorted(known))}), got {key}")
 
 
@@ -315,7 +315,7 @@ def _compare(config: RunConfig, configs: Sequence[RunConfig], known: Mapping[Pat
     names = {asked.run_name for asked in configs if asked.folder.parent == folder}
     found = read_results(folder, known)
     say.comparison(folder, [result for result in found if result.run in names], config.compare.tune)
-    compare(folder, found, config.compare.tune)
+    compare(folder, found, config.compare.tune, anew=False)
     say.reports(config)
 
 

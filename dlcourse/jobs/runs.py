@@ -64,11 +64,12 @@ def run(
     """
 
     def do(pending: list[RunConfig], shown: Progress) -> Iterator[tuple[RunConfig, Outcome]]:
-        for members, outcomes in _outcomes(stacks(pending, workers.num_processes), workers, shown, program):
+        work = stacks(_pictured_once(pending, configs), workers.num_processes)
+        for members, outcomes in _outcomes(work, workers, shown, program):
             yield from zip(members, outcomes, strict=True)
 
     return do_unfinished(
-        list(_pictured_once(configs)),
+        list(configs),
         do,
         finished=finished,
         size=lambda config: config.num_steps,
@@ -79,17 +80,22 @@ def run(
     )
 
 
-def _pictured_once(configs: Sequence[RunConfig]) -> Iterator[RunConfig]:
-    """The same runs; of those that differ in their seed only, the first keeps its picture.
+def _pictured_once(pending: Sequence[RunConfig], configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """The runs that are to be done; of all runs that differ in their seed only, the first keeps its picture.
 
     Not the best one or the median: which it is must not depend on the results, or a sweep that was interrupted would
-    picture another run than an undisturbed one.
+    picture another run than an undisturbed one. For the same reason it may be one that is finished.
     """
-    pictured: set[str] = set()
-    for config in configs:
-        kind = json.dumps([config.name, {**config.settings(), "seed": None}], sort_keys=True)
-        yield config if kind not in pictured else replace(config, pictures=False)
-        pictured.add(kind)
+    first: dict[str, RunConfig] = {}
+    if any(config.pictures for config in pending):
+        for config in configs:
+            kind = json.dumps([config.name, {**config.settings(), "seed": None}], sort_keys=True)
+            first.setdefault(kind, config)
+    pictured = {config.folder for config in first.values()}
+    return [
+        config if config.folder in pictured or not config.pictures else replace(config, pictures=False)
+        for config in pending
+    ]
 
 
 def stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:

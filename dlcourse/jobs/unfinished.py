@@ -66,8 +66,9 @@ def finished_result(job: Job, directory: Path = Path()) -> Result | None:
     if job.force or not is_finished(folder):
         return None
     result = read_result(folder)
-    # The settings are turned into JSON and back, as those in the file were: that can make lists of tuples, for example.
-    if result.config != json.loads(json.dumps(job.settings())):
+    settings = job.settings()
+    # Those in the file were turned into JSON and back, which can make lists of tuples, for example.
+    if result.config != settings and result.config != json.loads(json.dumps(settings)):
         raise FolderTakenError(f"{folder} holds a run of another configuration; move it, or choose another name")
     return result
 

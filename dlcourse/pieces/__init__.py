@@ -1,7 +1,6 @@
 """Exact counts of the linear pieces of ReLU networks."""
 
 from dlcourse.pieces import bounds as bounds
-from dlcourse.pieces.box import DegenerateError as DegenerateError
 from dlcourse.pieces.box import InBox as InBox
 from dlcourse.pieces.box import in_box as in_box
 from dlcourse.pieces.line import OnLine as OnLine
@@ -11,6 +10,7 @@ from dlcourse.pieces.line import on_line as on_line
 from dlcourse.pieces.line import on_lines as on_lines
 from dlcourse.pieces.onnx import from_onnx as from_onnx
 from dlcourse.pieces.plane import OnPlane as OnPlane
+from dlcourse.pieces.plane import Topology as Topology
 from dlcourse.pieces.plane import on_plane as on_plane
 from dlcourse.pieces.sample import Sample as Sample
 from dlcourse.pieces.sample import sample as sample

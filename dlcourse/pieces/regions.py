@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,11 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.points import existing_region
+
+if TYPE_CHECKING:
+    import networkx
+
+_PART = 4096  # pairs of neighbours that are compared at once: memory stays small
 
 
 class Regions(ABC):
@@ -40,6 +46,16 @@ class Regions(ABC):
         """The regions that share a border with a region."""
 
     @property
+    @abstractmethod
+    def _neighbouring(self) -> Int[np.ndarray, "pairs 2"]:
+        """All pairs of regions that share a border, the lower number first, in order."""
+
+    @property
+    @abstractmethod
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        """How large each region is, and what that is called."""
+
+    @property
     def weights(self) -> Float[np.ndarray, "regions out_features in_features"]:
         """The weight of each region's affine map on the input space: the network is x -> weights[r] x + biases[r].
 
@@ -55,6 +71,37 @@ class Regions(ABC):
     def pattern(self, region: int) -> list[Bool[np.ndarray, " units"]]:
         """Which units are positive on a region, for every layer that has kinks; units without one count as positive."""
         return [units[:, 0] for units in self._patterns(np.array([existing_region(region, self.num_regions)]))]
+
+    def dual_graph(self) -> "networkx.Graph":
+        """The regions as nodes, with an edge between any two that share a border, in a plane a side, in a box a facet.
+
+        Node r has `pattern`, as `pattern(r)` gives it, `piece`, the linear piece that it is part of, and its size:
+        `length`, in t, of a line's region, `area` in the plane's coordinates, or `volume`. An edge has `units`, the
+        pairs (layer, unit) of those whose entry of the pattern is different at its two ends: more than one where zeros
+        coincide. It can be drawn, searched and measured with all that networkx has. On a line it is a path.
+
+        Returns:
+            A `networkx.Graph` of its own at each call.
+
+        Source: Björner et al. 1999, *Oriented Matroids*, call this graph of a hyperplane arrangement its tope graph.
+        """
+        import networkx  # only those who ask for a graph wait for it
+
+        patterns = self._patterns(np.arange(self.num_regions))
+        size, sizes = self._sizes
+        graph = networkx.Graph()
+        for region, piece in enumerate(self.piece_of_region.tolist()):
+            pattern = [units[:, region].copy() for units in patterns]
+            graph.add_node(region, pattern=pattern, piece=piece, **{size: float(sizes[region])})
+        unit_of = [(layer, unit) for layer, units in enumerate(patterns) for unit in range(len(units))]
+        rows = np.concatenate([units.T for units in patterns] or [np.empty((self.num_regions, 0), dtype=bool)], axis=1)
+        pairs = self._neighbouring
+        for first in range(0, len(pairs), _PART):
+            one, other = pairs[first : first + _PART].T
+            changes = [[unit_of[unit] for unit in row.nonzero()[0]] for row in rows[one] ^ rows[other]]
+            edges = zip(one.tolist(), other.tolist(), changes, strict=True)
+            graph.add_edges_from((a, b, {"units": units}) for a, b, units in edges)
+        return graph
 
     @property
     @abstractmethod
@@ -145,6 +192,12 @@ class Cells(Regions):
         """The regions that share a side with a region, or in a box a facet."""
         starts, others = self._geometry.adjacent
         return others[starts[existing_region(region, self.num_regions)] : starts[region + 1]]
+
+    @property
+    def _neighbouring(self) -> Int[np.ndarray, "pairs 2"]:
+        starts, others = self._geometry.adjacent
+        pairs = np.column_stack([np.repeat(np.arange(self.num_regions), np.diff(starts)), others])
+        return pairs[pairs[:, 0] < pairs[:, 1]]
 
     def check_invariants(self) -> None:
         """Checks Euler's formula, that areas or volumes sum to the domain's, and that affine maps agree at borders.

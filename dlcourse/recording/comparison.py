@@ -1,11 +1,13 @@
 """Depth against width in TensorBoard: one run a width, whose step is the depth."""
 
+import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import dlcourse
 from dlcourse.recording.cells import Cell, cells
 from dlcourse.recording.events import write_events
 from dlcourse.recording.files import write_atomically
@@ -27,15 +29,23 @@ SIDE = 560
 """Pixels of a square picture's side."""
 
 
-def compare(folder: Path, results: Sequence[Result], tune: Sequence[str] = TUNED) -> None:
+MADE_OF = ".made_of"
+"""The file of a comparison that says what it was made of."""
+
+
+def compare(folder: Path, results: Sequence[Result], tune: Sequence[str] = TUNED, *, anew: bool = True) -> None:
     """Writes `results.csv` and `comparison/` of a folder of runs, or what of it there is to write.
 
     Args:
         folder: `outputs/<name>`.
         results: Its finished runs.
         tune: The keys of the configuration that are tuned: see `judged`.
+        anew: Whether to write them where they are there already, made of the same results by the same version.
     """
     if not results:
+        return
+    made_of = folder / "comparison" / MADE_OF
+    if not anew and made_of.exists() and made_of.read_text(encoding="utf-8") == _made_of(folder, results, tune):
         return
     tasks = by_task(results)
     counted = {run.run for of_task in tasks.values() for each in judged(of_task, tune) for run in each.results}
@@ -55,6 +65,16 @@ def compare(folder: Path, results: Sequence[Result], tune: Sequence[str] = TUNED
         )
     if not is_one:
         _remove_all_but(folder / "comparison", list(tasks))
+    if made_of.parent.exists():
+        write_atomically(made_of, _made_of(folder, results, tune).encode())
+
+
+def _made_of(folder: Path, results: Sequence[Result], tune: Sequence[str]) -> str:
+    """A hash of all that a comparison is made of, and of the names and sizes of the files that it consists of."""
+    there = [path for path in [folder / "results.csv", *folder.glob("comparison/**/*")] if path.is_file()]
+    files = sorted((str(path.relative_to(folder)), path.stat().st_size) for path in there if path.name != MADE_OF)
+    content = [dlcourse.__version__, folder.name, list(tune), files, [vars(result) for result in results]]
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def write_comparison(

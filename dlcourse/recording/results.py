@@ -7,7 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def in_short(metrics: Mapping[str, Any]) -> str:
 
 def write_result(folder: Path, result: Result) -> None:
     """Writes `metrics.json`, the mark of a finished run, in the run's folder."""
-    content = asdict(result)
+    content = vars(result) | {"task": result.task and vars(result.task)}
     del content["run"]  # `read_result` takes it from the folder, which may have been renamed
     content = {key: value for key, value in content.items() if value or key not in ("task", "provenance")}
     write_json(folder / "metrics.json", content)

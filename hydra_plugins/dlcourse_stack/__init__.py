@@ -69,11 +69,15 @@ class StackLauncher(Launcher):
 
     def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
-        from dlcourse.cli.door import to_job
+        from dlcourse.cli.door import checked, to_job
         from dlcourse.cli.refusals import RefusedError
         from dlcourse.cli.say import program
+        from dlcourse.cli.schemas import with_settings
 
         try:
+            plain = self._config_loader.plain_settings(self._config, overrides)
+            if plain is not None:
+                return checked(with_settings(*plain))
             with self._config_loader.application_config(self._config, overrides, number) as config:
                 return to_job(config)
         except RefusedError as error:

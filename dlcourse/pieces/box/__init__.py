@@ -2,4 +2,3 @@
 
 from dlcourse.pieces.box.box import InBox as InBox
 from dlcourse.pieces.box.counting import in_box as in_box
-from dlcourse.pieces.box.subdivision import DegenerateError as DegenerateError

@@ -9,9 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dlcourse.pieces.box.geometry import BoxGeometry
-from dlcourse.pieces.box.subdivision import DegenerateError, EdgeSubdivision
+from dlcourse.pieces.box.cell_geometry import CellGeometry
+from dlcourse.pieces.box.cells import CellSubdivision
+from dlcourse.pieces.box.geometry import EdgeGeometry
+from dlcourse.pieces.box.patterns import BoxGeometry
+from dlcourse.pieces.box.subdivision import EdgeSubdivision, TieError
 from dlcourse.pieces.decisions import largest_output, with_rounds
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.segment import count_on_lines
 from dlcourse.pieces.plane.domain import rectangle
 from dlcourse.pieces.plane.polygon import OnPlane
@@ -25,6 +29,23 @@ if TYPE_CHECKING:
 Points = Sequence[Any] | Tensor | np.ndarray
 
 
+def cut(
+    layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
+) -> EdgeSubdivision | CellSubdivision:
+    """Cuts a box along the zeros of units: fast in general position, and else cell by cell."""
+    try:
+        return EdgeSubdivision(layers, low, high, max_regions)
+    except TieError:
+        return CellSubdivision(layers, low, high, max_regions)
+
+
+def geometry(subdivision: EdgeSubdivision | CellSubdivision) -> BoxGeometry:
+    """The regions of a box that is cut."""
+    if isinstance(subdivision, EdgeSubdivision):
+        return EdgeGeometry(subdivision)
+    return CellGeometry(subdivision)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class InBox(Cells):
     """A network in a box low <= x <= high.
@@ -34,7 +55,7 @@ class InBox(Cells):
     Attributes:
         num_regions: Number of activation regions.
         num_settled: Number of signs that floating point left open, so that exact arithmetic decided them, for the count
-            of regions.
+            of regions; all signs where more units are zero in one point than the box has dimensions.
         low: The box's lowest corner.
         high: The highest one.
     """
@@ -43,7 +64,7 @@ class InBox(Cells):
     num_settled: int
     low: Float[np.ndarray, " d"]
     high: Float[np.ndarray, " d"]
-    _subdivision: EdgeSubdivision = field(repr=False)
+    _subdivision: EdgeSubdivision | CellSubdivision = field(repr=False)
 
     def __repr__(self) -> str:
         # Pieces take longer to count than regions: looking at the object does not start it.
@@ -64,6 +85,10 @@ class InBox(Cells):
     def volumes(self) -> Float[np.ndarray, " regions"]:
         """The regions' volumes; they take time as d! times the number of vertices."""
         return self._geometry.volumes
+
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        return "volume", self.volumes
 
     def polytope(self, region: int) -> Float[np.ndarray, "corners d"]:
         """A region's corners, whose convex hull it is, in no particular order."""
@@ -107,26 +132,19 @@ class InBox(Cells):
         In one dimension these are points, in two segments, in three polygons with their corners one after another, in
         more polytopes with their corners in no particular order. The outputs are taken for a classifier's logits; if
         there is only one, its sign is the class. Which sets there are is decided exactly, only corners are rounded.
-        Each is in one region; where outputs tie that are not the largest, it may be cut in several.
+        Each is in one region; where outputs tie that are not the largest, it may be cut in several. Where several
+        outputs are the largest on all of a region, the last of them is the class there.
 
         Raises:
-            DegenerateError: If the ties are not in general position, as where two classes tie on a whole region.
             ValueError: If they cut the regions into more than `max_regions` parts.
         """
         layers, num_outputs = self._subdivision.layers, self._subdivision.layers[-1].bias.shape[1]
         longer = with_rounds(layers)
-        try:
-            subdivision = EdgeSubdivision(longer, self.low, self.high, self._subdivision.max_regions)
-        except DegenerateError as error:
-            raise DegenerateError(
-                f"ties must be in general position, too; in layer {len(layers) - 1} + k, unit 0 is where output k "
-                f"ties with the largest of those before it: {error}"
-            ) from error
-        decided = BoxGeometry(subdivision)
+        decided = geometry(cut(longer, self.low, self.high, self._subdivision.max_regions))
         rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
         largest = largest_output(rounds, num_outputs)
-        changes = largest[decided.facets.negative] != largest[decided.facets.positive]
-        return decided.facet_corners(np.flatnonzero(changes))
+        one, other = decided.borders
+        return decided.facet_corners(np.flatnonzero(largest[one] != largest[other]))
 
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the function along one dimension, the regions of two as `OnPlane.plot` does, or a view of three.
@@ -180,4 +198,4 @@ class InBox(Cells):
     @cached_property
     def _geometry(self) -> BoxGeometry:
         """The regions, built when they are first asked for."""
-        return BoxGeometry(self._subdivision)
+        return geometry(self._subdivision)

@@ -6,37 +6,32 @@ Source: Berzins, Polyhedral complex extraction from ReLU networks using edge sub
 import itertools
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Float, Int, UInt64
 
-from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.integers import IntegerNetwork
 from dlcourse.pieces.arithmetic.maps import affine_maps, sizes
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
-from dlcourse.pieces.box.exact import ExactBox
+from dlcourse.pieces.box.walls import Walls
 from dlcourse.pieces.layer import UnitLayer
 
 
-class DegenerateError(ValueError):
-    """More units are zero in one point of the box than it has dimensions; the message says which."""
+class TieError(Exception):
+    """More walls meet in one point of the box than it has dimensions."""
 
 
-class EdgeSubdivision:
-    """The vertices and edges of the box, cut by one unit after another.
+class EdgeSubdivision(Walls):
+    """The vertices and edges of a box in general position, cut by one unit after another.
 
-    Walls are numbered: side 2 i is x[i] >= low[i], side 2 i + 1 is x[i] <= high[i], then come all units, layer by
-    layer. In general position a vertex lies on d walls; each edge at it leaves one of them, to one of its sides, and
-    stays on the others. A vertex, edge, ..., region is to one side of every wall that it does not lie on: its hash is
-    the sum of the random numbers of these sides. The floats have a bound for their error,
+    In general position a vertex lies on d walls; each edge at it leaves one of them, to one of its sides, and stays on
+    the others. A vertex, edge, ..., region is to one side of every wall that it does not lie on: its hash is the sum of
+    the random numbers of these sides. The floats have a bound for their error,
     |values[:, v] - exact| <= error[v] unit by unit, and signs are proven before they are used. (A bound in the 2-norm
     would be for all units together, and grow by several times as much with every cut.)
 
     While it cuts, all arrays have room for more than there is, so that adding to them takes no copy.
 
     Attributes:
-        num_vertices, num_edges, num_regions: How many there are.
-        num_settled: How many signs exact arithmetic decided.
+        num_edges: How many there are.
         on: The walls that a vertex lies on, `[d, vertices]`.
-        positive: Which units are positive at a vertex, packed; every layer begins with a word of its own.
         hashes: The vertices' hashes.
         ends: The two vertices of each edge, `[2, edges]`.
         leaves: Which wall the edge leaves at its first end: twice the wall's place in `on`, plus 1 for its positive
@@ -44,30 +39,20 @@ class EdgeSubdivision:
         values: The current layer's pre-activations at the vertices, `[units, vertices]`, as far as they are needed.
         error: Their bounds.
         rounded: What rounding adds to the error of a value between two vertices, at most.
+
+    Raises:
+        TieError: If more than d walls meet in one point.
     """
 
     def __init__(
         self, layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
     ) -> None:
-        self.layers, self.max_regions = layers, max_regions
-        self.d = d = len(low)
-        if 2**d > max_regions:
-            raise ValueError(
-                f"a box of {d} dimensions has 2^{d} corners, which takes a max_regions of {2**d}, got {max_regions}"
-            )
-        widths = [layer.bias.shape[1] for layer in layers]
-        self.first_wall = np.cumsum([2 * d, *widths])
-        self.first_word = np.cumsum([0, *(bits.num_words(width) for width in widths)])
-        self.bounds = np.stack([low, high], axis=1).ravel()
-        self.exact = ExactBox(IntegerNetwork(layers), self.first_wall, self.bounds)
-        # Two numbers for each wall, one for its negative side and one for the positive one.
-        self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
+        super().__init__(layers, low, high, max_regions)
+        d = self.d
         self.other_places = np.array([[j for j in range(d) if j != i] for i in range(d)], dtype=np.int64)
 
         corners = np.array(list(itertools.product((0, 1), repeat=d)))
-        self.num_vertices, self.num_regions, self.num_settled = 2**d, 1, 0
         self.on = np.ascontiguousarray((2 * np.arange(d) + corners).T)
-        self.positive = np.zeros((self.first_word[-1], 2**d), dtype=np.uint64)
         inner = self.numbers[1 : 4 * d : 2]  # all of the box is on the positive side of its sides
         self.hashes = inner.sum() - inner[self.on].sum(axis=0)
         start, axis = np.nonzero(corners == 0)
@@ -88,11 +73,6 @@ class EdgeSubdivision:
         num = self.num_vertices
         self.on, self.positive, self.hashes = self.on[:, :num], self.positive[:, :num], self.hashes[:num]
         self.ends, self.leaves = self.ends[:, : self.num_edges], self.leaves[: self.num_edges]
-
-    def unpacked(self, index: int, vertices: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
-        """Which units of a layer are positive at some vertices."""
-        words = self.positive[self.first_word[index] : self.first_word[index + 1], vertices]
-        return bits.unpack(words.T, self.layers[index].bias.shape[1]).T
 
     # One unit after another
 
@@ -225,12 +205,7 @@ class EdgeSubdivision:
             corner, regions = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         regions = np.sort(regions)
         num_regions = self.num_regions + 1 + int(np.count_nonzero(regions[1:] != regions[:-1]))
-        num_vertices = self.num_vertices + len(hashes)
-        if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
-            raise ValueError(
-                f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
-                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached"
-            )
+        self.check_size(index, num_regions, self.num_vertices + len(hashes))
         self.num_regions = num_regions
 
     # Proofs
@@ -315,27 +290,16 @@ class EdgeSubdivision:
         self.num_settled += 1
         walls = self.on[:, vertex].tolist()
         before = [self.unpacked(layer, np.array([vertex]))[:, 0] for layer in range(index)]
-        point, exact, denominator = self.exact.at_vertex(walls, before)
+        _, exact, denominator = self.exact.at_vertex(walls, before)
         if exact[unit] == 0:
-            raise DegenerateError(
-                f"units must be in general position, but {self._named(int(self.first_wall[index]) + unit)} is zero at "
-                f"x = {[float(x) for x in point]}, which is on {', '.join(self._named(wall) for wall in walls)}"
-            )
+            raise TieError
         values = (exact / denominator).astype(np.float64)
         values[unit] = values[unit] or (5e-324 if exact[unit] > 0 else -5e-324)
         self.values[:, vertex] = values
         self.error[vertex] = EPS * np.abs(values).max() + TINY
 
-    def _named(self, wall: int) -> str:
-        """A wall for an error message."""
-        if wall < 2 * self.d:
-            return f"the side x[{wall // 2}] = {self.bounds[wall]}"
-        index = int(np.searchsorted(self.first_wall, wall, side="right")) - 1
-        return f"unit {wall - self.first_wall[index]} of layer {index}"
-
 
 _INACCURATE = 2.0**-10  # of the largest value: more is improved on occasion
-_MOST_VERTICES = 8  # for each region that is allowed: in many dimensions, few regions can have many
 _PART = 1024  # vertices that are worked out anew at once: memory stays small
 
 

@@ -24,8 +24,8 @@ class Along(Regions):
     """A network on a line x(t), cut into activation regions, neighbours of which may be one linear piece.
 
     The counts are there at once; all else is worked out when it is first asked for. Regions and pieces are numbered
-    from left to right. Breakpoints are rounded to float64: two that are closer to each other than floats can tell may
-    have one and the same t, and are still counted apart.
+    from left to right. Breakpoints are rounded, and proven to 2^-20 of a segment, or on whole lines to 2^-20 (1 + |t|):
+    two that are closer to each other may have one and the same t, and are still counted apart.
 
     Attributes:
         num_regions: Number of activation regions.
@@ -118,6 +118,18 @@ class Along(Regions):
         """The regions that share a breakpoint with a region: the one before it and the one after it, if there are."""
         beside = np.array([existing_region(region, self.num_regions) - 1, region + 1])
         return beside[(beside >= 0) & (beside < self.num_regions)]
+
+    @property
+    def _neighbouring(self) -> Int[np.ndarray, "pairs 2"]:
+        regions = np.arange(self.num_regions)
+        return np.column_stack([regions[:-1], regions[1:]])
+
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        low, high = self._limits
+        ends = np.concatenate([[low], self.region_breakpoints, [high]])
+        start, end = ends[:-1], ends[1:]  # both may be infinite, where a breakpoint is as far away
+        return "length", np.subtract(end, start, out=np.zeros(self.num_regions), where=end != start)
 
     def decision_boundary(self) -> Float[np.ndarray, " changes"]:
         """Where the largest output changes: values of t, in order.

@@ -83,8 +83,8 @@ def on_line(
             end are equal, the direction is zero, values on the line overflow float64, or there are more than
             `max_regions` regions.
 
-    Tolerance: a breakpoint at t of a whole line is off by some 2e-16 (1 + |t|)^2: as many digits as 1 + |t| has are
-    lost.
+    Tolerance: breakpoints are proven to 2^-20 of the segment, on whole lines to 2^-20 (1 + |t|); where floats do not
+    tell so much, they are worked out exactly. Mostly they are good to 2^-40, or to 2e-16 (1 + |t|)^2.
 
     Source: slide "Depth and piecewise linear functions".
     """

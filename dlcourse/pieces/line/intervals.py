@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ class Cut(NamedTuple):
     parent: Int[np.ndarray, " intervals"]  # for each interval, the one before that it was part of
     unit: Int[np.ndarray, " points"]  # for each new vertex, from left to right, a unit that made it
     t: Float[np.ndarray, " points"]  # and where it is, 0 < t < 1 from one end of the old interval to the other
+    t_error: Float[np.ndarray, " points"]  # how far off that may be
     active: Bool[np.ndarray, "units intervals"]  # which units are on: positive or passed through
 
 
@@ -110,6 +111,19 @@ class Intervals:
             lost = (rounded == 0) & (exact != 0)
             values[:, part] = np.where(lost, np.where(exact > 0, 5e-324, -5e-324), rounded)
         return values
+
+    def exact_positions(self, vertices: Int[np.ndarray, " some"]) -> list[Fraction]:
+        """t of some vertices that cuts have made."""
+        positions = []
+        for part, functions in self.exactly(vertices):
+            layer, unit = self.born(vertices[part])
+            zeros = {}
+            for index, function in enumerate(islice(functions, layer.max() + 1)):
+                for column in np.flatnonzero(layer == index).tolist():
+                    at = unit[column], column
+                    zeros[column] = Fraction(-function.intercept[at], function.slope[at])
+            positions += [zeros[column] for column in range(len(layer))]
+        return positions
 
     def exact_order(
         self,

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, Int64
 
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.positions import on_half_line, on_segment
 from dlcourse.pieces.line.subdivision import Subdivision
 from dlcourse.pieces.points import MOST_SHOWN, in_short
 
@@ -16,8 +17,8 @@ from dlcourse.pieces.points import MOST_SHOWN, in_short
 class OnLine(Along):
     """A network on the segment x(t) = start + t (end - start), 0 <= t <= 1.
 
-    The counts are there at once; all else is worked out when it is first asked for. Breakpoints are rounded to float64:
-    two that are closer to each other than floats can tell may have one and the same t, and are still counted apart.
+    The counts are there at once; all else is worked out when it is first asked for. Breakpoints are rounded, and proven
+    to 2^-20 of the segment: two that are closer to each other may have one and the same t, and are still counted apart.
 
     Attributes:
         num_regions: Number of activation regions.
@@ -38,10 +39,18 @@ class OnLine(Along):
 
     @cached_property
     def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
-        """Where one activation region ends and the next begins: num_regions - 1 values of t, in order."""
-        position = self._subdivision.position[self._intervals[1:]]
-        breakpoints: Float[np.ndarray, " region_breakpoints"] = np.maximum.accumulate(position)
-        return breakpoints
+        """Where one activation region ends and the next begins: num_regions - 1 values of t, in order.
+
+        Proven to 2^-20, mostly good to 2^-40.
+        """
+        vertices, position, error = self._vertices
+        return on_segment(self._subdivision.intervals, vertices, position, error)
+
+    @property
+    def _breakpoints_of_half_line(self) -> Float[np.ndarray, " region_breakpoints"]:
+        """The same as t / (1 - t), which goes to infinity: proven to 2^-20 of 1 more than that."""
+        vertices, position, error = self._vertices
+        return on_half_line(self._subdivision.intervals, vertices, position, error)
 
     @cached_property
     def piece_of_region(self) -> Int[np.ndarray, " regions"]:
@@ -91,6 +100,19 @@ class OnLine(Along):
         """Those of the subdivision that are on this line."""
         last = self._subdivision.intervals.last
         return np.arange(last[self._line - 1] + 1 if self._line else 0, last[self._line])
+
+    @property
+    def _vertices(
+        self,
+    ) -> tuple[
+        Int[np.ndarray, " region_breakpoints"],
+        Float[np.ndarray, " region_breakpoints"],
+        Float[np.ndarray, " region_breakpoints"],
+    ]:
+        """The vertices between regions, their t, and how far off these may be."""
+        vertices = self._intervals[1:]
+        position, error = self._subdivision.positions
+        return vertices, position[vertices], error[vertices]
 
     def _patterns(self, regions: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         # Where all members are cut together, a layer may have kinks in another member only.

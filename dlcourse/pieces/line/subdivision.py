@@ -12,6 +12,7 @@ from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobeni
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.kinks import are_kinks, might_be_kinks
+from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.zeros import Zeros
 
 
@@ -21,6 +22,7 @@ class _Crossings(NamedTuple):
     unit: Int[np.ndarray, " crossings"]
     interval: Int[np.ndarray, " crossings"]
     t: Float[np.ndarray, " crossings"]  # 0 < t < 1 from one end of the interval to the other
+    t_error: Float[np.ndarray, " crossings"]  # how far off that may be
     number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
 
 
@@ -86,15 +88,9 @@ class Subdivision:
             self.kinks = self._find_kinks()
 
     @cached_property
-    def position(self) -> Float[np.ndarray, " vertices"]:
-        """t of each vertex, rounded."""
-        position = np.array([0.0, 1.0] * len(self.intervals.last))
-        for cut in self.intervals.cuts:
-            new = np.flatnonzero(cut.parent[1:] == cut.parent[:-1]) + 1
-            start, end = position[cut.parent[new]], position[cut.parent[new] + 1]
-            position = position[cut.parent]
-            position[new] = start + cut.t * (end - start)
-        return position
+    def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
+        """t of each vertex, rounded, and how far off it may be."""
+        return positions(self.intervals)
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""
@@ -172,13 +168,13 @@ class Subdivision:
         if not keep_values:
             self.rows, self.quantum = self.rows[1:], self.quantum[1:]
             self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
-        parent, unit, t, signs = self._insert(signs, crosses, crossings)
+        parent, points, signs = self._insert(signs, crosses, crossings)
 
         positive = signs > 0
         active = positive.copy()  # a unit is on all along an interval if it is positive at either end
         active[:, :-1] |= positive[:, 1:]
         active[:, self.intervals.last] = False
-        self.intervals.cuts.append(Cut(index, parent, unit, t, active))
+        self.intervals.cuts.append(Cut(index, parent, points.unit, points.t, points.t_error, active))
         on = [positive, active] if keep_values else [active]
         if layer.gates:
             for row, kept in enumerate(on):
@@ -268,15 +264,14 @@ class Subdivision:
         crossings: _Crossings,
     ) -> tuple[
         Int[np.ndarray, " more_intervals"],
-        Int[np.ndarray, " points"],
-        Float[np.ndarray, " points"],
+        _Crossings,
         Int[np.ndarray, "units more_vertices"],
     ]:
         """Makes a vertex of every point where units cross: what `Cut` tells of them, and all vertices' signs."""
-        unit, left, t, number = crossings
+        unit, left, _, _, number = crossings
         num_vertices = signs.shape[1]
         if len(unit) == 0:
-            return np.arange(num_vertices), unit, t, signs
+            return np.arange(num_vertices), crossings, signs
         num_points = number[-1] + 1
         points = crossings
         if num_points < len(number):
@@ -319,7 +314,7 @@ class Subdivision:
         self.intervals.last = np.cumsum(num_pieces)[self.intervals.last] - 1
         if self.intervals.members > 1:
             self.member = self.member.take(parent)
-        return parent, points.unit, points.t, signs
+        return parent, points, signs
 
     def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> _Crossings:
         """Where in their intervals units cross, from left to right."""
@@ -334,7 +329,7 @@ class Subdivision:
         t_error *= SLACK
         number = np.arange(len(unit))
         if (interval[1:] > interval[:-1]).all():
-            return _Crossings(unit, interval, t, number)
+            return _Crossings(unit, interval, t, t_error, number)
 
         order = np.lexsort((t, interval))
         unit, interval, t, t_error = unit[order], interval[order], t[order], t_error[order]
@@ -343,14 +338,14 @@ class Subdivision:
             open_ = interval[1:][~proven]
             self._count_settled(open_)
             order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
-            unit, t = unit[order], t[order]
-        return _Crossings(unit, interval, t, number)
+            unit, t, t_error = unit[order], t[order], t_error[order]
+        return _Crossings(unit, interval, t, t_error, number)
 
     def _interpolate(
         self, crossings: _Crossings, points: _Crossings
     ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
         """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
-        unit, left, t, _ = points
+        unit, left, t, _, _ = points
         values, error = self.rows[0], self.error
         start = values.take(left, axis=1)
         change = values.take(left + 1, axis=1) - start

@@ -17,7 +17,7 @@ class OnWholeLine(Along):
     """A network on the line x(t) = origin + t direction, for all real t.
 
     The counts are there at once; all else is worked out when it is first asked for. The first and the last linear piece
-    have no end. A breakpoint at t is off by some 2e-16 (1 + |t|)^2.
+    have no end. A breakpoint at t is proven to 2^-20 (1 + |t|), and mostly good to 2e-16 (1 + |t|)^2.
 
     Attributes:
         num_regions: Number of activation regions.
@@ -44,12 +44,12 @@ class OnWholeLine(Along):
 
     @cached_property
     def region_breakpoints(self) -> Float[np.ndarray, " region_breakpoints"]:
-        """Where one activation region ends and the next begins: num_regions - 1 values of t, in order."""
-        left, right = self._left.region_breakpoints, self._right.region_breakpoints  # s = |t| / (1 + |t|)
-        with np.errstate(divide="ignore"):  # what rounds to s = 1 is infinitely far away
-            return np.concatenate(
-                [-(left / (1 - left))[::-1], [] if self._shared_regions else [0.0], right / (1 - right)]
-            )
+        """Where one activation region ends and the next begins: num_regions - 1 values of t, in order.
+
+        Proven to 2^-20 (1 + |t|); infinity where that is no float.
+        """
+        left, right = self._left._breakpoints_of_half_line, self._right._breakpoints_of_half_line
+        return np.concatenate([-left[::-1], [] if self._shared_regions else [0.0], right])
 
     @cached_property
     def piece_of_region(self) -> Int[np.ndarray, " regions"]:

@@ -11,6 +11,7 @@ from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.gradients import gradient_errors, proven_different
+from dlcourse.pieces.plane.invariants import check_continuity, check_polygons, check_total
 from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.plane.values import affine
 from dlcourse.pieces.regions import Geometry
@@ -229,7 +230,7 @@ class PlaneGeometry(Geometry):
         return int(found[0])
 
     def check_invariants(self) -> None:
-        """Checks Euler's formula, areas, and the function's continuity.
+        """Checks Euler's formula, that regions are convex, their areas, and the function's continuity.
 
         Raises:
             SubdivisionError: If one of them does not hold.
@@ -238,22 +239,17 @@ class PlaneGeometry(Geometry):
         num_edges = len(mesh.ends)
         if mesh.num_vertices - num_edges + mesh.num_faces != 1:
             raise SubdivisionError(f"V - E + F must be 1, got {mesh.num_vertices} - {num_edges} + {mesh.num_faces}")
-        corners = self.history.corners - self.history.corners[0]
-        (x, y), (next_x, next_y) = corners.T, np.roll(corners, -1, axis=0).T
-        domain = float((x * next_y - next_x * y).sum()) / 2
-        extent = float(np.abs(corners).max())
-        if not math.isclose(float(self.areas.sum()), domain, rel_tol=1e-9) or self.areas.min() < -1e-9 * extent**2:
-            raise SubdivisionError(f"areas must sum to {domain}, got {self.areas.sum()}, the least {self.areas.min()}")
-        inner = np.flatnonzero(mesh.faces[:, 1] >= 0)
-        weights, biases, errors, _ = self.maps
-        steep = np.abs(weights).sum(axis=(1, 2)) * np.abs(self.frame).sum()
-        scale = steep * (1 + np.abs(self.history.corners).max()) + np.abs(biases).sum(axis=1)
-        scale += errors.sum(axis=1) / EPS  # large where what the layers do cancels
-        left, right = mesh.faces[inner].T
-        for end in mesh.ends[inner].T:
-            inputs = self.points[end] @ self.frame[:, :2].T + self.frame[:, 2]
-            one, other = (np.einsum("eoi,ei->eo", weights[f], inputs) + biases[f] for f in (left, right))
-            misplaced = (steep[left] + steep[right]) * self.point_error[end]
-            apart = np.abs(one - other).max(axis=1) > 1e-9 * (scale[left] + scale[right]) + misplaced
-            if apart.any():
-                raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
+        left, right = self.borders
+        border, inner = (mesh.ends[(mesh.faces[:, 1] < 0) == outside] for outside in (True, False))
+        corners = self.history.corners
+        exponent = math.frexp(float(np.ptp(corners, axis=0).max()))[1]
+        with np.errstate(all="ignore"):  # bounds may overflow, and numbers underflow
+            # Lengths near 1 lose nothing when they are multiplied.
+            points, error, domain = (np.ldexp(of, -exponent) for of in (self.points, self.point_error, corners))
+            areas, rounded = check_polygons(points, error, *self.polygons)
+            check_total(areas, rounded, domain, points[border], error[border])
+            wanted, allowed = np.ldexp(areas, 2 * exponent), np.ldexp(rounded, 2 * exponent) + 2.0**-1060
+            if not ((self.areas == wanted) | (np.abs(self.areas - wanted) <= allowed)).all():
+                raise SubdivisionError("areas must be those of the regions' polygons")
+            for end in inner.T:
+                check_continuity(self.maps, self.frame, left, right, self.points[end], self.point_error[end])

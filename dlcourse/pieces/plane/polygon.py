@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from jaxtyping import Float, Int
 
-from dlcourse.pieces.decisions import largest_output, with_rounds
+from dlcourse.pieces.decisions import largest_output, with_leads, with_rounds
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.domain import Point, Points, inside_of
 from dlcourse.pieces.plane.geometry import PlaneGeometry
 from dlcourse.pieces.plane.mesh import layers_and_units
 from dlcourse.pieces.plane.subdivision import Subdivision
+from dlcourse.pieces.plane.topology import Topology, topology
 from dlcourse.pieces.points import existing_region, finite, in_short
 from dlcourse.pieces.regions import Cells
 
@@ -71,6 +72,10 @@ class OnPlane(Cells):
         """Areas in the plane's coordinates."""
         return self._geometry.areas
 
+    @property
+    def _sizes(self) -> tuple[str, Float[np.ndarray, " regions"]]:
+        return "area", self.areas
+
     def polygon(self, region: int) -> Float[np.ndarray, "corners 2"]:
         """A region's corners, counterclockwise; and the vertices on its straight sides, where neighbours have one."""
         starts, corners = self._geometry.polygons
@@ -124,6 +129,32 @@ class OnPlane(Cells):
         changes = (right >= 0) & (top[left] != top[right])
         segments: Float[np.ndarray, "segments 2 2"] = decided.points[decided.mesh.ends[changes]]
         return segments
+
+    def decision_topology(self) -> Topology:
+        """How many connected parts and holes each class's decision region has: its Betti numbers b0 and b1, exactly.
+
+        The decision region of class c is the set of all points of the polygon where output c is *strictly* the largest;
+        with only one output it is where this is positive for class 1, and negative for class 0. Where outputs tie for
+        the largest, be it in a point, on a line or on a region, no class is: two parts that meet in a single point are
+        two, and a point at which another class draws level is a hole. A hole of a class is a connected part of what its
+        region leaves of the polygon that does not touch the polygon's border.
+
+        All ties are decided exactly. It costs some times as much as the geometry, and more where many vertices are on
+        ties, each of which is settled in integers.
+
+        Returns:
+            The numbers of components and holes, class by class.
+
+        Raises:
+            ValueError: If ties cut the regions into more than `max_regions` parts.
+
+        Source: Bianchini & Scarselli 2014, *On the Complexity of Neural Network Classifiers*, measure a classifier by
+            the sum of these numbers.
+        """
+        layers = self._subdivision.layers
+        frame, max_regions = self._subdivision.exact.frame, self._subdivision.max_regions
+        decided = Subdivision(with_leads(layers), frame, self.corners, max_regions)
+        return topology(decided, layers[-1].bias.shape[1])
 
     @cached_property
     def _decided(self) -> tuple[PlaneGeometry, Int[np.ndarray, " parts"]]:

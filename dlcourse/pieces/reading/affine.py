@@ -93,7 +93,12 @@ class Affine:
         return Affine(matrices, self.bias[:, index] * kept)
 
     def plus(self, other: "Affine") -> "Affine":
-        """The sum of two vectors."""
+        """The sum of two vectors, one of which may have to wait for the units of the other."""
+        if self.depth != other.depth:
+            first, deeper = (self, other) if self.depth < other.depth else (other, self)
+            waiting = first._waiting
+            if waiting is not first:
+                return waiting.plus(deeper)
         bias, exact = _sum(self.bias, other.bias)
         matrices = {**self.matrices, **other.matrices}
         for units in self.matrices.keys() & other.matrices.keys():
@@ -102,6 +107,15 @@ class Affine:
         if exact:
             return Affine(matrices, bias)
         return self.passed.plus(other) if other.simple else self.plus(other.passed)
+
+    @property
+    def _waiting(self) -> "Affine":
+        """The vector as later layers carry it on: stored, if it is already or that takes less than what it is made of.
+
+        Without that every block of a residual network would carry the units of all blocks before it.
+        """
+        num_units = sum(int(_used(units, [self]).sum()) for units in self.matrices)
+        return self.passed if "passed" in self.__dict__ or num_units > self.bias.shape[1] else self
 
     def shifted(self, shift: Vector) -> "Affine":
         """The vector plus a constant one."""
