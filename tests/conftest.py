@@ -1,5 +1,6 @@
 """What all tests share: shapes checked at every call, one thread, and the same random numbers every time."""
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from checking import check_calls_in
 from hypothesis import register_random, settings
 from imported import Imported
 
+gc.disable()  # until all tests are imported: that makes much, and throws nothing away
 matplotlib.use("Agg")  # figures need no screen
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
@@ -61,6 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "training",
     )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
+
+
+def pytest_collection_finish() -> None:
+    """Collects garbage from here on, but does not look through what was imported: that stays."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -20,7 +20,8 @@ from dlcourse.tasks import Parity, ZigZag
 from dlcourse.tasks.parity import Encoding, PosedAs
 from dlcourse.training import Adam, Schedule
 
-CHOICES = [(what, name) for what in KINDS for name in Choices().names(what)]
+OURS = Choices()
+CHOICES = [(what, name) for what in KINDS for name in OURS.names(what)]
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -30,7 +31,7 @@ def test_choices_are_the_classes_of_the_room_that_are_not_abstract(what: str) ->
     children = [kind for kind in exported if issubclass(kind, getattr(import_module(room), parent))]
     concrete = {getattr(kind, attribute): kind for kind in children if not inspect.isabstract(kind)}
     assert concrete
-    assert {name: Choices().load(what, name) for name in Choices().names(what)} == concrete
+    assert {name: OURS.load(what, name) for name in OURS.names(what)} == concrete
 
 
 def in_words(kind: Any) -> str:
@@ -45,7 +46,7 @@ def test_a_schema_has_the_fields_and_defaults_of_its_class(what: str, name: str)
     if what == "schema":
         schema, kind = schemas.schema("dlcourse.jobs.config", "RunConfig"), RunConfig
     else:
-        schema, kind = Choices().schema(what, name), Choices().load(what, name)
+        schema, kind = OURS.schema(what, name), OURS.load(what, name)
     assert schema is not kind
     assert (schema.__module__, schema.__qualname__) == (kind.__module__, kind.__qualname__)
     assert schemas.real(schema) is kind
@@ -64,9 +65,7 @@ def test_a_schema_has_the_fields_and_defaults_of_its_class(what: str, name: str)
 
 def test_what_is_made_of_schemas_is_made_of_the_classes() -> None:
     run = schemas.schema("dlcourse.jobs.config", "RunConfig")
-    parity, mlp, adam = (
-        Choices().schema(*each) for each in (("task", "parity"), ("model", "mlp"), ("optimizer", "adam"))
-    )
+    parity, mlp, adam = (OURS.schema(*each) for each in (("task", "parity"), ("model", "mlp"), ("optimizer", "adam")))
     encoding = schemas.schema("dlcourse.tasks", "Encoding").plus_minus
     schedule = schemas.schema("dlcourse.training", "Schedule").cosine
     composed = run(

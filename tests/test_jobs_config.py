@@ -1,5 +1,6 @@
 """The typed configuration: what it refuses, which folder it names, which network it makes."""
 
+import functools
 import json
 import math
 import shlex
@@ -20,6 +21,8 @@ from dlcourse.jobs.estimate import num_bytes
 from dlcourse.networks import MLP, Activation, MLPModel, SoftmaxClassifier, num_parameters
 from dlcourse.tasks import Moons, Parity, PosedAs, ZigZag
 from dlcourse.training import SGD, Adam
+
+OURS = Choices()
 
 
 def config(**values: Any) -> RunConfig:
@@ -182,18 +185,20 @@ def test_command_repeats_the_run() -> None:
         assert (again.settings(), again.name) == (each.settings(), each.name)
 
 
-def composed(overrides: list[str]) -> Any:
+@functools.cache
+def composed(*overrides: str) -> Any:
+    """What a command line comes to; several tests look at the same one."""
     from hydra import compose, initialize_config_dir
 
     from dlcourse.cli.door import to_job
 
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return to_job(compose("config", overrides))
+        return to_job(compose("config", list(overrides)))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_yaml_composes(path: Path) -> None:
-    run_config = composed([f"{path.parent.name}={path.stem}"])
+    run_config = composed(f"{path.parent.name}={path.stem}")
     match path.parent.name:
         case "experiment":
             assert run_config.name == path.stem
@@ -216,16 +221,16 @@ def test_experiments_of_over_a_thousand_runs_keep_no_weights() -> None:
     assert nums["depth_vs_width_zigzag"] == 5 * 2 * 5 * 10
 
 
-@pytest.mark.parametrize("kind", Choices().names("measurement"))
+@pytest.mark.parametrize("kind", OURS.names("measurement"))
 def test_every_measurement_has_an_experiment_of_its_name(kind: str) -> None:
-    assert composed([f"experiment={kind}"]).kind == kind  # which its command line relies on
+    assert composed(f"experiment={kind}").kind == kind  # which its command line relies on
 
 
-@pytest.mark.parametrize("task", Choices().names("task"))
+@pytest.mark.parametrize("task", OURS.names("task"))
 def test_every_task_composes_without_a_file(task: str) -> None:
-    assert composed([f"task={task}"]).task == Choices().load("task", task)()
+    assert composed(f"task={task}").task == OURS.load("task", task)()
 
 
 def test_defaults_of_the_command_line_are_those_of_the_dataclasses() -> None:
-    assert composed([]).settings() == RunConfig(task=ZigZag(), optimizer=Adam()).settings()
-    assert composed(["optimizer=momentum"]).optimizer == SGD(momentum=0.9)
+    assert composed().settings() == RunConfig(task=ZigZag(), optimizer=Adam()).settings()
+    assert composed("optimizer=momentum").optimizer == SGD(momentum=0.9)

@@ -583,7 +583,7 @@ class TestOutputs:
             modules = [
                 MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(5)
             ]
-            for n in (1, 7, 64, 200, 300):
+            for n in (1, 7, 300):
                 inputs = torch.randn(5, n, in_features)
                 own = outputs(stack(modules), inputs)
                 shared = outputs(stack(modules), inputs[3])

@@ -187,8 +187,10 @@ def test_installed_package_is_the_wheels(installed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_installed_command_trains_in_any_directory(installed: Path, tmp_path: Path) -> None:
-    run(installed / "dlcourse", "task=zigzag", "model.depth=1", "model.width=4", "num_steps=10", cwd=tmp_path)
+def test_installed_module_trains_in_any_directory(installed: Path, tmp_path: Path) -> None:
+    setting = ["task=zigzag", "model.depth=1", "model.width=4", "num_steps=10"]
+
+    run(installed / "python", "-m", "dlcourse", *setting, cwd=tmp_path)
 
     (metrics,) = tmp_path.glob("outputs/zigzag/*/metrics.json")
     assert json.loads(metrics.read_text())
@@ -197,17 +199,9 @@ def test_installed_command_trains_in_any_directory(installed: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_installed_module_sweeps_with_the_installed_plugin(installed: Path, tmp_path: Path) -> None:
-    setting = ["task=zigzag", "model.depth=1", "model.width=4", "num_steps=10"]
-
-    run(installed / "python", "-m", "dlcourse", "-m", *setting, "seed=0,1", cwd=tmp_path)
-
-    assert len(list(tmp_path.glob("outputs/zigzag/*/metrics.json"))) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["outputs"]
-
-
-@pytest.mark.slow
-def test_a_package_that_announces_classes_is_installed_beside_it(installed: Path, tmp_path: Path) -> None:
+def test_a_package_that_announces_classes_is_installed_beside_it_and_swept_by_the_command(
+    installed: Path, tmp_path: Path
+) -> None:
     lab, *_ = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "own_code.md").read_text(), re.DOTALL)
     package, elsewhere = tmp_path / "package", tmp_path / "elsewhere"
     (package / "teeth").mkdir(parents=True)
@@ -225,5 +219,7 @@ def test_a_package_that_announces_classes_is_installed_beside_it(installed: Path
     run(installed / "dlcourse", "-m", "task=sawtooth", "model=mlp,residual", "num_steps=10", cwd=elsewhere)
 
     contents = [json.loads(path.read_text()) for path in elsewhere.glob("outputs/sawtooth/*/metrics.json")]
+    assert len(contents) == 2
+    assert [path.name for path in elsewhere.iterdir()] == ["outputs"]
     assert {content["config"].get("model.name") for content in contents} == {None, "residual"}
     assert all(content["config"]["task.source"].startswith("teeth.lab.Sawtooth-") for content in contents)

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from marks import examples
 from networks import network_of
 from torch import nn
 
@@ -31,7 +32,7 @@ def networks(draw: st.DrawFn, in_features: int) -> nn.Sequential:
 
 
 @pytest.mark.slow
-@settings(max_examples=70, deadline=None)
+@examples(25)
 @given(network=networks(in_features=1), low=st.sampled_from([-1.0, -0.3]), high=st.sampled_from([1.0, 2.5]))
 def test_a_box_of_one_dimension_is_a_line(network: nn.Sequential, low: float, high: float) -> None:
     box, line = pieces.in_box(network, [low], [high]), pieces.on_line(network, low, high)
@@ -39,7 +40,7 @@ def test_a_box_of_one_dimension_is_a_line(network: nn.Sequential, low: float, hi
 
 
 @pytest.mark.slow
-@settings(max_examples=70, deadline=None)
+@examples(25)
 @given(network=networks(in_features=2), low=st.sampled_from([-1.0, -0.3]), high=st.sampled_from([1.0, 2.5]))
 def test_a_box_of_two_dimensions_is_a_plane(network: nn.Sequential, low: float, high: float) -> None:
     box, plane = pieces.in_box(network, [low, low], [high, high]), pieces.on_plane(network, low, high)

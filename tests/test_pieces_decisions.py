@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from marks import slow_except
+from hypothesis import given
+from marks import examples, slow_except
 from networks import Layer, integer_layers, linear, network_of
 from scipy.spatial import ConvexHull
 from torch import nn
@@ -119,7 +119,7 @@ def exact_class(layers: list[Layer], x: Fraction) -> int:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(integer_layers(in_features=1, max_depth=2, max_outputs=5))
 def test_degenerate_networks_against_fractions(layers: list[Layer]) -> None:
     network = network_of(*layers)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import examples
 from networks import (
     TENT_ON_0_1,
     TENT_ON_0_2,
@@ -229,7 +230,7 @@ SEGMENTS = st.sampled_from([(-1.0, 1.0), (0.0, 1.0), (-2.0, 3.0), (-0.1, 0.7), (
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@examples(80)
 @given(layers=degenerate_layers(in_features=[1, 1, 2, 5]), segments=st.lists(SEGMENTS, min_size=5, max_size=5))
 def test_degenerate_networks_against_fractions(layers: list[Layer], segments: list[tuple[float, float]]) -> None:
     start, end = (list(points)[: len(layers[0][0][0])] for points in zip(*segments, strict=True))

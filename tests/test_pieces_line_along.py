@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from marks import examples
 from networks import Layer, integer_layers, network_of, positive_units
 from torch import nn
 
@@ -89,7 +90,7 @@ def test_every_member_of_a_stack_has_its_own_line(whole: bool) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(integer_layers(in_features=2, max_depth=3, max_outputs=2), st.booleans())
 def test_maps_of_regions_and_of_pieces_are_the_same(layers: list[Layer], whole: bool) -> None:
     network = network_of(*layers)

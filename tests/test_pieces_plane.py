@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from marks import examples
 from networks import (
     Layer,
     copied_network,
@@ -140,14 +141,14 @@ DOMAINS = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None)
+@examples(40)
 @given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS)
 def test_degenerate_networks_against_fractions(layers: list[Layer], corners: list[list[float]]) -> None:
     counted = pieces.on_plane(network_of(*layers), vertices=corners)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(exact_cells(layers, corners))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(layers=degenerate_layers(in_features=[2]), corners=DOMAINS, data=st.data())
 @pytest.mark.slow
 def test_any_slopes_against_fractions(layers: list[Layer], corners: list[list[float]], data: st.DataObject) -> None:
@@ -315,7 +316,7 @@ CLEAR = 1e-6  # a part of a segment that is longer than this is no rounding
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(
     layers=degenerate_layers(in_features=[2]),
     start=st.sampled_from([(-1.0, -0.5), (-1.0, -1.0), (-1.0, 0.3), (-0.9, 1.0), (0.0, -1.0)]),

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from marks import examples
 from networks import Layer, network_of
 
 from dlcourse import pieces
@@ -41,7 +42,7 @@ def test_a_kink_of_little_weight_parts_two_pieces(smallest: float) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@examples(25)
 @given(layers=layers_of_extremes(in_features=1))
 def test_functions_of_one_coordinate_have_as_many_pieces_as_on_the_line(layers: list[Layer]) -> None:
     (weight, bias), *others = layers

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marks import examples
 from networks import linear, run
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -541,7 +542,7 @@ VECTOR_LAYERS: dict[str, Callable[[], nn.Module]] = {
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(
     names=st.lists(st.sampled_from(sorted(VECTOR_LAYERS)), min_size=1, max_size=5),
     seed=st.integers(0, 2**32),
@@ -578,7 +579,7 @@ def test_skip_connections_against_fractions(widths: list[int], leaky: bool, seed
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(
     pool=st.sampled_from(["max", "max overlapping", "max padded", "average", "none"]),
     activation=st.sampled_from(["relu", "leaky relu", "relu6", "linear"]),

@@ -7,6 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import torch
+from marks import volume
 from networks import TENT_ON_0_1, default_network, network_of, tents
 from torch import nn
 
@@ -47,7 +48,7 @@ def test_segments_cross_each_hyperplane_as_often_as_their_ends_are_apart() -> No
     assert fraction_below_zero([1.0, 0.0001], 0.0) == Fraction(1, 2)
     expected = 1 + sum(2 * p * (1 - p) for p in fractions)
     generator = torch.Generator().manual_seed(1)
-    samples = [pieces.sample(PLANES, -1.0, 1.0, num_samples=40, generator=generator) for _ in range(300)]
+    samples = [pieces.sample(PLANES, -1.0, 1.0, num_samples=40, generator=generator) for _ in range(volume(100))]
     check_coverage(samples, float(expected))
 
 
@@ -59,7 +60,9 @@ def test_tents_on_random_segments() -> None:
     expected = 1 + sum(2 * Fraction(j, 2**k) * (1 - Fraction(j, 2**k)) for j in range(1, 2**k))
     assert expected == 1 + Fraction(4**k - 1, 3 * 2**k)
     generator = torch.Generator().manual_seed(2)
-    samples = [pieces.sample(network, 0.0, 1.0, of="pieces", num_samples=30, generator=generator) for _ in range(200)]
+    samples = [
+        pieces.sample(network, 0.0, 1.0, of="pieces", num_samples=30, generator=generator) for _ in range(volume(70))
+    ]
     check_coverage(samples, float(expected))
 
 
@@ -73,7 +76,8 @@ def test_triangles_in_hyperplanes_through_the_middle(in_features: int, width: in
     expected = 1 + Fraction(3, 4) * width + Fraction(1, 4) * math.comb(width, 2)
     generator = torch.Generator().manual_seed(3)
     samples = [
-        pieces.sample(through, -1.0, 1.0, on="planes", of=of, num_samples=12, generator=generator) for _ in range(60)
+        pieces.sample(through, -1.0, 1.0, on="planes", of=of, num_samples=12, generator=generator)
+        for _ in range(volume(20))
     ]
     check_coverage(samples, float(expected))
 
@@ -86,7 +90,9 @@ def test_segments_between_given_points() -> None:
     expected = np.mean([pieces.on_line(deep, one, other).num_pieces for one, other in pairs])
     generator = torch.Generator().manual_seed(4)
     twice = torch.cat([points, points[:3]])  # what is there twice is taken once
-    samples = [pieces.sample(deep, points=twice, of="pieces", num_samples=30, generator=generator) for _ in range(200)]
+    samples = [
+        pieces.sample(deep, points=twice, of="pieces", num_samples=30, generator=generator) for _ in range(volume(70))
+    ]
     check_coverage(samples, float(expected))
 
 

@@ -1,4 +1,4 @@
-"""A network's bits do not depend on its company: 300 float32 steps of every task with every activation.
+"""A network's bits do not depend on its company: 100 float32 steps of every task with every activation.
 
 The optimizers take turns, so that each meets every task and every activation. `python tests/test_same_bits.py` tries
 all of them with all tasks and activations, for 1,000 steps (5 minutes).
@@ -17,8 +17,9 @@ from dlcourse.tasks import Task
 from dlcourse.training import SGD, Adam, Batches, Optimizer, train
 
 OPTIMIZERS = {"sgd": SGD(rate=0.01), "momentum": SGD(rate=0.01, momentum=0.9), "adam": Adam(rate=0.01)}
-TASKS = [Choices().load("task", name)() for name in Choices().names("task")]
-NUM_STEPS = 300  # bits that part once do not meet again
+OURS = Choices()
+TASKS = [OURS.load("task", name)() for name in OURS.names("task")]
+NUM_STEPS = 100  # bits that part once do not meet again
 
 
 def trained(task: Task, optimizer: Optimizer, activation: Activation, seeds: list[int], *, skip: bool = False) -> Stack:
@@ -53,7 +54,7 @@ def test_a_member_trains_alone_as_in_company(task: Task, activation: Activation,
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", [Activation.relu, Activation.sigmoid])
 def test_with_skip_connections_too(activation: Activation) -> None:
-    task = Choices().load("task", "zigzag")()
+    task = OURS.load("task", "zigzag")()
     together = trained(task, OPTIMIZERS["adam"], activation, [0, 1, 2], skip=True)
     assert bits(trained(task, OPTIMIZERS["adam"], activation, [1], skip=True), 0) == bits(together, 1)
     assert bits(trained(task, OPTIMIZERS["adam"], activation, [1]), 0) != bits(together, 1)
