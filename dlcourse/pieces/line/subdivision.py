@@ -331,7 +331,7 @@ class Subdivision:
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
         vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
-        if vague.any():
+        if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
