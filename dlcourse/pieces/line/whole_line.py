@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
@@ -68,6 +69,14 @@ class OnWholeLine(Along):
     def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
         return np.concatenate([self._left.intercepts[::-1], self._right.intercepts[self._shared_pieces :]])
+
+    @property
+    def _errors(self) -> tuple[Float[np.ndarray, "num_pieces 1"], Float[np.ndarray, "num_pieces out_features"]]:
+        (left, left_at_0), (right, right_at_0) = self._left._errors, self._right._errors
+        left, right = (of + at_0.max(axis=1, keepdims=True) for of, at_0 in ((left, left_at_0), (right, right_at_0)))
+        pairs = ((left, right), (left_at_0, right_at_0))
+        slopes, intercepts = (np.concatenate([a[::-1], b[self._shared_pieces :]]) for a, b in pairs)
+        return slopes + EPS * np.abs(self.slopes).max(axis=1, keepdims=True), intercepts
 
     @property
     def _limits(self) -> tuple[float, float]:

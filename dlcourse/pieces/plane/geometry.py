@@ -251,5 +251,9 @@ class PlaneGeometry(Geometry):
             wanted, allowed = np.ldexp(areas, 2 * exponent), np.ldexp(rounded, 2 * exponent) + 2.0**-1060
             if not ((self.areas == wanted) | (np.abs(self.areas - wanted) <= allowed)).all():
                 raise SubdivisionError("areas must be those of the regions' polygons")
+            directions, origin = np.abs(self.frame[:, :2]), self.frame[:, 2]
             for end in inner.T:
-                check_continuity(self.maps, self.frame, left, right, self.points[end], self.point_error[end])
+                inputs = self.points[end] @ self.frame[:, :2].T + origin
+                away = directions.max(axis=1) * self.point_error[end, None]
+                away += 4 * EPS * (np.abs(self.points[end]) @ directions.T + np.abs(origin))
+                check_continuity(self.maps, left, right, inputs, away)
