@@ -122,12 +122,12 @@ class DigitNetwork:
             layer = self.layers[index]
             weight = layer.weight[member]
             parts, place, left = base.split(weight, MOST_FACTORS)
-            if 16 * np.count_nonzero(weight) < weight.size:
-                parts = [csr_array(part) for part in parts]
+            # Zeros abound in convolutions, in what passes values on, and in the first digit of most layers.
+            digits = [csr_array(part) if 16 * np.count_nonzero(part) < part.size else part for part in parts]
             length = float(np.linalg.norm(left)) * base.below(len(parts))
             stretch = SLACK * float(norm(layer.weight[member : member + 1], weight.size)[0])
             bias = base.split(layer.bias[member], MOST_FACTORS)
-            self._converted[index, member] = _Layer(parts, place, SLACK * length + TINY, bias, stretch)
+            self._converted[index, member] = _Layer(digits, place, SLACK * length + TINY, bias, stretch)
         return self._converted[index, member]
 
 

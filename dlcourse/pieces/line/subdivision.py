@@ -48,7 +48,8 @@ class Subdivision:
         zeros: Which values are known to be 0 although floats do not prove it.
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
-        num_settled: For each line, the number of signs that exact arithmetic decided.
+        num_settled: For each line, the number of signs that integers decided.
+        digits: The layers in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
     """
 
