@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.sparse import csr_array
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
 from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
@@ -121,13 +122,17 @@ class DigitNetwork:
             layer = self.layers[index]
             weight = layer.stored[member]
             parts, place, left = base.split(weight.data if layer.is_sparse else weight, MOST_FACTORS)
-            if layer.is_sparse:
-                parts = [same_places(weight, part) for part in parts]
+            digits = [same_places(weight, part) if layer.is_sparse else _without_zeros(part) for part in parts]
             length = float(np.linalg.norm(left)) * base.below(len(parts))
             stretch = SLACK * float(norm(layer.stored[member : member + 1], weight.size)[0])
             bias = base.split(layer.bias[member], MOST_FACTORS)
-            self._converted[index, member] = _Layer(parts, place, SLACK * length + TINY, bias, stretch)
+            self._converted[index, member] = _Layer(digits, place, SLACK * length + TINY, bias, stretch)
         return self._converted[index, member]
+
+
+def _without_zeros(digits: Float[np.ndarray, "out_features in_features"]) -> Any:
+    """A sparse matrix if zeros abound: in what passes values on, and in the first digit of most layers."""
+    return csr_array(digits) if 16 * np.count_nonzero(digits) < digits.size else digits
 
 
 def _inputs(

@@ -24,7 +24,7 @@ class OnLine(Along):
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did.
         start: x(0).
         end: x(1).
     """
@@ -150,7 +150,7 @@ class OnLines:
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them;
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did;
             a member may need fewer when it is counted alone. The counts are the same.
     """
 

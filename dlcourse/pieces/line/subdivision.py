@@ -49,7 +49,8 @@ class Subdivision:
         zeros: Which values are known to be 0 although floats do not prove it.
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
-        num_settled: For each line, the number of signs that exact arithmetic decided.
+        num_settled: For each line, the number of signs that integers decided.
+        digits: The layers in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
     """
 
@@ -334,7 +335,7 @@ class Subdivision:
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
         vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
-        if vague.any():
+        if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])

@@ -23,7 +23,7 @@ class OnWholeLine(Along):
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did.
         origin: x(0).
         direction: dx/dt.
     """

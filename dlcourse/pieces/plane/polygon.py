@@ -151,10 +151,10 @@ class OnPlane(Cells):
         Source: Bianchini & Scarselli 2014, *On the Complexity of Neural Network Classifiers*, measure a classifier by
             the sum of these numbers.
         """
-        layers = self._subdivision.layers
-        frame, max_regions = self._subdivision.exact.frame, self._subdivision.max_regions
-        decided = Subdivision(with_leads(layers), frame, self.corners, max_regions)
-        return topology(decided, layers[-1].bias.shape[1])
+        before = self._subdivision
+        longer = with_leads(before.layers)
+        decided = Subdivision(longer, before.exact.frame, self.corners, before.max_regions, before.max_gigabytes)
+        return topology(decided, before.layers[-1].bias.shape[1])
 
     @cached_property
     def _decided(self) -> tuple[PlaneGeometry, Int[np.ndarray, " parts"]]:
