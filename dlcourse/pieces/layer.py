@@ -64,7 +64,7 @@ class UnitLayer:
         out: Float[np.ndarray, "*rows out_features columns"],
         member: int = 0,
     ) -> None:
-        """W of a member times columns, put where `out` says."""
+        """W of a member times columns, put where `out` says; of a sparse W that may be where the columns are."""
         weight = self.stored[member]
         if not self.is_sparse:
             np.matmul(weight, columns, out=out)

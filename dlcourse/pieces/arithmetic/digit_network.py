@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.sparse import csr_array
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
 from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
@@ -132,6 +131,8 @@ class DigitNetwork:
 
 def _without_zeros(digits: Float[np.ndarray, "out_features in_features"]) -> Any:
     """A sparse matrix if zeros abound: in what passes values on, and in the first digit of most layers."""
+    from scipy.sparse import csr_array  # only those whose floats leave signs open wait for it
+
     return csr_array(digits) if 16 * np.count_nonzero(digits) < digits.size else digits
 
 

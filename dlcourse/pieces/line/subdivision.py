@@ -135,7 +135,10 @@ class Subdivision:
                 rounded[0] += self._at_vertices(by_biases)
             self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
 
-        rows = np.empty((num_rows, layer.bias.shape[1], num_vertices))
+        num_units = layer.bias.shape[1]
+        # A sparse product takes some columns at a time, and can put what becomes of them in their place.
+        in_place = layer.is_sparse and num_units <= self.rows.shape[1]
+        rows = self.rows[:, :num_units] if in_place else np.empty((num_rows, num_units, num_vertices))
         for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
             layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
         if has_values:

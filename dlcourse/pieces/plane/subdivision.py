@@ -8,7 +8,7 @@ where they cross, and `cutting`, which makes the new mesh. What they return is p
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import frobenius, grows
@@ -27,7 +27,7 @@ from dlcourse.pieces.plane.cutting import (
 )
 from dlcourse.pieces.plane.edges import points_on_edges, signs_along_edges
 from dlcourse.pieces.plane.exact import ExactPlane
-from dlcourse.pieces.plane.history import History
+from dlcourse.pieces.plane.history import History, NewVertices
 from dlcourse.pieces.plane.inner import points_inside_faces
 from dlcourse.pieces.plane.mesh import Mesh, polygon_mesh
 from dlcourse.pieces.plane.preactivations import Preactivations
@@ -40,6 +40,14 @@ class _Found(NamedTuple):
 
     border: Border
     arrangement: Arrangement
+
+
+class _New(NamedTuple):
+    """The vertices that a layer makes."""
+
+    vertices: list[NewVertices]
+    zeros: list[tuple[Int[np.ndarray, " zeros"], Int[np.ndarray, " zeros"]]]  # as `with_new_vertices` takes them
+    off: Bool[np.ndarray, " all_vertices"]  # where no unit is positive, of old and new ones
 
 
 class Subdivision:
@@ -124,7 +132,11 @@ class Subdivision:
             return
         found, self._counted = self._counted or self._find(), None
         if len(found.border.points.edge) + len(found.arrangement.chords.face) > 0:
-            self._put_new_mesh(found)
+            new = self._put_new_mesh(found)
+            del found  # which takes more memory than the mesh
+            if self.layer < self.last_cut:
+                with_new = with_new_vertices(self.values, new.vertices, new.zeros)
+                self.values = activated(layer, with_new, new.off)
         else:
             self._keep_mesh(found)
         self.exact.forget()
@@ -146,8 +158,8 @@ class Subdivision:
         self._guard(self.mesh.num_faces + num_chords + (0 if points.coincide else num_crossings))
         return _Found(border, arrangement)
 
-    def _put_new_mesh(self, found: _Found) -> None:
-        """The last stages: puts the cut mesh, and the values at its vertices, in the place of those before."""
+    def _put_new_mesh(self, found: _Found) -> _New:
+        """The last stages: puts the cut mesh in the place of that before; its vertices still need values."""
         border, arrangement = found
         self._guard_memory(found)
         inner = points_inside_faces(border, arrangement)
@@ -156,20 +168,19 @@ class Subdivision:
         self._guard(edges.num_faces)
         faces = new_faces(self.mesh, arrangement, edges)
         made = [vertices_on_edges(border), vertices_inside_faces(self.layer, arrangement, inner)]
-        if self.layer < self.last_cut:
-            points, first_inner = border.points, self.mesh.num_vertices + len(border.points.edge)
-            zeros = [
-                (self.mesh.num_vertices + points.crossing_point, points.crossing_unit),
-                (first_inner + inner.zero_point, inner.zero_unit),
-            ]
-            off = np.zeros(edges.num_vertices, dtype=bool)
-            if not faces.patterns.any(axis=1).all():  # otherwise some unit is on around every vertex
-                off = off_vertices(border, inner, edges.num_vertices)
-            self.values = activated(self.layers[self.layer], with_new_vertices(self.values, made, zeros), off)
+        points, first_inner = border.points, self.mesh.num_vertices + len(border.points.edge)
+        zeros = [
+            (self.mesh.num_vertices + points.crossing_point, points.crossing_unit),
+            (first_inner + inner.zero_point, inner.zero_unit),
+        ]
+        off = np.zeros(edges.num_vertices, dtype=bool)
+        if not faces.patterns.any(axis=1).all():  # otherwise some unit is on around every vertex
+            off = off_vertices(border, inner, edges.num_vertices)
         self.mesh = Mesh(edges.num_vertices, edges.num_faces, edges.ends, faces.beside, edges.lines)
         self.history.made.extend(made)
         self.history.parents.append(faces.parents)
         self.history.patterns.append(faces.patterns)
+        return _New(made, zeros, off)
 
     def _keep_mesh(self, found: _Found) -> None:
         """Notes that the layer has left the mesh as it was."""

@@ -10,7 +10,7 @@ from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, f
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import NewVertices
 
-_PART = 1024  # rows that are worked on at once, so that they stay in the cache
+_NUMBERS = 2**15  # that are worked on at once, so that they stay in the cache
 
 
 class Values(NamedTuple):
@@ -100,16 +100,16 @@ def _put_between(
 
     Some rows at a time stay in the cache.
     """
-    num_new = len(new.t)
+    num_new, at_once = len(new.t), max(1, _NUMBERS // values.shape[1])
     width = np.empty(num_new)
-    for begin in range(0, num_new, _PART):
-        part = slice(begin, begin + _PART)
+    for begin in range(0, num_new, at_once):
+        part = slice(begin, begin + at_once)
         before = values.take(new.start[part], axis=0)
         change = values.take(new.end[part], axis=0)
         change -= before
         width[part] = np.einsum("ij,ij->i", change, change)
         change *= new.t[part, None]
-        np.add(before, change, out=values[first + begin : first + min(begin + _PART, num_new)])
+        np.add(before, change, out=values[first + begin : first + min(begin + at_once, num_new)])
     np.sqrt(width, out=width)
     return width
 
