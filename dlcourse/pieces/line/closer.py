@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -93,6 +94,32 @@ def _values_and_slopes(
             for of_all, of_part in zip(found, [*_at_zeros(base, last, zeros), *_slopes(base, last)], strict=True):
                 of_all[..., part] = of_part
     return found
+
+
+def closer_positions(
+    intervals: Intervals, network: DigitNetwork, vertices: Int[np.ndarray, " some"]
+) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, " some"]]:
+    """t of some vertices of the finished subdivision, and how far off they may be; infinity or NaN where digits fail.
+
+    At t = -i / s of functions s t + i. If s is off by ds and i by di at most, t is by (di + |t| ds) / (|s| - ds).
+    """
+    bends = [layer.bends for layer in intervals.layers]
+    num_bends = np.cumsum(bends) - bends
+    depth = 1 + max((index for index, layer in enumerate(intervals.layers) if layer.bends), default=0)
+    position, error = np.full((2, len(vertices)), np.inf)
+    for part, member in intervals.parts(vertices, _PART):
+        base = network.base(depth, member=member)
+        if base is not None:
+            lines, steps, columns = intervals.descent(vertices[part])
+            functions = network.along(base, intervals.starts[lines], intervals.ends[lines], steps, member=member)
+            of_layers = [columns[before] for before in num_bends[:depth]]
+            zeros, _ = _functions(base, islice(functions, depth), of_layers, *intervals.born(vertices[part]))
+            (slope,), (intercept,) = base.floats(zeros.slope), base.floats(zeros.intercept)
+            position[part] = -intercept / slope
+            steepness = np.abs(slope) * (1 - 4 * EPS) - SLACK * zeros.slope_error
+            off = zeros.intercept_error + np.abs(position[part]) * zeros.slope_error
+            error[part] = SLACK * off / np.where(steepness > 0, steepness, 0) + 8 * EPS * np.abs(position[part])
+    return position, error
 
 
 def _functions(

@@ -44,14 +44,12 @@ class OnLine(Along):
 
         Proven to 2^-20, mostly good to 2^-40.
         """
-        vertices, position, error = self._vertices
-        return on_segment(self._subdivision.intervals, vertices, position, error)
+        return on_segment(self._subdivision.intervals, self._subdivision.digits, *self._vertices)
 
     @property
     def _breakpoints_of_half_line(self) -> Float[np.ndarray, " region_breakpoints"]:
         """The same as t / (1 - t), which goes to infinity: proven to 2^-20 of 1 more than that."""
-        vertices, position, error = self._vertices
-        return on_half_line(self._subdivision.intervals, vertices, position, error)
+        return on_half_line(self._subdivision.intervals, self._subdivision.digits, *self._vertices)
 
     @cached_property
     def piece_of_region(self) -> Int[np.ndarray, " regions"]:
