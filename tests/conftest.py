@@ -3,7 +3,8 @@
 import gc
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import browser
@@ -18,8 +19,8 @@ gc.disable()  # until all tests are imported: that makes much, and throws nothin
 matplotlib.use("Agg")  # figures need no screen
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
-settings.register_profile("local", deadline=None, max_examples=50)
-settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("local", deadline=None, max_examples=30)
+settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=1000)  # pytest --hypothesis-profile=thorough
 settings.register_profile("fast", deadline=None, max_examples=10)  # for `make test-fast`
 settings.load_profile("ci" if os.environ.get("CI") else "local")
@@ -48,6 +49,29 @@ def imported() -> Iterator[Imported]:
     """Runs command lines in processes of their own, which need not import torch first."""
     with Imported() as process:
         yield process
+
+
+@pytest.fixture
+def dlcourse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in an empty folder; gives exit code, stdout and stderr."""
+    from dlcourse.cli import door  # after `pytest_configure`
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # main sets it, and this undoes that after the test
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dlcourse", *arguments])
+        code = 0
+        try:
+            door.main()
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
 
 
 def pytest_configure(config: pytest.Config) -> None:

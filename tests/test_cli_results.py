@@ -210,6 +210,7 @@ def test_runs_are_picked_and_failures_listed(sweep: Path, monkeypatch: Any, caps
     assert f"there are some in {sweep}" in text
 
 
+@pytest.mark.slow
 def test_a_folder_is_compared_after_the_fact(sweep: Path, monkeypatch: Any, capsys: Any) -> None:
     assert not (sweep / "comparison").exists()
     assert said([str(sweep), "--compare"], monkeypatch, capsys)[0] == 0

@@ -135,6 +135,7 @@ class WithTensor:
 '''
 
 
+@pytest.mark.slow
 def test_defaults_may_be_computed(tmp_path: Path) -> None:
     code = f"""
 import sys
@@ -168,6 +169,7 @@ WITHOUT_JOB = [
 ]
 
 
+@pytest.mark.slow
 def test_a_command_that_has_no_job_imports_no_torch(tmp_path: Path) -> None:
     code = f"""
 import sys

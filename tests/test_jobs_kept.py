@@ -79,6 +79,7 @@ def test_the_last_weights_are_those_of_the_network(config: Make) -> None:
         assert all(weights.parameters[name][-1].equal(value) for name, value in network.items())
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_with_the_same_file(
     config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def images(each: RunConfig) -> dict[str, list[tuple[int, bytes]]]:
     }
 
 
+@pytest.mark.slow
 def test_pictures_are_of_five_steps_and_the_same_after_an_interruption(
     config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

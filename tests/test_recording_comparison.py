@@ -140,6 +140,7 @@ def test_other_settings_have_their_own_runs_and_pictures(tmp_path: Path) -> None
         assert (tmp_path / "comparison" / f"depth_against_width-{setting}.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_curves_are_tuned_and_the_others_lie_beside_them(tmp_path: Path) -> None:
     # Width 4 has its least error at the large rate, width 8 at the small one.
     errors = {(4, 0.01): 0.5, (4, 0.1): 0.25, (8, 0.01): 0.125, (8, 0.1): 1.0}
@@ -204,6 +205,7 @@ def files(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_equal_sizes_are_curves_over_the_depth_and_depths_over_the_size(tmp_path: Path) -> None:
     results = [
         replace(run(depth, 4, 0, depth / size), config={"model.depth": depth, "model.max_parameters": size, "seed": 0})

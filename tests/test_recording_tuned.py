@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import volume
 
 from dlcourse.recording import Judged, Result, TaskFacts, judged, wilson
 
@@ -183,12 +184,13 @@ def test_no_run_has_a_say_in_the_choice_that_it_is_judged_at(seed: int, num_seed
     assert only(judged(grid(others))).choices[1:] == found.choices[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("probabilities", "num_seeds"), [((0.3, 0.5, 0.5), 10), ((0.1, 0.2, 0.9), 20)])
 def test_tuned_networks_solve_it_as_often_as_new_seeds_do(probabilities: tuple[float, ...], num_seeds: int) -> None:
     """Unbiased where the best of all rates, judged on the seeds that chose it, is far too high; intervals cover it."""
     drawn = random.Random(1)
     naive = estimated = expected = covered = 0.0
-    num_trials = 400
+    num_trials = volume(150)
     for _ in range(num_trials):
         errors = {
             rate: [0.001 if drawn.random() < p else 0.1 for _ in range(num_seeds)]
