@@ -92,8 +92,12 @@ def _zeros_at_corners(border: Border) -> tuple[_Zeros, Int[np.ndarray, " names"]
     """
     positive, zero = border.vertices
     assert zero is not None
-    sides = border.before.mesh.sides()
-    side, unit = bits.positions(zero.take(sides.start, axis=0))
+    mesh = border.before.mesh
+    sides = mesh.sides()
+    at_start = zero.take(sides.start, axis=0)
+    # A unit that is zero at all corners of a face is so all over it, as most units of pools are somewhere.
+    at_start &= bits.union(~at_start, sides.face, mesh.num_faces).take(sides.face, axis=0)
+    side, unit = bits.positions(at_start)
     face, start, end = sides.face[side], sides.start[side], sides.end[side]
     touching = bits.has(zero, end, unit)
     corners = _Zeros(face, unit, bits.has(positive, end, unit), start)
