@@ -76,7 +76,7 @@ class OnLine(Along):
         error = np.zeros(values.shape)
         for layer in self._layers:
             terms = error + (len(values) + 2) * EPS * np.abs(values)
-            error = SLACK * (np.abs(layer.weight[0]) @ terms + 2 * EPS * np.abs(layer.bias[0][:, None])) + TINY
+            error = SLACK * (abs(layer.weight[0]) @ terms + 2 * EPS * np.abs(layer.bias[0][:, None])) + TINY
             values = layer.weight[0] @ values + layer.bias[0][:, None]
             if layer.bends:
                 factor = np.where(next(patterns), 1, layer.slope[0][:, None])
