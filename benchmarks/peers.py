@@ -1,9 +1,9 @@
-"""How fast regions in boxes are counted, against relucent, which searches them with linear programs; on one thread.
+"""How fast regions are counted beside relucent (linear programs) in boxes, and affinitree (decision trees) everywhere.
 
-relucent is under the AGPL and wanted for nothing else: it gets an environment of its own.
+All on one thread. relucent is under the AGPL and wanted for nothing else: the two get an environment of their own.
 
     python -m venv .venv-peers
-    .venv-peers/bin/pip install torch==2.13.0 relucent==1.0.0 jaxtyping
+    .venv-peers/bin/pip install torch==2.13.0 relucent==1.0.0 affinitree==0.23.0 jaxtyping
     PYTHONPATH=. .venv-peers/bin/python benchmarks/peers.py
 
 Each of relucent's counts is one call in a process of its own, which is ended after three minutes; dlcourse's times are
@@ -14,9 +14,12 @@ import os
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")  # before NumPy is loaded
 
+import contextlib
 import importlib.metadata
 import statistics
+import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
@@ -29,6 +32,8 @@ from dlcourse import pieces
 
 SIZES = [[2, 16, 16, 1], [2, 32, 32, 32, 1], [3, 8, 8, 1], [3, 16, 16, 1], [4, 6, 6, 1]]
 MOST_SECONDS = 180
+WHOLE_SPACE = [[2, 8, 8, 1], [2, 16, 16, 1], [3, 8, 8, 1], [3, 12, 12, 1], [4, 6, 6, 1]]
+FAR = 2.0**30  # the box from -FAR to FAR stands for the whole space; one of a quarter of that must have as many regions
 
 
 def default_network(sizes: list[int], seed: int) -> nn.Sequential:
@@ -84,6 +89,46 @@ def within_limit(sizes: list[int]) -> tuple[float, int] | str:
         process.join()
 
 
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Keeps away what affinitree's Rust code prints."""
+    sys.stdout.flush()
+    before, nowhere = [os.dup(1), os.dup(2)], os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        for number, kept in enumerate(before, start=1):
+            os.dup2(kept, number)
+            os.close(kept)
+        os.close(nowhere)
+
+
+def whole_space() -> None:
+    """Prints a table: the regions of all of R^d as the leaves of a decision tree, and those of a large box."""
+    from affinitree import builder, extract_pytorch_architecture
+
+    print(f"\naffinitree {importlib.metadata.version('affinitree')}, milliseconds of processor time\n")
+    print("| network | regions | leaves | affinitree | in_box | ratio |")
+    print(f"{'|---' * 6}|")
+    for sizes in WHOLE_SPACE:
+        network, d = default_network(sizes, 0), sizes[0]
+        box, tree = [], []
+        for _ in range(5):  # in turns
+            start = time.process_time()
+            with silenced():
+                leaves = builder.from_layers(extract_pytorch_architecture(d, network)).num_terminals()
+            tree.append(time.process_time() - start)
+            start = time.process_time()
+            regions = pieces.in_box(network, [-FAR] * d, [FAR] * d).num_regions
+            box.append(time.process_time() - start)
+        if pieces.in_box(network, [-FAR / 4] * d, [FAR / 4] * d).num_regions != regions:
+            raise ValueError(f"FAR must be larger for {sizes}")
+        theirs, ours = (1e3 * statistics.median(seconds) for seconds in (tree, box))
+        print(f"| {sizes} | {regions:,} | {leaves:,} | {theirs:,.0f} | {ours:.1f} | {theirs / ours:,.0f} |", flush=True)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     print(f"relucent {importlib.metadata.version('relucent')}, torch {torch.__version__}, milliseconds\n")
@@ -101,6 +146,7 @@ def main() -> None:
             cells += [f"{seconds * 1e3:,.0f}{note}", f"{box * 1e3:.1f}", f"{seconds / box:,.0f}"]
             cells += [f"{plane * 1e3:.1f}", f"{seconds / plane:,.0f}"] if sizes[0] == 2 else ["", ""]
         print(f"| {' | '.join(cells)} |", flush=True)
+    whole_space()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """How fast regions of ReLU networks on planes and lines are counted, against regioncam, on one thread.
 
-    python benchmarks/pieces.py [--lines]
+    python benchmarks/pieces.py [--lines | --deep]
 
 Every network is counted in turn by both programs, several times; the table has medians and their ratio. regioncam
 (0.5.2, Rust, float32) always builds vertices, edges and faces. dlcourse (float64, exact) is timed for the count alone,
-for the count with vertices, edges and polygons, and with every region's affine map and the linear pieces, too.
+for the count with vertices, edges and polygons, and with every region's affine map and the linear pieces, too. With
+--deep, residual and deep networks are counted on lines by dlcourse alone, beside plain ones with as many units.
 """
 
 import argparse
@@ -116,6 +117,61 @@ def lines() -> None:
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
+class Residual(nn.Module):
+    """x + linear(relu(linear(x)))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.block(x)  # type: ignore[no-any-return]
+
+
+def residual_network(num_blocks: int) -> tuple[nn.Sequential, torch.Tensor, torch.Tensor]:
+    """Blocks of 64 units between 16 inputs and 5 outputs, as torch initialises them, and a random line."""
+    torch.manual_seed(0)
+    blocks = [Residual(64) for _ in range(num_blocks)]
+    network = nn.Sequential(nn.Linear(16, 64), *blocks, nn.Linear(64, 5)).double()
+    start, end = 1.5 * torch.randn(2, 16, dtype=torch.float64)
+    return network, start, end
+
+
+def he_network(width: int, depth: int) -> tuple[nn.Sequential, torch.Tensor, torch.Tensor]:
+    """One input; weights as He draws them, biases N(0, 1/4); the line from -2 to 2."""
+    network = default_network([1, *[width] * depth, 1], 0)
+    for layer in network[:-1:2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.normal_(layer.bias, std=0.5)
+    return network, torch.tensor([-2.0]), torch.tensor([2.0])
+
+
+def deep() -> None:
+    """Residual and deep networks on lines, beside networks of three layers with as many units."""
+    networks = {f"residual, {n} blocks of 64": (64 * n, residual_network(n)) for n in (4, 6, 8, 10, 20, 40)}
+    networks |= {f"He, {depth} x 64": (64 * depth, he_network(64, depth)) for depth in (8, 16, 20, 30, 40, 60)}
+    pieces.on_line(*residual_network(1))  # what is imported for the first of them
+    print("| network | regions | settled | CPU s | us per region and unit | plain, 3 layers | times as much |")
+    print(f"{'|---' * 7}|")
+    for name, (num_units, arguments) in networks.items():
+        seconds, counted = cpu_seconds(arguments)
+        plain_seconds, plain = cpu_seconds(he_network(num_units // 3, 3))
+        price = 1e6 * seconds / counted.num_regions / num_units
+        plain_price = 1e6 * plain_seconds / plain.num_regions / num_units
+        cells = [name, f"{counted.num_regions:,}", f"{counted.num_settled:,}", f"{seconds:.2f}", f"{price:.2f}"]
+        print(f"| {' | '.join([*cells, f'{plain_price:.2f}', f'{price / plain_price:.1f}'])} |", flush=True)
+
+
+def cpu_seconds(arguments: tuple[nn.Sequential, torch.Tensor, torch.Tensor]) -> tuple[float, pieces.OnLine]:
+    """What a count takes of the processor, the least of three, and the count."""
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        counted = pieces.on_line(*arguments)
+        seconds.append(time.process_time() - start)
+    return min(seconds), counted
+
+
 def medians(functions: list[Callable[[nn.Sequential], int]], network: nn.Sequential) -> tuple[list[float], list[int]]:
     """Seconds of each function, called in turn, and what they return."""
     results = [function(network) for function in functions]
@@ -153,8 +209,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="networks of each size")
     parser.add_argument("--memory", action="store_true", help="also measure the peak memory of each call")
     parser.add_argument("--lines", action="store_true", help="count on lines instead")
+    parser.add_argument("--deep", action="store_true", help="count residual and deep networks on lines instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.deep:
+        deep()
+        return
     print(f"regioncam {importlib.metadata.version('regioncam')}, torch {torch.__version__}, milliseconds, medians\n")
     if arguments.lines:
         lines()

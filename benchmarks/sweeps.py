@@ -1,23 +1,28 @@
-"""What a sweep of 300 networks costs, beside Hydra's launchers over an eager loop, and beside JAX.
+"""What a sweep of 300 networks costs, beside Hydra's launchers over an eager loop, beside JAX, and beside its products.
 
-    python benchmarks/sweeps.py [--jax-python .venv-jax/bin/python] [--growth]
+    python benchmarks/sweeps.py [--jax-python .venv-jax/bin/python] [--rounds 3] [--steps 5000] [--seeds 10]
+    python benchmarks/sweeps.py --growth
 
 The reference sweep is `dlcourse -m experiment=reference_sweep pictures=false`. All contestants have the same number of
 cores: ours by its worker processes, Hydra's joblib launcher by its own, JAX by as many processes as there are cores,
 each with one thread and its share of the architectures, Hydra's basic launcher by torch's threads (or one, whichever is
-faster). What would take hours is measured on one seed an architecture and scaled by the number of seeds.
+faster). What would take hours is measured on one seed an architecture and scaled by the number of seeds. In every round
+each contestant has its turn, and the ratios are those of one round; the table shows medians. On a machine with other
+work to do, core-seconds say more than seconds.
 """
 
 import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -25,39 +30,78 @@ import torch
 from training import Case, seconds, stacked_training
 
 HERE = Path(__file__).resolve().parent
-DEPTHS, WIDTHS, NUM_SEEDS, NUM_STEPS, BATCH_SIZE = (1, 2, 3, 4, 5, 6), (4, 8, 16, 32, 64), 10, 5000, 64
+DEPTHS, WIDTHS, BATCH_SIZE = (1, 2, 3, 4, 5, 6), (4, 8, 16, 32, 64), 64
+# Stacks as `dlcourse` makes them: widths of one size when filled up, and of how many widths they are.
+FILLED = {16: 3, 32: 1, 64: 1}
 NUM_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 GRID = [f"depth={','.join(map(str, DEPTHS))}", f"width={','.join(map(str, WIDTHS))}"]
 
 
-def timed(command: Sequence[str], **environment: str) -> float:
-    """Seconds of a command, in an empty folder; it must succeed."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        subprocess.run(
-            command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
-        )  # fmt: skip
-        return time.perf_counter() - started
+@dataclass(frozen=True)
+class Cost:
+    """What something takes.
+
+    Attributes:
+        seconds: By the clock.
+        core_seconds: Of all processes, in user and system mode.
+    """
+
+    seconds: float
+    core_seconds: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.seconds + other.seconds, self.core_seconds + other.core_seconds)
+
+    def __mul__(self, factor: float) -> "Cost":
+        return Cost(factor * self.seconds, factor * self.core_seconds)
 
 
-def ours(*options: str) -> float:
+def core_seconds() -> float:
+    """Those of all child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def timed(*commands: Sequence[str], **environment: str) -> Cost:
+    """Commands side by side, each in an empty folder; they must succeed."""
+
+    def run(command: Sequence[str]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(
+                command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(HERE.parent), **environment},
+            )  # fmt: skip
+
+    started, before = time.perf_counter(), core_seconds()
+    with ThreadPoolExecutor(len(commands)) as pool:
+        list(pool.map(run, commands))
+    return Cost(time.perf_counter() - started, core_seconds() - before)
+
+
+def ours(*options: str) -> Cost:
     return timed([sys.executable, "-m", "dlcourse", "-m", "pictures=false", *options])
 
 
-def eager(*options: str) -> float:
+def eager(*options: str) -> Cost:
     return timed([sys.executable, str(HERE / "eager_app.py"), "-m", *options])
 
 
-def jax(python: str) -> float:
+def jax(python: str, num_steps: int, num_seeds: int) -> Cost:
     """All architectures dealt out to one process a core, so that all have about the same work."""
     architectures = [f"{depth}x{width}" for depth, width in product(DEPTHS, WIDTHS)]
     architectures.sort(key=lambda each: -flops(*map(int, each.split("x"))))
-    script = [python, str(HERE / "jax_training.py"), "--repetitions", "0"]
-    started = time.perf_counter()
-    with ThreadPoolExecutor(NUM_CORES) as pool:
-        list(pool.map(lambda core: timed([*script, *architectures[core::NUM_CORES]]), range(NUM_CORES)))
-    return time.perf_counter() - started
+    sizes = ["--repetitions", "0", "--steps", str(num_steps), "--seeds", str(num_seeds)]
+    script = [python, str(HERE / "jax_training.py"), *sizes]
+    return timed(*([*script, *architectures[core::NUM_CORES]] for core in range(NUM_CORES)))
+
+
+def products(num_steps: int, num_seeds: int) -> Cost:
+    """All stacks one after another on one core, scaled to all steps, as if they were dealt out to all cores evenly."""
+    stacks = [f"{depth}x{width}x{widths * num_seeds}" for depth in DEPTHS for width, widths in FILLED.items()]
+    command = [sys.executable, str(HERE / "products.py"), "--steps", str(min(num_steps, 100)), *stacks]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    total = num_steps * sum(json.loads(line)["seconds"] for line in said.splitlines())
+    return Cost(total / NUM_CORES, total)
 
 
 def flops(depth: int, width: int) -> int:
@@ -65,45 +109,45 @@ def flops(depth: int, width: int) -> int:
     return 6 * BATCH_SIZE * sum(a * b for a, b in pairwise([1, *[width] * depth, 1]))
 
 
-def peak() -> float:
-    """Multiplications and additions a second of a large product of matrices, on all cores."""
-    torch.set_num_threads(NUM_CORES)
-    a = torch.randn(2048, 2048)
-    times = []
-    for _ in range(10):
-        started = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - started)
-    return 2 * 2048**3 / min(times)
-
-
-def reference(jax_python: str | None) -> None:
-    seeds = f"seed=range({NUM_SEEDS})"
-    sweep = ours("experiment=reference_sweep")
-    start = ours("model.depth=1", "seed=0", "num_steps=0")
-    outside = ours("experiment=reference_sweep", "num_steps=1") - start
-    print(f"reference sweep, {len(DEPTHS) * len(WIDTHS) * NUM_SEEDS} runs: {sweep:.1f} s")
-    total = NUM_SEEDS * NUM_STEPS * sum(flops(depth, width) for depth, width in product(DEPTHS, WIDTHS))
-    highest = peak()
-    print(f"{total / sweep / 1e9:.1f} GFLOP/s of {highest / 1e9:.0f}: {total / sweep / highest:.0%} of the peak")
-    runs = len(DEPTHS) * len(WIDTHS) * NUM_SEEDS
-    print(f"outside of training (one step a run): {1e3 * outside / runs:.1f} ms a run; the start {start:.1f} s")
-    one = [*GRID, "seed=0", f"num_steps={NUM_STEPS}"]
-    # the start of an empty application comes once, all the rest with every job
-    empty = eager("depth=1", "width=4", "seed=0", "num_steps=1")
-    serial = min(eager(*one, "threads=1"), eager(*one, f"threads={NUM_CORES}")) - empty
-    joblib = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={NUM_CORES}"]
-    parallel = eager(*one, *joblib) - empty
-    print(f"\n| contestant, {seeds} | seconds | ours is faster by | goal |\n|---|---|---|---|")
-    rows = [
-        ("Hydra basic, eager loop (scaled)", empty + NUM_SEEDS * serial, 25),
-        ("Hydra joblib, eager loop (scaled)", empty + NUM_SEEDS * parallel, 14),
-    ]
+def contest(num_steps: int, num_seeds: int, jax_python: str | None) -> dict[str, Cost]:
+    """One round: what each contestant takes."""
+    sizes = [f"num_steps={num_steps}", f"seed=range({num_seeds})"]
+    costs = {"dlcourse": ours("experiment=reference_sweep", *sizes)}
+    costs["products alone"] = products(num_steps, num_seeds)
     if jax_python:
-        rows.append(("JAX: vmap, scan, jit", jax(jax_python), 3))
-    for name, spent, goal in rows:
-        print(f"| {name} | {spent:.0f} | {spent / sweep:.1f} | {goal} |")
-    print(f"| dlcourse | {sweep:.1f} | | |", flush=True)
+        costs["JAX: vmap, scan, jit"] = jax(jax_python, num_steps, num_seeds)
+    # the start of an empty application comes once, all the rest with every job
+    one, empty = [*GRID, "seed=0", f"num_steps={num_steps}"], eager("depth=1", "width=4", "seed=0", "num_steps=1")
+    joblib = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={NUM_CORES}"]
+    either = [eager(*one, f"threads={threads}") for threads in sorted({1, NUM_CORES})]
+    basic = min(either, key=lambda cost: cost.seconds)
+    for name, cost in (("Hydra joblib", eager(*one, *joblib)), ("Hydra basic", basic)):
+        costs[f"{name}, eager loop (scaled)"] = empty + (cost + empty * -1) * num_seeds
+    return costs
+
+
+def reference(num_rounds: int, num_steps: int, num_seeds: int, jax_python: str | None) -> None:
+    """The table, and what else there is to say of the sweep."""
+    rounds = [contest(num_steps, num_seeds, jax_python) for _ in range(num_rounds)]
+    num_runs = len(DEPTHS) * len(WIDTHS) * num_seeds
+    print(f"reference sweep, {num_runs} runs of {num_steps} steps, {NUM_CORES} cores, medians of {num_rounds} rounds\n")
+    print("| contestant | seconds | core-seconds | over ours, seconds | over ours, core-seconds | goal |")
+    print("|---|---|---|---|---|---|")
+    goals = {"products alone": "0.70", "JAX": "3", "Hydra joblib": "14", "Hydra basic": "40"}
+    for name in rounds[0]:
+        goal = next((goals[start] for start in goals if name.startswith(start)), "")
+        of_ours = [(costs[name], costs["dlcourse"]) for costs in rounds]
+        numbers = (
+            statistics.median(its.seconds for its, _ in of_ours),
+            statistics.median(its.core_seconds for its, _ in of_ours),
+            statistics.median(its.seconds / mine.seconds for its, mine in of_ours),
+            statistics.median(its.core_seconds / mine.core_seconds for its, mine in of_ours),
+        )
+        print(f"| {name} | {' | '.join(f'{number:.3g}' for number in numbers)} | {goal} |", flush=True)
+    start = ours("model.depth=1", "seed=0", "num_steps=0")
+    outside = ours("experiment=reference_sweep", f"seed=range({num_seeds})", "num_steps=1") + start * -1
+    print(f"\noutside of training (one step a run): {1e3 * outside.seconds / num_runs:.1f} ms a run, "
+          f"{1e3 * outside.core_seconds / num_runs:.1f} of a core; the start {start.seconds:.1f} s")  # fmt: skip
 
 
 def steady(jax_python: str) -> None:
@@ -134,7 +178,7 @@ def growth() -> None:
     """Seconds and memory of larger and larger sweeps."""
     print("\n| runs | seconds | ms a run | largest process, MB |\n|---|---|---|---|")
     for runs in (100, 300, 1000, 3000):
-        spent = ours("model.depth=3", "num_steps=1000", "log_every=500", f"seed=range({runs})")
+        spent = ours("model.depth=3", "num_steps=1000", "log_every=500", f"seed=range({runs})").seconds
         # of all children so far; the sweeps grow
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"| {runs} | {spent:.1f} | {1e3 * spent / runs:.1f} | {largest:.0f} |", flush=True)
@@ -143,12 +187,15 @@ def growth() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jax-python", help="the Python of an environment that has JAX")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant has its turn")
+    parser.add_argument("--steps", type=int, default=5000, help="updates of each network")
+    parser.add_argument("--seeds", type=int, default=10, help="networks of each architecture")
     parser.add_argument("--growth", action="store_true", help="sweeps of 100 to 3,000 runs instead")
     options = parser.parse_args()
     if options.growth:
         growth()
         return
-    reference(options.jax_python)
+    reference(options.rounds, options.steps, options.seeds, options.jax_python)
     if options.jax_python:
         steady(options.jax_python)
 

@@ -20,7 +20,8 @@ from typing import Any
 # The one list of the values that say how and where a job is done, but change nothing about its result, and so do not
 # change its folder either.
 NOT_IN_THE_FOLDER = (
-    "name", "device", "outputs", "force", "pictures", "keep_weights", "checkpoint_seconds", "plan", "only", "compare",
+    "name", "device", "outputs", "force", "pictures", "keep_weights", "events", "checkpoint_seconds", "plan", "only",
+    "compare",
 )  # fmt: skip
 
 MAX_NAME = 200

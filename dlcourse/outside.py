@@ -11,15 +11,20 @@ from typing import TypeVar
 Choice = TypeVar("Choice", bound=EntryPoint | type | Path)
 
 
-def announced(group: str) -> dict[str, list[EntryPoint]]:
+def announced(*groups: str) -> list[dict[str, list[EntryPoint]]]:
     """The classes that installed packages announce by entry points, by their names; none of them is loaded.
 
     Args:
-        group: `tasks`, `models`, `optimizers` or `measurements`; the group of the entry points is `dlcourse.<group>`.
+        *groups: `tasks`, `models`, `optimizers` or `measurements`; the group of the entry points is `dlcourse.<group>`.
+
+    Returns:
+        Those of each group.
     """
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=f"dlcourse.{group}"):
-        found.setdefault(point.name, []).append(point)
+    points = entry_points()  # reads a file of every installed package
+    found: list[dict[str, list[EntryPoint]]] = [{} for _ in groups]
+    for group, of_group in zip(groups, found, strict=True):
+        for point in points.select(group=f"dlcourse.{group}"):
+            of_group.setdefault(point.name, []).append(point)
     return found
 
 

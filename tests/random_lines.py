@@ -21,7 +21,7 @@ FLAGS = [
 ]  # fmt: skip
 KEYS = [
     "task", "model", "optimizer", "experiment", "schema", "seed", "num_steps", "batch_size", "log_every", "dtype",
-    "device", "name", "outputs", "force", "plan", "only", "pictures", "count_pieces", "keep_weights",
+    "device", "name", "outputs", "force", "plan", "only", "pictures", "count_pieces", "keep_weights", "events",
     "checkpoint_seconds",
     "model.depth", "model.width", "model.widths", "model.activation", "model.initialization", "model.skip",
     "model.dept",

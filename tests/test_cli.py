@@ -194,6 +194,7 @@ def _pictures(folder: Path) -> list[str]:
 SMALL_MEASUREMENTS = {
     "deep_to_shallow": ["num_folds=2,3", "widths=[4,4]", "num_seeds=2", "num_steps=2"],
     "first_gradient": ["subset=2,3", "num_bits=4"],
+    "islands_by_depth": ["depth=1,2"],
     "layerwise_gradients": ["depth=1,2", "num_seeds=2"],
     "layerwise_time": ["depth=1,2", "num_turns=1"],
     "gradient_norms": ["depth=1,2", "num_networks=2"],
@@ -219,6 +220,7 @@ SMALL_MEASUREMENTS = {
     "random_networks_boxes": ["widths=[3],[2,2]", "num_draws=2"],
     "random_networks_planes": ["widths=[3],[2,2]", "num_draws=2"],
     "random_networks_slices": ["in_features=1,4", "widths=[3]", "num_draws=2"],
+    "random_topology": ["depth=1,2", "max_parameters=20", "initialization=he", "num_draws=2"],
     "reached_pieces": ["width=2,3", "num_draws=4", "num_climbers=2", "num_mutations=2"],
     "reached_pieces_planes": ["width=2,3", "depth=1", "num_draws=2", "num_climbers=2", "num_mutations=2"],
     "shallow_from_scratch": ["source=tents", "initialization=torch,he", "num_seeds=2", "num_steps=2"],

@@ -31,7 +31,7 @@ LECTURE = [(title, rest) for title, _, rest in (each.partition("\n") for each in
 
 def test_counting_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "counting.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     exec(compile("".join(blocks), "counting.md", "exec"), {})
     first, *others, sampled = capsys.readouterr().out.splitlines()
     on_line, on_whole_line, on_plane, in_box = map(int, first.split())

@@ -88,7 +88,7 @@ def test_network_is_a_function_of_the_seed() -> None:
 def test_folder_does_not_depend_on_what_does_not_bear_on_the_result() -> None:
     plain = config()
     for same in (config(outputs="/elsewhere"), config(force=True), config(pictures=False), config(name="x"),
-                 config(keep_weights=False),
+                 config(keep_weights=False), config(events=False),
                  config(device=Device.cpu), config(compare=Compare(tune=["num_steps"])),
                  config(model=MLPModel(depth=2, width=8))):  # fmt: skip
         assert same.run_name == plain.run_name

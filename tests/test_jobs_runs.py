@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +119,29 @@ def test_a_run_comes_out_the_same_alone_and_in_a_sweep(
         assert result.metrics == results[index].metrics
         saved = [torch.load(c.folder / "model.pt", weights_only=True) for c in (each, alone)]
         assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
+
+
+def test_without_events_all_else_is_the_same(config: Any) -> None:
+    each = config(checkpoint_seconds=0.0)
+    (expected,) = runs.run([each])
+    before = {path.name: path.read_bytes() for path in each.folder.iterdir() if path.suffix in (".pt", ".yaml", ".log")}
+    shutil.rmtree(each.folder)
+    without = replace(each, events=False)
+    assert without.folder == each.folder
+    for _ in range(2):  # the second time the folder is written beside the finished one
+        (result,) = runs.run([without])
+        assert {path.name for path in without.folder.iterdir()} == {*before, "metrics.json"}
+        assert {name: (without.folder / name).read_bytes() for name in before} == before
+        assert (result.metrics, result.config) == (expected.metrics, expected.config)
+        without = replace(without, force=True)
+
+
+def test_the_first_of_all_seeds_is_pictured_be_it_finished_or_not(config: Any) -> None:
+    sweep = [config(seed=seed, pictures=True) for seed in (0, 1)] + [config(seed=2, num_steps=20, pictures=True)]
+    runs.run([replace(sweep[0], pictures=False)])
+    runs.run(sweep)
+    found = [EventAccumulator(str(next(each.folder.glob("events*")))).Reload() for each in sweep]
+    assert [bool(each.Tags()["images"]) for each in found] == [False, False, True]
 
 
 def test_data_are_made_once_a_run(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:

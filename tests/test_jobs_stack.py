@@ -13,7 +13,7 @@ from dlcourse.networks import Activation, MLPModel
 from dlcourse.recording import Result
 from dlcourse.recording.checkpoints import read_checkpoint
 from dlcourse.tasks import Moons, Parity, PosedAs, Task, ZigZag
-from dlcourse.training import SGD, Adam, Optimizer
+from dlcourse.training import SGD, Adam, Batches, Optimizer
 
 # All are filled up to (16, 16) or (16,) * depth.
 WIDTHS = [[3, 7], [16, 1], [10, 9], [10, 9]]
@@ -155,3 +155,24 @@ def test_losses_on_training_and_test_data_are_their_own(tmp_path: Path) -> None:
             inputs, targets = getattr(data, f"{which}_inputs"), getattr(data, f"{which}_targets")
             expected = (network(inputs) - targets).square().sum(1).mean().item()
             assert result.metrics[f"loss/{which}"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("task", "copies"), [(Parity(num_bits=3), 1), (ZigZag(num_train=8), 4)], ids=name)
+def test_data_that_all_seeds_have_alike_are_in_memory_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: Task, copies: int
+) -> None:
+    seen: list[Batches] = []
+
+    def batches(*args: Any, **values: Any) -> Batches:
+        seen.append(Batches(*args, **values))
+        return seen[-1]
+
+    monkeypatch.setattr(stack, "Batches", batches)
+    runs.run([made(tmp_path, task=task, seed=seed) for seed in range(4)])
+    ((inputs, targets),) = [(each.inputs, each.targets) for each in seen]
+    assert inputs.shape == (4, 8, task.in_features) and targets.shape == (4, 8, 1)
+    assert inputs.untyped_storage().nbytes() == copies * 8 * task.in_features * 4  # float32
+    assert targets.untyped_storage().nbytes() == copies * 8 * 4
+    for seed in range(4):
+        assert torch.equal(inputs[seed], task.data(seed).train_inputs)
+        assert torch.equal(targets[seed], task.data(seed).train_targets)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlcourse.layerwise.flat import Flat, zeros
+from dlcourse.layerwise.flat import Flat, beside_each_other, zeros_in_a_row
 
 VECTOR = 64  # bytes of the widest vector registers, AVX-512
 
@@ -79,11 +79,40 @@ def test_zeros_like() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1,), (31,), (32,), (33,), (2, 5, 7), (0, 4)])
-def test_zeros(shape: tuple[int, ...]) -> None:
+def test_zeros_in_a_row(shape: tuple[int, ...]) -> None:
     like: Tensor = torch.ones(1, dtype=torch.float64)
-    view, flat = zeros(shape, like)
-    assert view.shape == shape and view.dtype == flat.dtype == torch.float64
-    assert not flat.any()
-    assert flat.ndim == 1 and len(flat) % 32 == 0 and 0 <= len(flat) - math.prod(shape) < 32
-    flat += 2
-    assert (view == 2).all()
+    row = zeros_in_a_row([shape, (3,), shape], like)
+    for value, (view, flat) in enumerate(row, start=1):
+        assert view.dtype == flat.dtype == torch.float64
+        assert not flat.any()
+        assert flat.ndim == 1 and len(flat) % 32 == 0 and 0 <= len(flat) - math.prod(view.shape) < 32
+        flat += value
+    assert [view.shape for view, _ in row] == [shape, (3,), shape]
+    assert all((view == value).all() for value, (view, _) in enumerate(row, start=1))  # and of no other's value
+    memory = torch.cat([flat for _, flat in row])
+    assert torch.equal(row[0][0].as_strided(memory.shape, (1,)), memory)  # one after another
+
+
+def test_weights_that_are_named_first_come_first_in_memory() -> None:
+    flat = Flat.of({"a": torch.ones(2), "b": torch.full((3,), 2.0)}, {"b": (3,), "a": (2,)})
+    assert flat.vector.tolist() == [*[2, 2, 2], *[0] * 29, *[1, 1], *[0] * 30]
+    assert list(flat.views) == ["a", "b"]
+
+
+@pytest.mark.parametrize("shape", [(32,), (5,), (2, 5, 7)])
+def test_tensors_in_a_row_are_one_view(shape: tuple[int, ...]) -> None:
+    views = [view for view, _ in zeros_in_a_row([shape] * 3, torch.ones(1))]
+    together = beside_each_other(views)
+    assert together.shape == (3, *shape)
+    for number, view in enumerate(views):
+        view.copy_(number + torch.arange(view.numel()).view(shape))
+    assert torch.equal(together, torch.stack(views))
+    together[1] = -1
+    assert (views[1] == -1).all() and (views[0] >= 0).all() and (views[2] >= 2).all()
+    assert torch.equal(beside_each_other(views[1:2]), views[1].unsqueeze(0))
+
+
+def test_tensors_at_uneven_distances_are_no_view() -> None:
+    views = [view for view, _ in zeros_in_a_row([(5,), (5,), (40,), (5,)], torch.ones(1))]
+    with pytest.raises(AssertionError):
+        beside_each_other([views[0], views[1], views[3]])

@@ -12,12 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import with_values
+from scipy import ndimage
 
 from dlcourse import pieces
 from dlcourse.measurements import (
     DeepToShallow,
     FirstGradient,
     GradientNorms,
+    IslandsByDepth,
     LayerwiseGradients,
     LayerwiseTime,
     NearTheSolution,
@@ -30,6 +32,7 @@ from dlcourse.measurements import (
     PlanesOfImages,
     RandomNetworks,
     RandomSlices,
+    RandomTopology,
     ReachedPieces,
     ShallowTraining,
 )
@@ -107,6 +110,41 @@ def test_no_slice_of_the_box_has_more_regions_than_the_box(widths: list[int]) ->
         assert 1 <= found["segment"] < found["triangle"] < box
         assert 1 <= found["in_the_box"] <= min(found["whole_line"], box)
     assert measurement.found(4) == found
+
+
+@pytest.mark.parametrize("initialization", ["torch", "he"])
+def test_the_parts_of_random_networks_are_those_seen_on_a_grid(initialization: str) -> None:
+    measurement = RandomTopology(depth=2, max_parameters=40, initialization=initialization, num_draws=4)
+    ticks = torch.linspace(-1, 1, 201, dtype=torch.float64)
+    counts = []
+    for seed in range(4):
+        network = measurement.network(seed)
+        assert sum(parameter.numel() for parameter in network.parameters()) == 37  # 4 + 4 units
+        with torch.no_grad():
+            above = (network(torch.cartesian_prod(ticks, ticks)) > 0).view(201, 201).numpy()
+        assert above.mean() < 0.55  # the median is that of 1,000 points, and nothing is above it where it is the most
+        rest, num_parts = ndimage.label(~above, np.ones((3, 3)))
+        sides = np.concatenate([rest[0], rest[-1], rest[:, 0], rest[:, -1]])
+        counts.append((ndimage.label(above)[1], num_parts - np.count_nonzero(np.unique(sides))))
+        assert measurement.found(seed) == counts[-1]
+    row = measurement.measure()
+    assert row["sum/mean"] == np.mean(counts) * 2
+    assert row["components/most"] == max(components for components, _ in counts)
+    assert row["holes/standard_deviation"] == pytest.approx(np.std([holes for _, holes in counts], ddof=1))
+
+
+def test_islands_beside_one_layer_of_their_size() -> None:
+    # 4 h + 1 parameters: 14 units are just as many as three layers of four, and cut the plane into 1 + 14 + 91 regions.
+    assert IslandsByDepth(depth=3).measure() == {
+        "num_parameters": 57,
+        "num_regions": 64,
+        "components": 16,
+        "holes": 16,
+        "expected": 16,
+        "shallow_width": 14,
+        "shallow_parameters": 57,
+        "shallow_upper_bound": 106,
+    }
 
 
 @pytest.mark.parametrize(
@@ -371,6 +409,10 @@ def test_images_that_are_not_installed_are_asked_for_at_once(monkeypatch: pytest
         (lambda: RandomNetworks(bias=math.nan), "bias must be between 0 and 1e\\+09, got nan"),
         (lambda: RandomSlices(in_features=0), "in_features must be at least 1, got 0"),
         (lambda: RandomSlices(num_samples=9), "num_samples must be at least 10, got 9"),
+        (lambda: RandomTopology(depth=0), "depth must be at least 1, got 0"),
+        (lambda: RandomTopology(bias=-1.0), "bias must be between 0 and 1e\\+09, got -1.0"),
+        (lambda: RandomTopology(initialization="magic"), "initialization must be one of .*, got 'magic'"),
+        (lambda: IslandsByDepth(depth=9), "depth must be between 1 and 8, got 9"),
         (lambda: ReachedPieces(num_climbers=30, num_draws=10), "num_climbers must be between 1 and 20, got 30"),
         (lambda: ReachedPieces(width=1), "width must be at least 2, got 1"),
         (lambda: ParityCircuits(depth=1), "depth must be at least 2, got 1"),

@@ -241,6 +241,19 @@ def test_where_two_classes_tie_on_a_half_the_last_one_is_chosen() -> None:
     assert boundary[..., 0].tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_boundaries_of_integer_classifiers_are_as_long_as_on_planes(seed: int) -> None:
+    # They are cut differently, but altogether they are the same.
+    random = np.random.default_rng(seed)
+    weights = [random.integers(-2, 3, size=(b, a)).astype(float).tolist() for a, b in pairwise([2, 5, 4, 3])]
+    network = network_of(*[(weight, [0.0] * len(weight)) for weight in weights])
+    box, plane = pieces.in_box(network, [-1, -1], [1, 1]), pieces.on_plane(network, -1, 1)
+    lengths = [np.linalg.norm(np.diff(ends, axis=0)) for ends in box.decision_boundary()]
+    on_plane = np.linalg.norm(np.diff(plane.decision_boundary(), axis=1), axis=2)
+    assert sum(lengths) == pytest.approx(on_plane.sum(), rel=1e-12)
+    assert len(lengths) > 1
+
+
 # Pictures of boxes
 
 
@@ -276,6 +289,20 @@ def test_a_box_of_three_dimensions_is_drawn_piece_by_piece() -> None:
     flat = plt.figure().add_subplot()
     with pytest.raises(ValueError, match="axes must have projection '3d', got 'rectilinear'"):
         box.plot(flat)
+    plt.close("all")
+
+
+def test_a_box_with_ties_is_drawn_piece_by_piece() -> None:
+    # x, y, z and x - y through the middle: eight octants, half of which x = y cuts in two; only x and y have weights.
+    planes = [*np.eye(3).tolist(), [1.0, -1.0, 0.0]]
+    box = pieces.in_box(network_of((planes, [0.0] * 4), ([[1, 2, 0, 0]], [0])), [-1.0] * 3, [1.0] * 3)
+    axes = box.plot()
+    assert axes.get_title() == "12 regions, 4 linear pieces"
+    *sides, between = axes.collections
+    axes.figure.canvas.draw()
+    assert sorted(len(np.unique(side.get_facecolor(), axis=0)) for side in sides) == [2, 2, 4]
+    # The planes x = 0 and y = 0 are cut in quarters, by each other and by z = 0; x = y goes through the middle line.
+    assert len(between.get_paths()) == 8
     plt.close("all")
 
 

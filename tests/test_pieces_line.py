@@ -110,7 +110,10 @@ def test_zigzags_of_three_units_reach_the_maximum(k: int) -> None:
     assert (counted.num_regions, counted.num_pieces) == (4**k, 4**k)
 
 
-@pytest.mark.parametrize(("k", "as_float32", "num_regions"), [(10, True, 1365), (16, True, 83541), (14, False, 22677)])
+@pytest.mark.parametrize(
+    ("k", "as_float32", "num_regions"),
+    [(10, True, 1365), (16, True, 83541), (14, False, 22677)],
+)
 def test_rescaled_tents(k: int, as_float32: bool, num_regions: int) -> None:
     # Found by exact rational arithmetic; the shortest interval is 5.6e-21 long.
     network = rescaled_tents(k)

@@ -1,5 +1,7 @@
 """What regions on segments and on whole lines are like: maps against autograd, patterns against the units."""
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from torch import nn
 
 from dlcourse import pieces
 from dlcourse.networks import MLP, SoftmaxClassifier, stack
+from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.line.along import Along
 
 TOLERANCE = 1e-11  # of numbers below 100 or so, each of which some hundred roundings made
@@ -103,6 +106,81 @@ def test_maps_of_regions_and_of_pieces_are_the_same(layers: list[Layer], whole: 
     np.testing.assert_allclose(line.weights @ other, line.slopes[line.piece_of_region], atol=1e-9)
     np.testing.assert_allclose(line.weights @ one + line.biases, line.intercepts[line.piece_of_region], atol=1e-9)
     line.check_invariants()
+
+
+# Invariants
+
+
+LINES = {
+    "unit": ([-1.0, -0.7], [1.0, 0.9]),
+    "huge": ([-1e12, -0.7e12], [1e12, 0.9e12]),
+    "tiny": ([1e-12, 2e-12], [-1e-12, 3e-12]),
+    "denormal": ([-1e-310, 2e-310], [1e-310, 3e-310]),
+    "far away": ([1e12, -1e12], [1e12 + 1, 1 - 1e12]),
+    "through extremes": ([-1e100, 1e-100], [1e100, 1e-100]),
+}
+
+
+def lines_of(network: nn.Module, name: str) -> list[Along]:
+    """The segment, and the whole line that it is part of."""
+    start, end = map(np.array, LINES[name])
+    return [pieces.on_line(network, start, end), pieces.on_line(network, origin=start, direction=end - start)]
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_no_line_is_blamed(name: str) -> None:
+    tiny = network_of(([[1e17, 1.0], [5e-324, 0.3]], [0.0, 0.1]), ([[1e-300, 2.0], [1e-300, -2.0]], [0.0, 1e-310]))
+    deep = MLP(2, 2, width=9, depth=4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    # next to nothing is left of two large terms
+    flat = network_of(
+        ([[0.3, 1.0], [0.1, -1.0]], [0.1, 0.2]), ([[1e9, -3e9], [1.0, 1.0]], [0.0, 0.0]), ([[0.1, 0.0]], [0.0])
+    )
+    for network in (tiny, deep, flat):
+        for line in lines_of(network, name):
+            line.check_invariants()
+
+
+def a_breakpoint_is_elsewhere(line: Along) -> None:
+    """By 10^-5, ten times what is promised."""
+    line.region_breakpoints[np.flatnonzero(np.diff(line.piece_of_region))] += 1e-5 * (1 + np.abs(line.breakpoints))
+
+
+def a_slope_is_wrong(line: Along) -> None:
+    line.slopes[np.abs(line.slopes).argmax()] *= 1 + 1e-4
+
+
+def an_intercept_is_wrong(line: Along) -> None:
+    line.intercepts[np.abs(line.intercepts).argmax()] *= 1 + 1e-4
+
+
+def two_are_exchanged(line: Along) -> None:
+    line.region_breakpoints[:2] = line.region_breakpoints[1::-1]
+
+
+def one_is_missing(line: Along) -> None:
+    vars(line)["region_breakpoints"] = line.region_breakpoints[1:]
+
+
+@pytest.mark.parametrize("name", ["unit", "huge"])
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (a_breakpoint_is_elsewhere, "jumps"),
+        (a_slope_is_wrong, "jumps"),
+        (an_intercept_is_wrong, "jumps"),
+        (two_are_exchanged, "order"),
+        (one_is_missing, "do not fit"),
+    ],
+)
+def test_what_is_wrong_is_found(name: str, break_it: Callable[[Along], None], message: str) -> None:
+    network = MLP(2, 1, width=9, depth=2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    for line in lines_of(network, name):
+        assert line.num_pieces > 2
+        line.check_invariants()
+        break_it(line)
+        vars(line).pop("breakpoints")
+        with pytest.raises(SubdivisionError, match=message):
+            line.check_invariants()
 
 
 # Regions

@@ -99,6 +99,21 @@ def test_three_lines_make_a_triangle_with_six_regions_around_it() -> None:
     assert networkx.is_isomorphic(graph, networkx.cycle_graph(6))
 
 
+def test_the_graph_of_planes_through_one_point_of_a_box() -> None:
+    # Four planes through 0, no three of which have a line in common, make 14 cells; the others cut each into 6 sectors.
+    four = network_of(([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 2, 4]], [0, 0, 0, 0]), ([[1, 1, 1, 1]], [0]))
+    graph = pieces.in_box(four, [-1.0] * 3, [1.0] * 3).dual_graph()
+    assert (len(graph), graph.number_of_edges()) == (14, 24)
+    assert networkx.is_bipartite(graph)
+    changes = sorted(units for _, _, units in graph.edges(data="units"))
+    assert changes == [[(0, unit)] for unit in range(4) for _ in range(6)]
+    assert sum(volume for _, volume in graph.nodes(data="volume")) == pytest.approx(8, rel=1e-12)
+    # x and -x change together.
+    quadrants = pieces.in_box(NETWORK, [-1.0, -1.0], [1.0, 1.0]).dual_graph()
+    units = sorted(units for _, _, units in quadrants.edges(data="units"))
+    assert units == [[(0, 0), (0, 2)], [(0, 0), (0, 2)], [(0, 1)], [(0, 1)]]
+
+
 def test_the_graph_of_a_shallow_network_against_all_pairs() -> None:
     # Of hyperplanes two regions share a facet just where one sign is different.
     for counted in (

@@ -55,7 +55,7 @@ class Choices:
         }  # fmt: skip
         self._ours = {what: schemas.named(room, attribute) for what, (room, _, attribute) in KINDS.items()}
         self._given: dict[str, dict[str, list[type]]] = {what: {} for what in KINDS}
-        self._announced = {what: outside.announced(f"{what}s") for what in KINDS}
+        self._announced = dict(zip(KINDS, outside.announced(*(f"{what}s" for what in KINDS)), strict=True))
         for what, classes in given.items():
             for kind in classes:
                 name = _name(what, kind)

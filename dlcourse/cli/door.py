@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -31,20 +30,19 @@ from yaml import YAMLError
 
 from dlcourse.cli import say
 from dlcourse.cli.choices import CONFIGS, Choices
-from dlcourse.cli.help import details, listed
+from dlcourse.cli.help import template
 from dlcourse.cli.interrupts import ends_at_once
 from dlcourse.cli.line import check_overrides
 from dlcourse.cli.refusals import FailedRunError, RefusedError
 from dlcourse.cli.schemas import real
 from dlcourse.cli.source import ChoicesSearchPath, ChoicesSource, Known
+from dlcourse.cli.unneeded import leave_out_the_unneeded
 from dlcourse.job import FolderTakenError
-from dlcourse.jobs.workers import Workers
-from dlcourse.recording.files import scratch_folder
-from dlcourse.recording.over_seeds import in_words
 
 if TYPE_CHECKING:
     from dlcourse.cli.sweep import Sweep
     from dlcourse.jobs.config import RunConfig
+    from dlcourse.jobs.workers import Workers
     from dlcourse.measurements import Measurement
     from dlcourse.networks import Model
     from dlcourse.tasks import Task
@@ -184,6 +182,7 @@ def launch(
 def _check_direction(direction: str, jobs: "Sequence[RunConfig | Measurement | RefusedError]") -> None:
     """Refuses a search for the worst network: a sweeper like Optuna minimises unless it is told otherwise."""
     from dlcourse.jobs.config import RunConfig
+    from dlcourse.recording.over_seeds import in_words
 
     for job in jobs:
         if isinstance(job, RunConfig):
@@ -241,12 +240,14 @@ def _check_keys(config: DictConfig, above: str) -> None:
             _check_keys(node, f"{above}{key!s}.")
 
 
-def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> Workers:
+def to_workers(num_workers: int | None, backend: str, scheduler: str | None) -> "Workers":
     """The launcher's options, checked.
 
     Raises:
         RefusedError: If a value is out of range.
     """
+    from dlcourse.jobs.workers import Workers
+
     try:
         return Workers(num_workers, backend, scheduler)
     except ValueError as error:
@@ -289,6 +290,8 @@ def _without_check_of_help() -> Iterator[None]:
 @functools.cache
 def _scratch() -> str:
     """A folder for what Hydra's sweeper insists on writing (multirun.yaml); it goes when the process ends."""
+    from dlcourse.recording.files import scratch_folder
+
     folder = str(scratch_folder())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -301,17 +304,11 @@ def _allowed(cause: OmegaConfBaseException) -> list[str]:
     return []
 
 
-def _uncopied(store: ConfigStore, _: dict[int, Any]) -> ConfigStore:
-    """Its copy. Hydra copies all of its stored configurations for each group it lists, and again what it takes."""
-    return store
-
-
-ConfigStore.__deepcopy__ = _uncopied  # type: ignore[attr-defined]
+leave_out_the_unneeded()
 Plugins.instance().register(ChoicesSource)
 Plugins.instance().register(ChoicesSearchPath)
 OmegaConf.register_new_resolver("dlcourse_scratch", _scratch, replace=True)
-OmegaConf.register_new_resolver("dlcourse_choices", listed, replace=True)
-OmegaConf.register_new_resolver("dlcourse_details", details, replace=True)
+OmegaConf.register_new_resolver("dlcourse_help", template, replace=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")

@@ -13,6 +13,57 @@ from dlcourse.cli.choices import CONFIGS
 from dlcourse.cli.schemas import path_of, schema
 from dlcourse.cli.source import Known
 
+TEXT = """\
+dlcourse trains shallow and deep networks, counts their linear pieces and lays depth against width in TensorBoard.
+
+  dlcourse task=zigzag model.depth=3 model.width=8      one run, into outputs/zigzag/<run>
+  dlcourse -m model.depth=1,2,3 seed='range(5)'         a sweep; runs of one architecture train side by side
+  dlcourse -m experiment=depth_vs_width_zigzag          a sweep that has a name
+  tensorboard --logdir outputs                          to look at all of it
+
+What to choose from (group=choice)
+  task          {task}
+  model         {model}
+  optimizer     {optimizer}
+  experiment    {experiment}
+  and, with settings of their own and no training run,
+  experiment    {experiment_of_measurements}
+
+What to set (key=value)
+  model.depth, model.width          hidden layers, units in each; or model.widths=[16,8] for one width a layer
+  model.max_parameters              instead of width: the largest network of that depth with no more parameters
+  model.activation                  relu | leaky_relu | sigmoid | tanh
+  model.initialization              torch | he | xavier | truncated
+  model.skip=true                   hidden layers add their input to their output, where both have one size
+  optimizer.rate                    and optimizer.schedule = constant | inverse | cosine
+  num_steps, batch_size             updates, data items in each (null: all of them)
+  seed                              source of all random numbers
+  dtype, device                     float32 | float64, cpu | cuda | auto
+  compile                           compile the training step first (torch.compile)
+  log_every, count_pieces, pictures what is recorded
+  keep_weights                      keep the weights of at most 50 logged points, for a film of the training
+  events=false                      no event file: TensorBoard shows the run in its tab "Depth x width" only
+  name, outputs                     results go to <outputs>/<name>/<run>
+  force=true                        runs a finished run again
+  plan=true                         says what the command would do, and does nothing
+  only=failed                       does only those jobs of a sweep that have failed
+  compare.tune                      what a comparison tunes on half of the seeds: [optimizer.rate,model.initialization]
+{details}
+The same configuration always has the same folder, and a finished run is not run again.
+Here is all of it, with the values of this command line:
+
+$CONFIG
+"""
+
+
+def template(_root_: DictConfig) -> str:
+    """All of `--help`; Hydra puts the configuration in the place of `$CONFIG`.
+
+    It is no text of the configuration, with interpolations: OmegaConf's parser would take a tenth of a second for it.
+    """
+    groups = ("task", "model", "optimizer", "experiment", "experiment_of_measurements")
+    return TEXT.format(details=details(_root_), **{group: listed(group) for group in groups})
+
 
 def listed(group: str) -> str:
     """The choices of a group for `--help`, in lines that fit below each other.

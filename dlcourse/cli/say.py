@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import dlcourse
 from dlcourse.job import Job
 from dlcourse.jobs.progress import in_minutes
-from dlcourse.recording import Result, by_task, depth_width_table
-from dlcourse.recording.over_seeds import in_words
 
+# What is said of results imports `recording` when it is said: `--help` says nothing of them.
 if TYPE_CHECKING:
     from dlcourse.jobs.config import RunConfig
+    from dlcourse.recording import Result
 
 
 def program() -> str:
@@ -68,8 +68,10 @@ def alone_finished_already(kind: str, verb: str) -> None:
     print(f"this {kind} is finished already (force=true {verb} it again)")
 
 
-def run(config: "RunConfig", result: Result) -> None:
+def run(config: "RunConfig", result: "Result") -> None:
     """What came of one run."""
+    from dlcourse.recording.over_seeds import in_words
+
     metric = config.task.metric
     said = [f"{in_words(metric)} {result.metrics[metric]:.4g}"]
     if "num_pieces" in result.metrics:
@@ -82,7 +84,7 @@ def run(config: "RunConfig", result: Result) -> None:
     print(f"{', '.join(said)}\nin {config.folder}; to look at it:\n{address}")
 
 
-def measurement(folder: Path, result: Result) -> None:
+def measurement(folder: Path, result: "Result") -> None:
     """What came of one measurement."""
     size = max(map(len, result.metrics))
     for name, value in result.metrics.items():
@@ -90,8 +92,10 @@ def measurement(folder: Path, result: Result) -> None:
     print(f"in {folder}")
 
 
-def comparison(folder: Path, results: Sequence[Result], tune: Sequence[str]) -> None:
+def comparison(folder: Path, results: "Sequence[Result]", tune: Sequence[str]) -> None:
     """The table of depth against width, one for each task, and where there is more to see."""
+    from dlcourse.recording import by_task, depth_width_table
+
     tasks = by_task(results)
     if not tasks:
         print("no finished runs to compare")
@@ -116,6 +120,8 @@ def no_comparison() -> None:
 
 def best_trial(metric: str, value: float, overrides: Sequence[str], folder: Path, num: int) -> None:
     """The best of the trials of a search."""
+    from dlcourse.recording.over_seeds import in_words
+
     print(f"best of {num} trials: {in_words(metric)} {value:.4g} with {' '.join(overrides)}")
     print(f"in {folder} (kept in {folder.parent / 'best_trial.yaml'})")
 

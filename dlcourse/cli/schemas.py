@@ -9,6 +9,7 @@ been composed is made an object of the real class before anything is done with i
 import ast
 import copy
 import dataclasses
+import re
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
@@ -57,12 +58,12 @@ def named(room: str, attribute: str) -> dict[str, tuple[str, str]]:
         attribute: The class variable that holds the name. A class that has none of its own is only a parent of others.
     """
     found = {}
-    for exported, statement in _statements(room).items():
-        module, definition = _definition(room, exported)
-        if isinstance(statement, ast.ImportFrom) and isinstance(definition, ast.ClassDef):
-            for each in definition.body:
-                if isinstance(each, ast.AnnAssign) and each.value is not None and _assigned(each) == attribute:
-                    found[ast.literal_eval(each.value)] = module, definition.name
+    for statement in _statements(room).values():
+        if isinstance(statement, ast.ImportFrom) and str(statement.module).startswith("dlcourse."):
+            for each in statement.names:
+                module, definition = _defined(str(statement.module), each.name)
+                if (value := _values(module, attribute).get(definition)) is not None:
+                    found[value] = module, definition
     return found
 
 
@@ -137,7 +138,7 @@ def _statements(module: str) -> dict[str, ast.stmt]:
     if module.partition(".")[0] != "dlcourse":
         return {}
     found: dict[str, ast.stmt] = {}
-    for statement in ast.parse(path_of(module).read_text(encoding="utf-8")).body:
+    for statement in ast.parse(_text(module)).body:
         match statement:
             case ast.Import() | ast.ImportFrom():
                 found |= {alias.asname or alias.name: statement for alias in statement.names}
@@ -148,12 +149,31 @@ def _statements(module: str) -> dict[str, ast.stmt]:
     return found
 
 
-def _definition(module: str, name: str) -> tuple[str, ast.stmt | None]:
-    """Where a name gets its meaning, followed through modules of dlcourse that pass it on, and the statement."""
+def _defined(module: str, name: str) -> tuple[str, str]:
+    """Where a class or function gets its meaning, and its name there; modules of dlcourse may pass it on."""
+    if re.search(rf"^(class|def) {name}\b", _text(module), re.MULTILINE):
+        return module, name
     statement = _statements(module).get(name)
     if isinstance(statement, ast.ImportFrom) and statement.module is not None:
-        return _definition(statement.module, {each.asname or each.name: each.name for each in statement.names}[name])
-    return module, statement
+        return _defined(statement.module, {each.asname or each.name: each.name for each in statement.names}[name])
+    return module, name
+
+
+@cache
+def _values(module: str, attribute: str) -> dict[str, str]:
+    """The classes of a module of dlcourse that have a class variable of their own -> its value, a string.
+
+    They are looked for in the text: there are fifty modules to look at, and to parse them takes a tenth of a second.
+    """
+    parts = re.split(r"^class (\w+)", _text(module), flags=re.MULTILINE)
+    line = re.compile(rf'^    {attribute}: ClassVar\[str\] = "(\w+)"', re.MULTILINE)
+    return {name: found[1] for name, body in zip(parts[1::2], parts[2::2], strict=True) if (found := line.search(body))}
+
+
+@cache
+def _text(module: str) -> str:
+    """The source of a module of dlcourse."""
+    return path_of(module).read_text(encoding="utf-8")
 
 
 def _without_methods(definition: ast.ClassDef) -> ast.ClassDef:

@@ -73,6 +73,7 @@ class RunConfig(Job):
         pictures: Whether the run draws what it has learnt.
         keep_weights: Whether the run keeps the weights of its logged points, at most 50 of them, for a film of its
             training (`weights.pt`).
+        events: Whether the run writes an event file for TensorBoard's own tabs; the tab "Depth x width" needs none.
         checkpoint_seconds: Seconds between two checkpoints of an unfinished run (at logged points), at least 0. Its
             curves in TensorBoard grow as often.
         plan: Whether to say what the command would do, and do nothing.
@@ -96,6 +97,7 @@ class RunConfig(Job):
     force: bool = False
     pictures: bool = True
     keep_weights: bool = True
+    events: bool = True
     checkpoint_seconds: float = 30.0
     plan: bool = False
     only: str | None = None

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from tqdm import tqdm
-
 # Without a terminal a line is written after so many seconds at the latest, and for every tenth of the work, but no
 # sooner than after so many.
 AT_THE_LATEST, AT_THE_SOONEST = 60.0, 10.0
@@ -25,6 +23,8 @@ class Progress:
     """
 
     def __init__(self, num_jobs: int, total: int, *, unit: str, kind: str, shown: bool) -> None:
+        from tqdm import tqdm  # takes a twentieth of a second to import
+
         is_terminal = sys.stderr.isatty()
         self._bar = tqdm(total=total, unit=unit, unit_scale=True, disable=not (shown and total and is_terminal))
         self._writes_lines = shown and not is_terminal and num_jobs > 0

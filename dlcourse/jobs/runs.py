@@ -86,16 +86,11 @@ def _pictured_once(pending: Sequence[RunConfig], configs: Sequence[RunConfig]) -
     Not the best one or the median: which it is must not depend on the results, or a sweep that was interrupted would
     picture another run than an undisturbed one. For the same reason it may be one that is finished.
     """
-    first: dict[str, RunConfig] = {}
-    if any(config.pictures for config in pending):
-        for config in configs:
-            kind = json.dumps([config.name, {**config.settings(), "seed": None}], sort_keys=True)
-            first.setdefault(kind, config)
-    pictured = {config.folder for config in first.values()}
-    return [
-        config if config.folder in pictured or not config.pictures else replace(config, pictures=False)
-        for config in pending
-    ]
+    if not any(config.pictures for config in pending):
+        return [*pending]
+    kinds = (json.dumps([each.name, each.settings() | {"seed": None}], sort_keys=True) for each in reversed(configs))
+    pictured = {*dict(zip(kinds, (each.folder for each in reversed(configs)), strict=True)).values()}
+    return [each if each.folder in pictured else replace(each, pictures=False) for each in pending]
 
 
 def stacks(configs: Sequence[RunConfig], num_workers: int) -> list[list[RunConfig]]:
@@ -300,7 +295,7 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                     here.directory / config.folder,
                     config=config.to_yaml(program),
                     run=config.digest,
-                    hparams=_hparams(config),
+                    hparams=_hparams(config) if config.events else None,
                     pieces_domain=config.task.pieces_domain,
                     error=None if config.task.metric in config.task.higher_is_better else config.task.metric,
                     started=started,

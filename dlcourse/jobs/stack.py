@@ -17,7 +17,7 @@ from dlcourse.jobs.counts import Rectangle, Segments
 from dlcourse.jobs.curves import Curves
 from dlcourse.jobs.kept import KeptWeights
 from dlcourse.layerwise import UNITS
-from dlcourse.networks import MLPModel, Stack, side_by_side, stack, unstack
+from dlcourse.networks import MLPModel, Stack, side_by_side, stack
 from dlcourse.recording import History
 from dlcourse.recording.checkpoints import Checkpoint
 from dlcourse.recording.weights import Weights
@@ -135,7 +135,8 @@ class _Part:
         dtype, device = config.dtype.dtype, config.torch_device
         by_seed = {seed: config.task.data(seed, torch.float64) for seed in {run.seed for run in configs}}
         all_data = [by_seed[run.seed] for run in configs]
-        self.data = Data(**_stacked([vars(run_data.to(dtype)) for run_data in all_data]))
+        as_trained = {seed: data.to(dtype) for seed, data in by_seed.items()}
+        self.data = _beside_each_other([as_trained[run.seed] for run in configs])
         self.curves = Curves(
             config.task,
             self.data.to(dtype, device),
@@ -146,7 +147,8 @@ class _Part:
         self._kept = KeptWeights(configs, [checkpoint.weights for checkpoint in checkpoints])
         # The float64 data can be large, and is needed from here on only by the members that will be pictured.
         self._pictured = [run_data if run.pictures else None for run, run_data in zip(configs, all_data, strict=True)]
-        members = stack([run.network() for run in configs])
+        self._networks = [run.network() for run in configs]  # which take up the trained values in the end
+        members = stack(self._networks)
         parameters, moments = members.parameters, None
         if checkpoints:
             parameters = _stacked([checkpoint.parameters for checkpoint in checkpoints])
@@ -186,11 +188,13 @@ class _Part:
 
     def trained(self, snapshot: Snapshot, seconds: float) -> list[Trained]:
         """What became of each run."""
-        networks = [network.cpu() for network in unstack(snapshot.members)]
+        values = {**snapshot.members.parameters, **snapshot.members.buffers}
+        for member, network in enumerate(self._networks):
+            _take(network, {name: value[member] for name, value in values.items()})
         return [
             Trained(network, data, history, weights, diverged_at, seconds)
             for network, data, history, weights, diverged_at in zip(
-                networks,
+                self._networks,
                 self._pictured,
                 self.curves.histories,
                 self._kept.of_each(),
@@ -228,8 +232,8 @@ def _snapshots(parts: Sequence[_Part], first_step: int) -> Iterator[list[Snapsho
         members,
         Batches(
             [run.seed for run in configs],
-            torch.cat([part.data.train_inputs for part in parts]),
-            torch.cat([part.data.train_targets for part in parts]),
+            _one_after_another([part.data.train_inputs for part in parts]),
+            _one_after_another([part.data.train_targets for part in parts]),
             config.batch_size,
             draw=config.task.draw if config.task.fresh else None,
             dtype=config.dtype.dtype,
@@ -264,6 +268,26 @@ def _together(parts: Sequence[_Part]) -> tuple[Stack, list[dict[str, Tensor]] | 
     each = zip(*remembered, strict=True)
     moments = [side_by_side(moment, wide.architecture) for moment in each] if remembered else None
     return replace(wide, parameters=parameters), moments
+
+
+def _beside_each_other(all_data: Sequence[Data]) -> Data:
+    """The members' data, stacked; in memory once where all have the same, as every seed has of a truth table."""
+    first, *others = {id(data): data for data in all_data}.values()
+    if all(torch.equal(value, vars(first)[name]) for other in others for name, value in vars(other).items()):
+        return Data(**{name: value.expand(len(all_data), *value.shape) for name, value in vars(first).items()})
+    return Data(**_stacked([vars(data) for data in all_data]))
+
+
+def _one_after_another(of_parts: Sequence[Tensor]) -> Tensor:
+    """The data of all parts' members; those of a single part as they are, since copies can be large."""
+    return of_parts[0] if len(of_parts) == 1 else torch.cat(list(of_parts))
+
+
+def _take(network: nn.Module, values: dict[str, Tensor]) -> None:
+    """Overwrites all parameters and buffers."""
+    with torch.no_grad():
+        for name, value in (*network.named_parameters(), *network.named_buffers()):
+            value.copy_(values[name])
 
 
 def _stacked(members: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

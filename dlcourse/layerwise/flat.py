@@ -1,7 +1,7 @@
 """Many tensors in one flat piece of memory, so that an elementwise pass touches all of them at once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +15,28 @@ from dlcourse.networks import corner
 TWO_VECTORS = 32
 
 
-def zeros(shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """A tensor of zeros, and the flat memory it begins, which is filled up for elementwise passes."""
-    size = math.prod(shape)
-    flat = like.new_zeros(-(-size // TWO_VECTORS) * TWO_VECTORS)
-    return flat[:size].view(shape), flat
+def zeros_in_a_row(shapes: Sequence[tuple[int, ...]], like: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Tensors of zeros, one after another in one piece of memory.
+
+    Args:
+        shapes: Theirs.
+        like: A tensor of their number format, on their device.
+
+    Returns:
+        Each with the flat memory it begins, which is filled up for elementwise passes.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    filled = [-(-size // TWO_VECTORS) * TWO_VECTORS for size in sizes]
+    flats = like.new_zeros(sum(filled)).split(filled)
+    return [(flat[:size].view(shape), flat) for flat, size, shape in zip(flats, sizes, shapes, strict=True)]
+
+
+def beside_each_other(tensors: Sequence[Tensor]) -> Tensor:
+    """One view, `[tensors, ...]`, of tensors of one shape that lie evenly apart in one piece of memory."""
+    offsets = [tensor.storage_offset() for tensor in tensors]
+    apart = offsets[1] - offsets[0] if len(tensors) > 1 else 0
+    assert offsets == [offsets[0] + apart * index for index in range(len(tensors))]
+    return tensors[0].as_strided((len(tensors), *tensors[0].shape), (apart, *tensors[0].stride()))
 
 
 @dataclass(frozen=True)
@@ -38,14 +55,18 @@ class Flat:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], filled_shapes: Mapping[str, tuple[int, ...]] | None = None) -> "Flat":
-        """A copy of these tensors, each in the corner of a tensor of the shape given (by default its own)."""
-        shapes = {name: (filled_shapes or {}).get(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
+        """A copy of these tensors, each in the corner of a tensor of the shape given (by default its own).
+
+        Args:
+            tensors: Name -> tensor.
+            filled_shapes: Name -> shape. These come first in memory, in this order.
+        """
+        shapes = {**(filled_shapes or {})}
+        shapes |= {name: tuple(tensor.shape) for name, tensor in tensors.items() if name not in shapes}
         sizes = [-(-math.prod(shape) // TWO_VECTORS) * TWO_VECTORS for shape in shapes.values()]
         vector = next(iter(tensors.values())).new_zeros(sum(sizes))
-        filled = {
-            name: part[: math.prod(shape)].view(shape)
-            for (name, shape), part in zip(shapes.items(), vector.split(sizes), strict=True)
-        }
+        parts = dict(zip(shapes, vector.split(sizes), strict=True))
+        filled = {name: parts[name][: math.prod(shapes[name])].view(shapes[name]) for name in tensors}
         views = {name: corner(filled[name], tensor.shape) for name, tensor in tensors.items()}
         flat = cls(vector, filled, views)
         flat.take(tensors)

@@ -1,16 +1,22 @@
 """The form that training uses: a gradient multiplied from the loss downwards, for a batch and a stack at once."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, groupby, pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dlcourse.layerwise.flat import Flat, zeros
+from dlcourse.layerwise.flat import Flat, beside_each_other, zeros_in_a_row
 from dlcourse.layerwise.layer import is_layered, layer_names
 from dlcourse.losses import Loss
 from dlcourse.networks import Stack, unstack
+
+# A call of torch with all its arguments. A step of a small network is some thirty of them, each shorter than it takes
+# Python to look its arguments up, and torch to make a view: so both is done once.
+Call = Callable[[], object]
 
 
 class LayerwiseGradient:
@@ -48,68 +54,32 @@ class LayerwiseGradient:
     def __init__(self, members: Stack, batch_size: int, *, loss: Loss | None = None, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be mean or sum, got {reduction}")
-        names, self._activation, self._skips = layer_names(members.architecture)
-        # A function like sigmoid makes 1/2 of 0: then the units that fill a layer up must be set to 0 again after it.
-        self._keeps_zero = self._activation.keeps_zero
-        self.parameters = Flat.of(members.parameters, _filled_shapes(members, names, self._skips[0]))
+        self._names, self._activation, self._skips = layer_names(members.architecture)
+        self.parameters = Flat.of(members.parameters, _filled_shapes(members, self._names, self._skips[0]))
+        self._weights = [self.parameters.filled[f"{name}.weight"] for name in self._names]
+        self._biases = [self.parameters.filled[f"{name}.bias"] for name in self._names]
+        self._shapes = [(len(weight), batch_size, weight.shape[1]) for weight in self._weights]
+        self._sizes = [members.parameters[f"{name}.bias"].shape[1] for name in self._names]
+        self._lay_out_outputs((len(self._weights[0]), batch_size, self._weights[0].shape[2]))
+        self._given_inputs = self._inputs[..., : members.parameters[f"{self._names[0]}.weight"].shape[2]]
+        self._result: Tensor = self._outputs[-1][..., : self._sizes[-1]]
+        self._loss = loss
         if loss is not None:
             self.gradients = self.parameters.zeros_like()
-        self._loss = loss
-        # All views are made here, once: making one costs as much as a small matrix product.
-        weights = [self.parameters.filled[f"{name}.weight"] for name in names]
-        biases = [self.parameters.filled[f"{name}.bias"] for name in names]
-        shapes = [(len(weight), batch_size, weight.shape[1]) for weight in weights]
-        self._weights = weights
-        self._weights_transposed = [weight.transpose(1, 2) for weight in weights]
-        self._biases = [bias.unsqueeze(1) for bias in biases]
-        self._outputs, self._flat_outputs = zip(*(zeros(shape, weights[0]) for shape in shapes), strict=True)
-        # What goes on upwards, h[i]; where a layer adds its input that is not g(W h[i-1] + b), from which g' is told.
-        self._sums = [
-            torch.zeros_like(output) if skip else output
-            for skip, output in zip(self._skips, self._outputs, strict=True)
-        ]
-        self._inputs = weights[0].new_zeros(len(weights[0]), batch_size, weights[0].shape[2])
-        self._terms = torch.zeros_like(self._sums[-2] if len(weights) > 1 else self._inputs)  # of a single output's sum
-        sizes = [members.parameters[f"{name}.bias"].shape[1] for name in names]
-        self._given_inputs = self._inputs[..., : members.parameters[f"{names[0]}.weight"].shape[2]]
-        self._result: Tensor = self._outputs[-1][..., : sizes[-1]]
-        self._fillings = [output[..., size:] for output, size in zip(self._outputs, sizes, strict=True)]
-        if loss is not None:
-            self._weight_gradients = [self.gradients.filled[f"{name}.weight"] for name in names]
-            self._bias_gradients = [self.gradients.filled[f"{name}.bias"] for name in names]
-            self._deltas, self._flat_deltas = zip(*(zeros(shape, weights[0]) for shape in shapes), strict=True)
-            self._deltas_transposed = [delta.transpose(1, 2) for delta in self._deltas]
-            self._by_sums = [
-                torch.zeros_like(delta) if skip else None for skip, delta in zip(self._skips, self._deltas, strict=True)
-            ]
-            self._only_column = self._weight_gradients[0][..., 0]
-            self._derivative = self._deltas[-1][..., : sizes[-1]]
+            self._lay_out_deltas()
+            self._derivative = self._deltas[-1][..., : self._sizes[-1]]
             # A tensor, by which torch multiplies three times as fast as by a number of Python.
             self._scales = torch.full_like(self._derivative, 1 / batch_size if reduction == "mean" else 1.0)
+            self._downwards = [*self._calls_for_deltas(), *self._calls_for_sums(), *self._calls_for_products()]
+        self._upwards = [call for i in range(len(self._names)) for call in self._calls_upwards(i)]
 
     def forward(
         self, inputs: Float[Tensor, "members batch in_features"]
     ) -> Float[Tensor, "members batch out_features"]:
         """The outputs of every member, in memory that the next call overwrites."""
         self._given_inputs.copy_(inputs)
-        h = self._inputs
-        last = len(self._weights) - 1
-        for i, (weight, bias, output) in enumerate(zip(self._weights, self._biases, self._outputs, strict=True)):
-            # With one input, the product is an outer product, which is 8 times faster elementwise. With one output it
-            # is a dot product for each item.
-            if weight.shape[2] == 1:
-                torch.addcmul(bias, h, self._weights_transposed[i], out=output)
-            elif weight.shape[1] == 1:
-                torch.sum(torch.mul(h, weight, out=self._terms), 2, keepdim=True, out=output).add_(bias)
-            else:
-                torch.baddbmm(bias, h, self._weights_transposed[i], out=output)
-            if i < last:
-                self._activation.apply_(self._flat_outputs[i])
-                if not self._keeps_zero:
-                    self._fillings[i].zero_()
-            if self._skips[i]:
-                torch.add(output, h, out=self._sums[i])
-            h = self._sums[i]
+        for call in self._upwards:
+            call()
         return self._result
 
     def gradient_(
@@ -121,25 +91,91 @@ class LayerwiseGradient:
         assert self._loss is not None
         derivative = self._loss.derivative(self.forward(inputs), targets)
         torch.mul(derivative, self._scales, out=self._derivative)
-        for i in range(len(self._weights) - 1, -1, -1):
-            h = self._sums[i - 1] if i > 0 else self._inputs
-            weight, delta = self._weights[i], self._deltas[i]
-            torch.sum(delta, 1, out=self._bias_gradients[i])
-            if weight.shape[2] == 1:
-                torch.sum(delta.mul_(h), 1, out=self._only_column)  # the last use of this delta: one input, first layer
-            else:
-                torch.bmm(self._deltas_transposed[i], h, out=self._weight_gradients[i])
-            if i > 0:
-                if weight.shape[1] == 1:
-                    torch.mul(delta, weight, out=self._deltas[i - 1])
-                else:
-                    torch.bmm(delta, weight, out=self._deltas[i - 1])
-                # In the slides' words: with a skip connection dh[i]/dh[i-1] = I + diag(g') W, and this is dL/dh[i] I.
-                if (by_sum := self._by_sums[i]) is not None:
-                    self._deltas[i - 1].add_(by_sum)
-                if (by_sum := self._by_sums[i - 1]) is not None:
-                    by_sum.copy_(self._deltas[i - 1])
-                self._activation.multiply_derivative_(self._flat_deltas[i - 1], self._flat_outputs[i - 1])
+        for call in self._downwards:
+            call()
+
+    def _lay_out_outputs(self, inputs_shape: tuple[int, ...]) -> None:
+        """Memory for what the layers say: h[0] = x, and one layer after another."""
+        (self._inputs, _), *upwards = zeros_in_a_row([inputs_shape, *self._shapes], self._weights[0])
+        self._values = [self._inputs, *(h for h, _ in upwards)]
+        # Where a layer adds its input, h[i] is not g(W h[i-1] + b), from which g' is told: so that is kept as well.
+        apart = [zeros_in_a_row([shape], self._weights[0])[0] for shape in self._shapes if any(self._skips)]
+        outputs = [apart[i] if skip else upwards[i] for i, skip in enumerate(self._skips)]
+        self._outputs, self._flat_outputs = zip(*outputs, strict=True)
+        self._terms = torch.zeros_like(self._values[-2])  # of a single output's sum
+
+    def _lay_out_deltas(self) -> None:
+        """Memory for the way down, of all layers."""
+        self._deltas, self._flat_deltas = zip(*zeros_in_a_row(self._shapes, self._weights[0]), strict=True)
+        if len(self._deltas) > 1:
+            self._terms = self._deltas[-2]  # on the way up it is free, and then in the cache for the way down
+
+    def _calls_upwards(self, i: int) -> Iterator[Call]:
+        """How h[i] is computed from h[i-1], counted from 0."""
+        weight, bias, h, output = self._weights[i], self._biases[i].unsqueeze(1), self._values[i], self._outputs[i]
+        # With one input, the product is an outer product, which is 8 times faster elementwise. With one output it is a
+        # dot product for each item.
+        if weight.shape[2] == 1:
+            yield partial(torch.addcmul, bias, h, weight.transpose(1, 2), out=output)
+        elif weight.shape[1] == 1:
+            yield partial(torch.mul, h, weight, out=self._terms)
+            yield partial(torch.sum, self._terms, 2, keepdim=True, out=output)
+            yield partial(torch.add, output, bias, out=output)
+        else:
+            yield partial(torch.baddbmm, bias, h, weight.transpose(1, 2), out=output)
+        if i < len(self._weights) - 1:
+            yield partial(self._activation.in_place, self._flat_outputs[i])
+            # A function like sigmoid makes 1/2 of 0: the units that fill a layer up must be set to 0 again after it.
+            if not self._activation.keeps_zero:
+                yield partial(torch.zero_, output[..., self._sizes[i] :])
+        if self._skips[i]:
+            yield partial(torch.add, output, h, out=self._values[i + 1])
+
+    def _calls_for_deltas(self) -> Iterator[Call]:
+        """How one delta is computed from the other, from the last one, which is there, to the first."""
+        # dL/dh[i], where it goes past the layer as well
+        by_sums = [
+            torch.zeros_like(delta) if skip else None for skip, delta in zip(self._skips, self._deltas, strict=True)
+        ]
+        for i in range(len(self._weights) - 1, 0, -1):
+            weight, delta, following = self._weights[i], self._deltas[i - 1], self._deltas[i]
+            yield partial(torch.mul if weight.shape[1] == 1 else torch.bmm, following, weight, out=delta)
+            # In the slides' words: with a skip connection dh[i]/dh[i-1] = I + diag(g') W, and this is dL/dh[i] I.
+            if (by_sum := by_sums[i]) is not None:
+                yield partial(torch.add, delta, by_sum, out=delta)
+            if (by_sum := by_sums[i - 1]) is not None:
+                yield partial(Tensor.copy_, by_sum, delta)
+            yield partial(
+                self._activation.times_derivative_in_place, self._flat_deltas[i - 1], self._flat_outputs[i - 1]
+            )
+
+    def _calls_for_sums(self) -> Iterator[Call]:
+        """dL/db of layers of one size in one call: their members could as well be those of a single layer."""
+        by_biases = [self.gradients.filled[f"{name}.bias"] for name in self._names]
+        for layers in _alike(by_biases):
+            deltas, by_these = (beside_each_other(each[layers]) for each in (self._deltas, by_biases))
+            yield partial(torch.sum, deltas, 2, out=by_these)
+
+    def _calls_for_products(self) -> Iterator[Call]:
+        """dL/dW, likewise."""
+        by_weights = [self.gradients.filled[f"{name}.weight"] for name in self._names]
+        for layers in _alike(by_weights):
+            if by_weights[layers][0].shape[2] == 1:
+                # Elementwise, as upwards; it is the last use of this delta, whose memory it takes.
+                yield partial(torch.mul, self._deltas[0], self._inputs, out=self._deltas[0])
+                yield partial(torch.sum, self._deltas[0], 1, out=by_weights[0][..., 0])
+                continue
+            factors = [beside_each_other(each[layers]) for each in (self._deltas, self._values, by_weights)]
+            if all(factor.is_contiguous() for factor in factors):  # else something fills up the ends of the layers
+                factors = [factor.flatten(0, 1).unsqueeze(0) for factor in factors]
+            for deltas, values, by_these in zip(*factors, strict=True):
+                yield partial(torch.bmm, deltas.transpose(1, 2), values, out=by_these)
+
+
+def _alike(tensors: Sequence[Tensor]) -> list[slice]:
+    """Where tensors of one shape follow each other."""
+    ends = accumulate(len(list(group)) for _, group in groupby(tensor.shape for tensor in tensors))
+    return [slice(*both) for both in pairwise([0, *ends])]
 
 
 # Items whose outputs are computed at once: few enough that a stack's activations stay in the cache.
@@ -237,11 +273,12 @@ def _filled_shapes(members: Stack, names: list[str], adds_inputs: bool) -> dict[
 
     One input that is added to the first layer's output has to have that one's size, filling included.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
+    weights: dict[str, tuple[int, ...]] = {}
+    biases: dict[str, tuple[int, ...]] = {}
     for name in names:
         num_members, n_out, n_in = members.parameters[f"{name}.weight"].shape
         n_in = n_in if n_in == 1 and name == names[0] and not adds_inputs else -(-n_in // UNITS) * UNITS
         n_out = n_out if n_out == 1 and name == names[-1] else -(-n_out // UNITS) * UNITS
-        shapes[f"{name}.weight"] = (num_members, n_out, n_in)
-        shapes[f"{name}.bias"] = (num_members, n_out)
-    return shapes
+        weights[f"{name}.weight"] = (num_members, n_out, n_in)
+        biases[f"{name}.bias"] = (num_members, n_out)
+    return weights | biases  # so that the weights of layers of one size lie beside each other

@@ -3,6 +3,7 @@
 from dlcourse.measurements.deep_to_shallow import DeepToShallow
 from dlcourse.measurements.first_gradient import FirstGradient
 from dlcourse.measurements.gradient_norms import GradientNorms
+from dlcourse.measurements.islands_by_depth import IslandsByDepth
 from dlcourse.measurements.layerwise_gradients import LayerwiseGradients
 from dlcourse.measurements.layerwise_time import LayerwiseTime
 from dlcourse.measurements.measurement import Measurement, Row
@@ -17,6 +18,7 @@ from dlcourse.measurements.pieces_by_design import PiecesByDesign
 from dlcourse.measurements.planes_of_images import PlanesOfImages
 from dlcourse.measurements.random_networks import RandomNetworks
 from dlcourse.measurements.random_slices import RandomSlices
+from dlcourse.measurements.random_topology import RandomTopology
 from dlcourse.measurements.reached_pieces import ReachedPieces
 from dlcourse.measurements.shallow_training import ShallowTraining
 
@@ -24,6 +26,7 @@ __all__ = [
     "DeepToShallow",
     "FirstGradient",
     "GradientNorms",
+    "IslandsByDepth",
     "LayerwiseGradients",
     "LayerwiseTime",
     "Measurement",
@@ -38,6 +41,7 @@ __all__ = [
     "PlanesOfImages",
     "RandomNetworks",
     "RandomSlices",
+    "RandomTopology",
     "ReachedPieces",
     "Row",
     "ShallowTraining",

@@ -114,16 +114,12 @@ class Activation(StrEnum):
         """g'(x), elementwise, from h = g(x): relu [h > 0] (0 at the kink, as torch), sigmoid h(1 - h), tanh 1 - h^2."""
         return self.definition.derivative(h)
 
-    def apply_(self, x: Tensor) -> Tensor:
-        """Overwrites x by g(x)."""
-        if self.definition.function_in_place is None:
-            return x.copy_(self(x))
-        self.definition.function_in_place(x)
-        return x
+    @property
+    def in_place(self) -> Callable[[Tensor], object]:
+        """A function that overwrites x by g(x)."""
+        return self.definition.function_in_place or (lambda x: x.copy_(self(x)))
 
-    def multiply_derivative_(self, gradient: Tensor, h: Tensor) -> Tensor:
-        """Overwrites dL/dh by dL/dx = dL/dh * g'(x): `gradient *= derivative(h)` in one pass over memory."""
-        if self.definition.times_derivative_in_place is None:
-            return gradient.mul_(self.derivative(h))
-        self.definition.times_derivative_in_place(gradient, h)
-        return gradient
+    @property
+    def times_derivative_in_place(self) -> Callable[[Tensor, Tensor], object]:
+        """A function that overwrites dL/dh by dL/dx = dL/dh * g'(x), given dL/dh and h; in one pass where torch can."""
+        return self.definition.times_derivative_in_place or (lambda gradient, h: gradient.mul_(self.derivative(h)))

@@ -2,6 +2,7 @@
 
 from dlcourse.pieces import bounds as bounds
 from dlcourse.pieces.box import InBox as InBox
+from dlcourse.pieces.box import InParts as InParts
 from dlcourse.pieces.box import in_box as in_box
 from dlcourse.pieces.line import OnLine as OnLine
 from dlcourse.pieces.line import OnLines as OnLines

@@ -154,6 +154,8 @@ class Geometry(ABC):
     @cached_property
     def pieces(self) -> Int[np.ndarray, " regions"]:
         """The linear piece that each region is part of: 0, 1, ... as they first occur."""
+        if self.kinks.all():  # as a rule; nothing is to be joined then
+            return np.arange(self.num_regions)
         from scipy.sparse import coo_array  # only those who count pieces wait for it
         from scipy.sparse.csgraph import connected_components
 

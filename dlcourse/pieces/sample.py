@@ -135,7 +135,7 @@ def _box(
     if low is None or high is None:
         raise ValueError("the domain must be given either by low and high or by points, got neither")
     corners = finite("low", low), finite("high", high)
-    shapes = [corner.shape for corner in corners if corner.ndim > 0] or [(read(network)[0].weight.shape[2],)]
+    shapes = [corner.shape for corner in corners if corner.ndim > 0] or [(read(network)[0].in_features,)]
     if len(set(shapes)) > 1:
         raise ValueError(f"low and high must have one shape, got {shapes[0]} and {shapes[1]}")
     lowest, highest = (np.broadcast_to(corner, shapes[0]) for corner in corners)

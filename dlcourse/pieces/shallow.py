@@ -179,8 +179,8 @@ def _exactly(network: nn.Module, start: float | int, end: float | int, max_regio
     if not (math.isfinite(start) and math.isfinite(end) and start < end):
         raise ValueError(f"start must be below end, and both finite, got {start} and {end}")
     layers = read(network, (1,), domain=lambda random, num: start + random.random((num, 1)) * (end - start))
-    if layers[0].weight.shape[2] != 1:
-        raise ValueError(f"network must have one input, got one of {layers[0].weight.shape[2]} inputs")
+    if layers[0].in_features != 1:
+        raise ValueError(f"network must have one input, got one of {layers[0].in_features} inputs")
     ends = np.array([[[start]]], dtype=float), np.array([[[end]]], dtype=float)
     outputs, bends = _along(count_on_lines(layers, *ends, (1,), max_regions).line(0, 0))
     origin, length = Fraction(start), Fraction(end) - Fraction(start)

@@ -132,7 +132,7 @@ def _foreign_network(result: Result, name: str, models: Sequence[type[Model]]) -
     """The network that a model of another package builds."""
     known = {model.name: model for model in models}
     if name not in known:
-        announced = outside.announced("models")
+        (announced,) = outside.announced("models")
         if name not in announced:
             allowed = ", ".join(sorted({*known, *announced})) or "none"
             raise ValueError(

@@ -39,7 +39,7 @@ class RunFolder:
         folder: Where it is.
         config: The content of `config.yaml`.
         run: What tells the run from all others, for its checkpoints.
-        hparams: Its row in TensorBoard's HPARAMS tab, but for the number of parameters.
+        hparams: Its row in TensorBoard's HPARAMS tab, but for the number of parameters; None writes no event file.
         pieces_domain: Where its pieces are counted, which TensorBoard says.
         error: The task's metric if it is an error, which TensorBoard shows as its decimal logarithm, too.
         started: When training began, in seconds since 1970.
@@ -53,7 +53,7 @@ class RunFolder:
         *,
         config: str,
         run: str,
-        hparams: Mapping[str, bool | int | float | str],
+        hparams: Mapping[str, bool | int | float | str] | None,
         pieces_domain: str,
         error: str | None = None,
         started: float,
@@ -86,12 +86,13 @@ class RunFolder:
                 size = sum(values.numel() for values in checkpoint.parameters.values())
                 write_atomically(self._locked_folder / "config.yaml", self._config.encode())
                 write_log(self._locked_folder, checkpoint.history)
-                append_events(
-                    event_file(self._locked_folder),
-                    scalars=self._with_logarithm(checkpoint.history),
-                    hparams={**self._hparams, "parameters": size},
-                    started=self._started,
-                )
+                if self._hparams is not None:
+                    append_events(
+                        event_file(self._locked_folder),
+                        scalars=self._with_logarithm(checkpoint.history),
+                        hparams={**self._hparams, "parameters": size},
+                        started=self._started,
+                    )
 
     def finish(
         self,
@@ -126,16 +127,17 @@ class RunFolder:
             write_atomically(folder / "model.pt", content.getvalue())
             if weights is not None:
                 write_weights(folder, weights)
-            append_events(
-                events,
-                scalars=self._with_logarithm(history),
-                images=pictures,
-                hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
-                metrics=last_values(self._with_domain(history)),
-                graph=graph,
-                started=self._started,
-                is_finished=True,
-            )
+            if self._hparams is not None:
+                append_events(
+                    events,
+                    scalars=self._with_logarithm(history),
+                    images=pictures,
+                    hparams={**self._hparams, "parameters": int(result.metrics["num_parameters"])},
+                    metrics=last_values(self._with_domain(history)),
+                    graph=graph,
+                    started=self._started,
+                    is_finished=True,
+                )
             write_result(folder, result)
 
         if not self._hidden and self._is_mine():
@@ -147,7 +149,8 @@ class RunFolder:
             def write_hidden(folder: Path) -> None:
                 events = folder / "events"  # a name that TensorBoard does not read
                 write(folder, events)
-                events.rename(new_event_file(folder))
+                if self._hparams is not None:
+                    events.rename(new_event_file(folder))
 
             write_beside(self._folder, write_hidden)
 

@@ -22,7 +22,7 @@ def task_of(config: Mapping[str, Any], *, others: Sequence[type[Task]] = ()) -> 
     name = config.get("task.name")
     known: dict[Any, type[Task]] = {kind.name: kind for kind in [*_ours(), *others]}
     if name not in known:
-        announced = outside.announced("tasks")
+        (announced,) = outside.announced("tasks")
         if name not in announced:
             allowed = ", ".join(sorted({*known, *announced}))
             raise ValueError(f"the run's task must be one of those that are known here ({allowed}), got {name!r}")

@@ -128,7 +128,8 @@ class Parity(Task):
 
     def parity(self, bits: Int64[Tensor, "num num_bits"]) -> Int64[Tensor, "num"]:
         """1 where the number of 1s among the bits that count is odd, else 0."""
-        return bits[:, self.relevant_bits].sum(-1) % 2
+        relevant = bits if self.subset is None else bits[:, self.relevant_bits]
+        return relevant.sum(-1) % 2
 
     def draw(
         self, num: int, generator: torch.Generator

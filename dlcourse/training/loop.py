@@ -194,16 +194,12 @@ class _Trainer:
 
     def advance(self, first: int, last: int) -> None:
         """The updates from step `first` to step `last`."""
+        batches, gradient_, optimizer = self._batches, self._gradient_, self._optimizer
+        parameters, gradients = self._gradient.parameters.vector, self._gradient.gradients.vector
         for step in range(first, last):
-            self._gradient_(*self._batches(step))
-            self._optimizer.update_(
-                self._gradient.parameters.vector,
-                self._gradient.gradients.vector,
-                self._memory,
-                self._each_rate,
-                step,
-                self._optimizer.rate_factor(step, self._num_steps),
-            )
+            gradient_(*batches(step))
+            factor = optimizer.rate_factor(step, self._num_steps)
+            optimizer.update_(parameters, gradients, self._memory, self._each_rate, step, factor)
 
     def snapshot(self, step: int) -> Snapshot:
         """The members as they are now."""

@@ -175,6 +175,8 @@ class Adam(Optimizer):
         # torch's fused kernel (behind `torch.optim.Adam(fused=True)`) does in one pass over memory what would take
         # eight, but with one rate for all parameters. So it updates zeros instead of the parameters, at the rate
         # eta(t) / eta(0). What it leaves there is each parameter's step, but for the factor eta(0): its own rate.
+        # Where all members have one rate, the kernel could take it, and two passes less would do. But eta m^ / (...)
+        # and m^ / (...) times eta round differently: a member's bits would depend on its companions' rates.
         torch._fused_adam_(
             [direction.zero_()], [gradients], [mean], [square], [], [num_steps],
             lr=factor, beta1=self.beta1, beta2=self.beta2, weight_decay=0.0, eps=self.epsilon,

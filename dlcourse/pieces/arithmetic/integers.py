@@ -16,7 +16,7 @@ its last, and whatever is wanted in between, such as intervals.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -164,14 +164,16 @@ class IntegerNetwork:
             if index <= source:
                 continue
             # One unit reaches few others, so that its own columns are converted, not the layer.
-            weight = layer.weight[member][:, units]
-            units = np.flatnonzero(weight.any(axis=1))
-            if len(units):
-                change = integers(weight[units])[0] @ change
-                if pattern is not None:
-                    below, below_denominator = integers(layer.slope[member, units])
-                    change = change * np.where(pattern[units], below_denominator, below)
-                units, change = units[change != 0], change[change != 0]
+            row, which, numbers = layer.entries(units, member)
+            if len(row) == 0:
+                return False
+            units, where = np.unique(row, return_inverse=True)
+            sums = np.full(len(units), 0, dtype=object)
+            np.add.at(sums, where, integers(numbers)[0] * change[which])
+            if pattern is not None:
+                below, below_denominator = integers(layer.slope[member, units])
+                sums = sums * np.where(pattern[units], below_denominator, below)
+            units, change = units[sums != 0], sums[sums != 0]
             if len(units) == 0:
                 return False
         return True
@@ -181,23 +183,43 @@ class IntegerNetwork:
         if (index, member) not in self._converted:
             layer = self.layers[index]
             self._converted[index, member] = _Layer(
-                *_product(layer.weight[member]), *integers(layer.bias[member]), *integers(layer.slope[member])
+                *_product(layer.stored[member]), *integers(layer.bias[member]), *integers(layer.slope[member])
             )
         return self._converted[index, member]
 
 
-def _product(matrix: Float[np.ndarray, "rows columns"]) -> tuple[Callable[[Integers], Integers], int]:
-    """The product with a matrix times its denominator, where zeros cost nothing if they abound; and the denominator."""
-    row, column = np.nonzero(matrix)
-    if len(row) == 0 or 4 * len(row) > matrix.size:
-        whole, denominator = integers(matrix)
-        return lambda vectors: whole @ vectors, denominator
-    entries, denominator = integers(matrix[row, column])
+def _product(matrix: Any) -> tuple[Callable[[Integers], Integers], int]:
+    """The product with a matrix times its denominator, where zeros cost nothing if they abound; and the denominator.
+
+    Args:
+        matrix: An array of floats, or a `scipy.sparse.csr_array`.
+    """
+    if isinstance(matrix, np.ndarray):
+        row, column = matrix.nonzero()
+        if len(row) == 0 or 4 * len(row) > matrix.size:
+            whole, denominator = integers(matrix)
+            return lambda vectors: whole @ vectors, denominator
+        numbers = matrix[row, column]
+    else:
+        triples = matrix.tocoo()
+        row, column, numbers = triples.row, triples.col, triples.data
+    num_rows = matrix.shape[0]
+    entries, denominator = integers(np.append(numbers, 0.0))  # at least one, for the denominator
     filled, first = np.unique(row, return_index=True)
 
     def product(vectors: Integers) -> Integers:
-        sums = np.full((len(matrix), vectors.shape[1]), 0, dtype=object)
-        sums[filled] = np.add.reduceat(entries[:, None] * vectors[column], first, axis=0)
+        sums = np.full((num_rows, vectors.shape[1]), 0, dtype=object)
+        # Some rows at a time: products take more memory than sums.
+        ends = np.append(first[1:], len(row))
+        at_once = max(1, _MOST_PRODUCTS * len(first) // max(1, len(row) * vectors.shape[1]))
+        for begin in range(0, len(first), at_once):
+            some = slice(begin, begin + at_once)
+            here = slice(first[some][0], ends[some][-1])
+            products = entries[here, None] * vectors[column[here]]
+            sums[filled[some]] = np.add.reduceat(products, first[some] - here.start, axis=0)
         return sums
 
     return product, denominator
+
+
+_MOST_PRODUCTS = 2**18  # integers that are there at once

@@ -80,7 +80,8 @@ def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int, *
     - r D is off by s e, where s is at least the largest |D|; if there are slopes other than 0 and 1, by EPS |r D| as
       well, and by what falls below the smallest float;
     - r D W, sums of n products, is off by |W| times that, and by (n + 2) EPS |r D| |W|_F, for the sizes of all products
-      together are no more than |r D| |W|_F;
+      together are no more than |r D| |W|_F; for a sparse W, n is the largest number of entries in a column, and the
+      norm of the sizes of W stands for |W|_F;
     - the constant is off by |b| times what r D is off, and by (n + 1) EPS |r D| |b| and the rounding of one sum.
 
     A row that meets only units that are off is exactly 0, and stays so.
@@ -93,11 +94,14 @@ def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int, *
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
-    num_outputs, in_features = layers[-1].bias.shape[1], layers[0].weight.shape[2]
+    num_outputs, in_features = layers[-1].bias.shape[1], layers[0].in_features
     maps = OutputMaps(np.empty((num_regions, num_outputs, in_features)), *np.empty((3, num_regions, num_outputs)))
     num_rows = num_regions * num_outputs
-    stretches = [float((norm(layer.weight, num_rows) if closely else frobenius(layer.weight))[0]) for layer in layers]
-    widest = max(layer.weight.shape[2] for layer in layers)
+    stretches = [
+        float((norm(layer.stored, num_rows) if closely or layer.is_sparse else frobenius(layer.stored))[0])
+        for layer in layers
+    ]
+    widest = max(layer.in_features for layer in layers)
     part = max(1, _NUMBERS // (num_outputs * widest))
     for first in range(0, num_regions, part):
         regions = np.arange(first, min(first + part, num_regions))
@@ -133,7 +137,10 @@ def _output_maps(
         bias_error = bias_error + length * (error + (num_terms + 1) * EPS * size) + EPS * np.abs(bias)
         bias_error = (SLACK * bias_error + TINY) * (nonzero | (bias_error > 0))
         if layer is not layers[-1] or layer.bends:  # else the rows are W's own
-            rounded = (num_terms + 2) * EPS * float(frobenius(layer.weight)[0]) * size
+            whole = float(frobenius(layer.stored)[0])
+            if layer.is_sparse:  # only what is stored in a column is summed up, and `norm` is for sizes, too
+                whole, num_terms = stretch, int(np.bincount(layer.stored[0].indices, minlength=1).max())
+            rounded = (num_terms + 2) * EPS * whole * size
             error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
-        rows = (rows.reshape(-1, num_terms) @ layer.weight[0]).reshape(num_regions, num_outputs, -1)
+        rows = (rows.reshape(-1, len(layer.bias[0])) @ layer.stored[0]).reshape(num_regions, num_outputs, -1)
     return OutputMaps(rows, bias, error, bias_error)

@@ -5,6 +5,9 @@ u = 2^-53 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
 products are integer multiples of one power of two, a quantum, and their sizes sum to less than 2^53 quanta: no partial
 sum then needs more than the 53 bits that there are. The second fact proves the zeros of networks whose weights are
 small integers, such as nested tents, for the price of a few operations on floats.
+
+Layers come with all their weights, or without those that are 0, as sparse matrices (`UnitLayer.stored`). A product with
+such a one has only the terms that are stored, so that only these count.
 """
 
 import math
@@ -12,6 +15,8 @@ from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from dlcourse.pieces.layer import SparseWeight
 
 EPS = 2.0**-52  # 2 u: bounds written with it are twice what they must be
 SLACK = 1 + 2.0**-20  # a bound times this is one although it was itself rounded, up to 2^32 times
@@ -35,19 +40,27 @@ def quantum(numbers: Float[np.ndarray, "numbers sets"]) -> Float[np.ndarray, " s
     return np.where(largest == 0, np.inf, np.where((whole == scaled).all(axis=0), lowest, 0))
 
 
-def frobenius(weight: Float[np.ndarray, "members out_features in_features"]) -> Float[np.ndarray, " members"]:
+Weight = Float[np.ndarray, "members out_features in_features"] | SparseWeight
+
+
+def frobenius(weight: Weight) -> Float[np.ndarray, " members"]:
     """A bound for the Frobenius norm of each member's W."""
+    if isinstance(weight, tuple):
+        return np.asarray(np.sqrt([of_member.data @ of_member.data for of_member in weight]) + TINY_NORM)
     return np.asarray(np.sqrt(np.einsum("moi,moi->m", weight, weight)) + TINY_NORM)
 
 
-def norm(
-    weight: Float[np.ndarray, "members out_features in_features"], num_vectors: int
-) -> Float[np.ndarray, " members"]:
+def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     """A bound for the 2-norm of each member's W, that is for how much W can stretch an error.
 
     |W| <= |(W W^T)^2|_F^(1/4), about 1.1 |W| for a large random square matrix; where that would cost more than applying
-    W to the vectors, |W| <= |W|_F instead.
+    W to the vectors, |W| <= |W|_F instead. For a sparse W: |W|^2 <= |W|_1 |W|_inf, the largest sum of the sizes in a
+    column and in a row (Golub & Van Loan, Matrix Computations, corollary 2.3.2). The same bounds the norm of the matrix
+    of sizes, which has these sums, too. In a convolution they are sums over one window, however large the image.
     """
+    if isinstance(weight, tuple):
+        largest = [[abs(w).sum(axis=axis).max(initial=0) for axis in (0, 1)] for w in weight]
+        return np.asarray(np.minimum(np.sqrt(np.prod(largest, axis=1)) + TINY_NORM, frobenius(weight)))
     num_outputs, num_inputs = weight.shape[1:]
     if min(num_outputs, num_inputs) > max(64, num_vectors):
         return frobenius(weight)
@@ -65,8 +78,17 @@ def grows(stretches: Iterable[Float[np.ndarray, " members"]]) -> bool:
     return not math.prod(float(stretch.max()) for stretch in stretches) < 2.0**20
 
 
+def num_terms(weight: Weight) -> int | Int[np.ndarray, "members out_features"]:
+    """How many numbers in each row are not 0; one number for all if they are all so."""
+    if isinstance(weight, tuple):
+        return np.stack([np.diff(of_member.indptr).astype(np.int64) for of_member in weight])
+    if np.count_nonzero(weight) == weight.size:
+        return int(weight.shape[2])
+    return np.asarray(np.count_nonzero(weight, axis=2))
+
+
 def roundings(
-    weight: Float[np.ndarray, "members out_features in_features"],
+    weight: Weight,
     bias: Float[np.ndarray, "members out_features"],
     sizes: Float[np.ndarray, "members out_features"],
 ) -> tuple[Float[np.ndarray, " members"], Float[np.ndarray, " members"]]:
@@ -75,10 +97,9 @@ def roundings(
     Only terms that are not 0 count, and a row that has only one, times a power of two, is not rounded at all: the rows
     of a convolution are off by little, and units that pass something on by nothing. The sizes are the row sums of |W|.
     """
-    num_terms: int | Int[np.ndarray, "members out_features"] = weight.shape[2] + 1
-    if np.count_nonzero(weight) < weight.size:
-        num_terms = np.count_nonzero(weight, axis=2) + 1
-        num_terms *= (num_terms != 2) | (bias != 0) | (np.frexp(sizes)[0] != 0.5)
-    by_weights, by_biases = num_terms * sizes, num_terms * bias
+    num = num_terms(weight) + 1
+    if not isinstance(num, int):
+        num *= (num != 2) | (bias != 0) | (np.frexp(sizes)[0] != 0.5)
+    by_weights, by_biases = num * sizes, num * bias
     by_weights, by_biases = np.einsum("mo,mo->m", by_weights, by_weights), np.einsum("mo,mo->m", by_biases, by_biases)
     return EPS * (np.sqrt(by_weights) + TINY_NORM), EPS * (np.sqrt(by_biases) + TINY_NORM)

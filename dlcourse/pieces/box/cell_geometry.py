@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.integers import Integers
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box import faces
 from dlcourse.pieces.box.cells import CellSubdivision
+from dlcourse.pieces.box.determinants import determinants
 from dlcourse.pieces.box.patterns import BoxGeometry, Faces, around
 from dlcourse.pieces.errors import SubdivisionError
 
@@ -119,7 +119,7 @@ class CellGeometry(BoxGeometry):
         for corners, facets in self._cells():
             simplices = np.array(list(faces.simplices((1 << len(corners)) - 1, facets)))
             points = self.subdivision.points[:, np.array(corners)[simplices]]  # [coordinate, simplex, corner]
-            sizes = abs(_determinants(points.transpose(0, 2, 1)))
+            sizes = abs(determinants(points.transpose(0, 2, 1)))
             below = points[-1].prod(axis=1)
             parts = (Fraction(size, part) for size, part in zip(sizes.tolist(), below.tolist(), strict=True))
             volumes.append(sum(parts, Fraction(0)) / math.factorial(self.d))
@@ -155,18 +155,3 @@ class CellGeometry(BoxGeometry):
             raise SubdivisionError(f"volumes must sum to {float(domain)}, got {math.fsum(self.volumes)}")
         self.borders  # noqa: B018  # which checks that two regions meet at each facet
         self.check_continuity()
-
-
-def _determinants(matrices: Integers) -> Integers:
-    """Determinants of `[n, n, matrices]` in integers: minors of the first rows, from those of one row less."""
-    size = len(matrices)
-    minors: dict[tuple[int, ...], Integers] = {(): np.ones(matrices.shape[2], dtype=object)}
-    for row in range(size):
-        minors = {
-            columns: sum(
-                (-1) ** (row + place) * matrices[row, column] * minors[columns[:place] + columns[place + 1 :]]
-                for place, column in enumerate(columns)
-            )
-            for columns in itertools.combinations(range(size), row + 1)
-        }
-    return minors[tuple(range(size))]

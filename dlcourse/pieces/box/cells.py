@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic.integers import integers
-from dlcourse.pieces.box.faces import cut_edges
+from dlcourse.pieces.box import faces
 from dlcourse.pieces.box.walls import Walls
 from dlcourse.pieces.layer import UnitLayer
 
@@ -37,6 +37,8 @@ class CellSubdivision(Walls):
         values: The current layer's pre-activations at the vertices, times `points[-1]` and a number for each layer.
     """
 
+    bytes_of_value = 100  # a Python integer of some 200 bits, and another one while a layer is worked out
+
     def __init__(
         self, layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
     ) -> None:
@@ -62,7 +64,7 @@ class CellSubdivision(Walls):
         for first, after in itertools.pairwise(self.starts.tolist()):
             corners = self.corners[first:after].tolist()
             for place, corner in enumerate(corners):
-                found = cut_edges([corner], corners[place + 1 :], corners, self.walls, self.d)
+                found = faces.cut_edges([corner], corners[place + 1 :], corners, self.walls, self.d)
                 edges.update((min(edge), max(edge)) for edge in found)
         return np.array(sorted(edges)).T
 
@@ -71,6 +73,18 @@ class CellSubdivision(Walls):
         """Which units are positive on each cell, packed: those that are positive at any of its corners."""
         rows = [np.bitwise_or.reduceat(words[self.corners], self.starts[:-1]) for words in self.positive]
         return np.array(rows, dtype=np.uint64).reshape(-1, self.num_regions)
+
+    def patterns_at(self, side: int) -> UInt64[np.ndarray, "words some"]:
+        """The packed patterns of the cells that have a facet on a side of the box."""
+        on_side = np.array([bool(walls >> side & 1) for walls in self.walls])
+        touching = np.add.reduceat(on_side[self.corners], self.starts[:-1], dtype=np.int64)
+        found = []
+        for cell in np.flatnonzero(touching >= self.d).tolist():
+            corners = self.corners[self.starts[cell] : self.starts[cell + 1]].tolist()
+            facets = faces.facets((1 << len(corners)) - 1, faces.corners_on_walls(corners, self.walls))
+            if sum(1 << place for place, corner in enumerate(corners) if on_side[corner]) in facets:
+                found.append(cell)
+        return self.patterns[:, found]
 
     # One unit after another
 
@@ -115,7 +129,7 @@ class CellSubdivision(Walls):
         for cell in cells.tolist():
             corners = self.corners[self.starts[cell] : self.starts[cell + 1]].tolist()
             positive, zero, negative = ([corner for corner in corners if sign[corner] == of] for of in (1, 0, -1))
-            edges = cut_edges(positive, negative, corners, self.walls, self.d)
+            edges = faces.cut_edges(positive, negative, corners, self.walls, self.d)
             between = zero + [new.setdefault(edge, self.num_vertices + len(new)) for edge in edges]
             parts += [positive + between, negative + between]
         return new, parts

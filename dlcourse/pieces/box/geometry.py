@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.box.determinants import determinant_errors, determinants
 from dlcourse.pieces.box.patterns import BoxGeometry, Faces, around
 from dlcourse.pieces.box.subdivision import EdgeSubdivision
 from dlcourse.pieces.errors import SubdivisionError
@@ -114,10 +116,23 @@ class EdgeGeometry(BoxGeometry):
 
     @cached_property
     def volumes(self) -> Float[np.ndarray, " regions"]:
-        """The regions' volumes: those of the simplices that each region is cut into from its lowest vertex.
+        """The regions' volumes."""
+        with np.errstate(all="ignore"):  # of large boxes they may be infinite
+            return np.asarray(np.ldexp(self._shares[0], self._exponents.sum()))
 
-        A face is the pyramids over its facets from its lowest vertex, and so on down to single vertices.
+    @property
+    def _exponents(self) -> Int[np.ndarray, " d"]:
+        """Those of the powers of two that the box's sides are next below."""
+        return np.asarray(np.frexp(self.high - self.low)[1], dtype=np.int64)
+
+    @cached_property
+    def _shares(self) -> tuple[Float[np.ndarray, " regions"], float]:
+        """The regions' volumes where sides are divided by these powers of two, and how far off their sum may be.
+
+        They are those of the simplices that each region is cut into from its lowest vertex. A face is the pyramids over
+        its facets from its lowest vertex, and so on down to single vertices.
         """
+        bound = 0.0
         lowest = [self.faces(dimension) for dimension in range(1, self.d)] + [self.regions]
         of_faces = [(faces.names, np.minimum.reduceat(faces.vertices, faces.starts[:-1])) for faces in lowest]
         volumes = np.zeros(self.num_regions)
@@ -139,11 +154,24 @@ class EdgeGeometry(BoxGeometry):
                     left_here[place] = True
                     parts.append((np.concatenate([apexes[:, some], apex[None]]), left_here, around))
                 apexes, left, hashes = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
-            sides = self.points[apexes[:-1]] - self.points[apexes[-1]]
-            simplices = np.abs(np.linalg.det(sides.transpose(1, 0, 2))) / math.factorial(self.d)
+            simplices, error = self._simplices(apexes)
+            bound += error
             region = np.searchsorted(self.regions.names, hashes)
             volumes += np.bincount(region, simplices, minlength=self.num_regions)
-        return volumes
+            bound += EPS * len(region) * float(simplices.sum())
+        return volumes, SLACK * bound + TINY
+
+    def _simplices(
+        self, vertices: Int[np.ndarray, "corners simplices"]
+    ) -> tuple[Float[np.ndarray, " simplices"], float]:
+        """The same of simplices."""
+        points, misplaced = self.located
+        scaled = np.ldexp(points[vertices], -self._exponents)
+        sides = (scaled[:-1] - scaled[-1]).transpose(0, 2, 1)
+        furthest = np.ldexp(misplaced[vertices].max(axis=0)[:, None], -self._exponents).T
+        rounded = EPS * np.abs(sides).sum(axis=0)
+        error = determinant_errors(sides, 2 * self.d * furthest + rounded)
+        return np.abs(determinants(sides)) / math.factorial(self.d), float(error.sum()) / math.factorial(self.d)
 
     @cached_property
     def kinks(self) -> Bool[np.ndarray, " facets"]:
@@ -191,9 +219,14 @@ class EdgeGeometry(BoxGeometry):
             raise SubdivisionError(
                 f"the numbers of vertices, edges, ... must sum to 1 with alternating signs, got {numbers}"
             )
-        domain = float(np.prod(self.high - self.low))
-        if not math.isclose(float(self.volumes.sum()), domain, rel_tol=1e-9):
-            raise SubdivisionError(f"volumes must sum to {domain}, got {self.volumes.sum()}")
+        shares, bound = self._shares
+        sides = zip(self.low.tolist(), self.high.tolist(), self._exponents.tolist(), strict=True)
+        domain = math.prod((Fraction(high) - Fraction(low)) / Fraction(2) ** exponent for low, high, exponent in sides)
+        with np.errstate(all="ignore"):  # of large boxes volumes may be infinite
+            if not (self.volumes == np.ldexp(shares, self._exponents.sum())).all():
+                raise SubdivisionError("volumes must be those of the regions' simplices")
+        if not abs(Fraction(math.fsum(shares)) - domain) <= Fraction(bound):
+            raise SubdivisionError(f"volumes must sum to the box's, but they are {math.fsum(shares) / domain} of it")
         self.check_continuity()
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.box.walls import Walls
 from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.plane.invariants import check_continuity
 from dlcourse.pieces.plane.values import affine
 from dlcourse.pieces.regions import Geometry
 
@@ -122,20 +123,13 @@ class BoxGeometry(Geometry):
         Raises:
             SubdivisionError: If they do not.
         """
-        (weights, biases, weight_error, bias_error), (points, misplaced) = self.maps, self.located
-        map_error = np.sqrt((weight_error**2 + bias_error**2).sum(axis=1))
+        points, misplaced = self.located
         region = np.repeat(np.arange(self.num_regions), np.diff(self.regions.starts))
-        order = np.argsort(self.regions.vertices, kind="stable")
-        region, vertex = region[order], self.regions.vertices[order]
-        starts = np.flatnonzero(np.diff(vertex, prepend=-1))
-        outputs = np.einsum("coi,ci->co", weights[region], points[vertex]) + biases[region]
-        apart = np.maximum.reduceat(outputs, starts, axis=0) - np.minimum.reduceat(outputs, starts, axis=0)
-        size = np.sqrt(np.einsum("vi,vi->v", points, points) + 1)
-        steep = np.sqrt(np.einsum("roi,roi->r", weights, weights) + np.einsum("ro,ro->r", biases, biases))
-        bound = (map_error + (self.d + 2) * EPS * steep)[region] * size[vertex]
-        bound += (steep + map_error)[region] * misplaced[vertex]
-        if (apart > 2 * SLACK * np.maximum.reduceat(bound, starts)[:, None] + TINY).any():
-            raise SubdivisionError(f"affine maps must agree at shared vertices, they differ by up to {apart.max()}")
+        vertex, first = np.unique(self.regions.vertices, return_index=True)
+        others = region[first][np.searchsorted(vertex, self.regions.vertices)]
+        inputs, away = points[self.regions.vertices], misplaced[self.regions.vertices, None]
+        with np.errstate(all="ignore"):  # bounds may overflow, and numbers underflow
+            check_continuity(self.maps, region, others, inputs, np.repeat(away, self.d, axis=1))
 
 
 def around(corners: Float[np.ndarray, "corners 3"]) -> Float[np.ndarray, "corners 3"]:

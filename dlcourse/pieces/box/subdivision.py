@@ -44,6 +44,8 @@ class EdgeSubdivision(Walls):
         TieError: If more than d walls meet in one point.
     """
 
+    bytes_of_value = 16  # a float, and room for another one
+
     def __init__(
         self, layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
     ) -> None:
@@ -73,6 +75,25 @@ class EdgeSubdivision(Walls):
         num = self.num_vertices
         self.on, self.positive, self.hashes = self.on[:, :num], self.positive[:, :num], self.hashes[:num]
         self.ends, self.leaves = self.ends[:, : self.num_edges], self.leaves[: self.num_edges]
+
+    def patterns_at(self, side: int) -> UInt64[np.ndarray, "words some"]:
+        """The packed patterns of the regions that have a facet on a side of the box.
+
+        They are around the vertices of that side, on one or the other side of each unit that is zero there.
+        """
+        _, vertices = np.nonzero(self.on == side)
+        words = self.positive[:, vertices]
+        for walls in self.on:
+            wall = walls[vertices]
+            inner = np.flatnonzero(wall >= 2 * self.d)
+            index = np.searchsorted(self.first_wall, wall[inner], side="right") - 1
+            unit = wall[inner] - self.first_wall[index]
+            above = words[:, inner]
+            bit = np.uint64(1) << (unit % 64).astype(np.uint64)
+            above[self.first_word[index] + unit // 64, np.arange(len(inner))] |= bit
+            words = np.concatenate([words, above], axis=1)
+            vertices = np.concatenate([vertices, vertices[inner]])
+        return np.unique(words, axis=1)
 
     # One unit after another
 

@@ -1,5 +1,8 @@
 """The walls of a box, which are its sides and the zeros of units, and what all ways of cutting along them share."""
 
+import os
+from abc import ABC, abstractmethod
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
@@ -11,7 +14,7 @@ from dlcourse.pieces.layer import UnitLayer
 _MOST_VERTICES = 8  # for each region that is allowed: in many dimensions, few regions can have many
 
 
-class Walls:
+class Walls(ABC):
     """The walls of a box, numbered, and which units are positive at the vertices that they make.
 
     Side 2 i is x[i] >= low[i], side 2 i + 1 is x[i] <= high[i], then come all units, layer by layer. A region is to one
@@ -26,11 +29,14 @@ class Walls:
         first_word: Where each layer's words start in `positive`.
         numbers: The random numbers, two for each wall: one for its negative side and one for its positive one.
         exact: The same in integers.
+        bytes_of_vertex: What a vertex takes before the end, at least, for each layer that is reached.
+        memory: The bytes that the machine has.
         num_vertices, num_regions: How many there are.
         num_settled: How many signs exact arithmetic decided.
         positive: Which units are positive at a vertex, packed; every layer begins with a word of its own.
     """
 
+    bytes_of_value: int  # what a vertex takes for each unit of a layer
     num_vertices: int
     num_regions: int
     num_settled: int
@@ -52,12 +58,20 @@ class Walls:
         self.exact = ExactBox(IntegerNetwork(layers), self.first_wall, self.bounds)
         self.numbers = np.random.default_rng(0).integers(2**64, size=2 * self.first_wall[-1], dtype=np.uint64)
         self.num_vertices, self.num_regions, self.num_settled = 2**d, 1, 0
+        widest = np.maximum.accumulate(widths[::-1])[::-1]  # from each layer on
+        self.bytes_of_vertex = [self.bytes_of_value * width + 50 * d for width in widest.tolist()]
+        self.memory = memory()
+        self.check_size(0, 1, 2**d)
         self.positive = np.zeros((self.first_word[-1], 2**d), dtype=np.uint64)
 
     def unpacked(self, index: int, vertices: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive at some vertices."""
         words = self.positive[self.first_word[index] : self.first_word[index + 1], vertices]
         return bits.unpack(words.T, self.layers[index].bias.shape[1]).T
+
+    @abstractmethod
+    def patterns_at(self, side: int) -> UInt64[np.ndarray, "words some"]:
+        """The packed patterns of the regions that have a facet on a side of the box, each of them once."""
 
     def pattern_hashes(self, words: UInt64[np.ndarray, "words patterns"]) -> UInt64[np.ndarray, " patterns"]:
         """The hashes of regions, by their packed patterns."""
@@ -71,9 +85,25 @@ class Walls:
         return hashes
 
     def check_size(self, index: int, num_regions: int, num_vertices: int) -> None:
-        """Refuses more regions than are allowed, and many more vertices."""
+        """Refuses more regions than are allowed, many more vertices, and what takes more memory than there is."""
         if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
             raise ValueError(
                 f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
-                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached"
+                f"vertices: {num_regions} and {num_vertices} when layer {index + 1} of {len(self.layers)} was reached; "
+                "with num_parts, that many are allowed in each part"
             )
+        needed = num_vertices * self.bytes_of_vertex[index]
+        if needed > self.memory:
+            raise ValueError(
+                f"{num_vertices} vertices in layer {index + 1} of {len(self.layers)} take about {needed / 2**30:.1f} "
+                f"GiB with the widest layer to come, and there are {self.memory / 2**30:.1f}: take a smaller box, or "
+                "num_parts to count it in parts"
+            )
+
+
+def memory() -> int:
+    """The bytes of memory that the machine has; where it does not say so, more than it can have."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names:
+        return 2**63
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.decisions import largest_output, with_rounds
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.layer import UnitLayer
@@ -30,7 +31,7 @@ class Along(Regions):
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did.
     """
 
     num_regions: int
@@ -51,6 +52,11 @@ class Along(Regions):
     @abstractmethod
     def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
+
+    @property
+    @abstractmethod
+    def _errors(self) -> tuple[Float[np.ndarray, "num_pieces 1"], Float[np.ndarray, "num_pieces out_features"]]:
+        """Bounds for how far off the slopes and the intercepts may be."""
 
     @property
     @abstractmethod
@@ -152,7 +158,7 @@ class Along(Regions):
         Raises:
             SubdivisionError: If one of them does not hold: the fault would be the program's.
 
-        Tolerance: 1e-6 of the largest term, since breakpoints are rounded; more where |t| is large.
+        Tolerance: what the errors of maps and breakpoints allow.
         """
         t = self.region_breakpoints
         if len(t) != self.num_regions - 1 or len(self.breakpoints) != self.num_pieces - 1:
@@ -163,11 +169,18 @@ class Along(Regions):
         if not ((t[1:] >= t[:-1]).all() and (t >= low).all() and (t <= high).all()):
             raise SubdivisionError("the breakpoints are not in order")
         near = np.isfinite(self.breakpoints)
-        t = self.breakpoints[near, None]
-        jumps = np.diff(self.slopes, axis=0)[near] * t + np.diff(self.intercepts, axis=0)[near]
-        size = np.abs(self.slopes).max() + np.abs(self.intercepts).max()
-        if (np.abs(jumps) > size * (1e-6 * (1 + np.abs(t)) + 1e-14 * t**2)).any():
-            raise SubdivisionError(f"the function jumps by {np.abs(jumps).max()} at a breakpoint")
+        t, whole_line = self.breakpoints[near, None], np.isinf(high)
+        with np.errstate(all="ignore"):  # bounds may overflow
+            slope, intercept = np.diff(self.slopes, axis=0)[near], np.diff(self.intercepts, axis=0)[near]
+            slope_error, intercept_error = (
+                (errors[1:] + errors[:-1] + 4 * EPS * (np.abs(of[1:]) + np.abs(of[:-1])))[near]
+                for of, errors in zip((self.slopes, self.intercepts), self._errors, strict=True)
+            )
+            misplaced = 2.0**-20 * (1 + np.abs(t) * whole_line)
+            allowed = slope_error * np.abs(t) + intercept_error + (np.abs(slope) + slope_error) * misplaced
+            jumps = np.abs(slope * t + intercept)
+            if (jumps > SLACK * allowed + TINY).any():
+                raise SubdivisionError(f"the function jumps by {jumps.max()} at a breakpoint")
 
     def plot(self, axes: Union["matplotlib.axes.Axes", None] = None) -> "matplotlib.axes.Axes":
         """Draws the outputs along the line, with a dot where one linear piece ends and the next begins.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
-from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.layer import Step, UnitLayer
 
 _PART = 1024  # intervals that exact arithmetic takes at once: memory stays small, and every step is still one of many
 
@@ -31,6 +31,21 @@ class Cut(NamedTuple):
     t: Float[np.ndarray, " points"]  # and where it is, 0 < t < 1 from one end of the old interval to the other
     t_error: Float[np.ndarray, " points"]  # how far off that may be
     active: Bool[np.ndarray, "units intervals"]  # which units are on: positive or passed through
+
+
+class Descent(NamedTuple):
+    """Some intervals and all that they were parts of, each of these once.
+
+    Attributes:
+        lines: The lines.
+        steps: How each layer that bends cut the intervals before it, numbered from 0, into those after it.
+        columns: For each layer that bends, and for what comes after the last one, the number that each interval's part
+            of the line has there.
+    """
+
+    lines: Int[np.ndarray, " lines"]
+    steps: list[Step]
+    columns: list[Int[np.ndarray, " some"]]
 
 
 class Intervals:
@@ -84,6 +99,17 @@ class Intervals:
             patterns.append(cut.active[:, intervals])
             intervals = cut.parent[intervals]
         return patterns[::-1]
+
+    def descent(self, intervals: Int[np.ndarray, " some"]) -> Descent:
+        """How some intervals came to be."""
+        here, column = np.unique(intervals, return_inverse=True)
+        steps, columns = [], [column]
+        for cut in reversed(self.cuts):
+            before, parent = np.unique(cut.parent[here], return_inverse=True)
+            steps.append(Step(parent, cut.active[:, here]))
+            columns.append(parent[columns[-1]])
+            here = before
+        return Descent(here // 2, steps[::-1], columns[::-1])
 
     def born(self, vertices: Int[np.ndarray, " some"]) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
         """The layer and the unit that made some vertices; (-1, 0) for a line's start and (-1, 1) for its end."""
@@ -145,13 +171,17 @@ class Intervals:
 
     def exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
         """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
+        for part, member in self.parts(intervals, _PART):
+            line, patterns = self.line(intervals[part]), self.patterns(intervals[part])
+            yield part, exactly_along(self.exact, member, self.starts[line], self.ends[line], patterns)
+
+    def parts(self, intervals: Int[np.ndarray, " some"], size: int) -> Iterator[tuple[slice, int]]:
+        """Parts of some intervals, in order, of at most that size, each with the one member that it is of."""
         member = self.line(intervals) // self.lines_per_member
         for m in np.unique(member).tolist():
-            a, b = np.searchsorted(member, [m, m + 1])
-            for first in range(a, b, _PART):
-                part = slice(first, min(first + _PART, b))
-                line, patterns = self.line(intervals[part]), self.patterns(intervals[part])
-                yield part, exactly_along(self.exact, m, self.starts[line], self.ends[line], patterns)
+            a, b = np.searchsorted(member, [m, m + 1]).tolist()
+            for first in range(a, b, size):
+                yield slice(first, min(first + size, b)), m
 
 
 def exactly_along(

@@ -1,19 +1,59 @@
-"""Which vertices the outputs have a kink at: what the patterns beside them tell, then what exact arithmetic does."""
+"""Which vertices the outputs have a kink at: what floats leave open, patterns, remainders and integers tell."""
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, differ, slopes_along
+from dlcourse.pieces.arithmetic.rounding import SLACK
 from dlcourse.pieces.line.intervals import Intervals
-from dlcourse.pieces.line.zeros import support
+from dlcourse.pieces.line.zeros import support_of_members
+
+_PART = 1024  # intervals that are taken at once
 
 
-def might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+def find_kinks(
+    intervals: Intervals,
+    slopes: Float[np.ndarray, "out_features vertices"],
+    shared: float,
+    error: Float[np.ndarray, " vertices_or_1"],
+) -> tuple[Bool[np.ndarray, " vertices"], Int[np.ndarray, " settled"]]:
+    """Whether some output has different slopes on the two sides of a vertex, and where integers had to tell that.
+
+    Args:
+        intervals: The intervals.
+        slopes: The outputs' slopes on them.
+        shared: If positive, the slopes are exact.
+        error: Else how far off those of each interval may be, in the 2-norm.
+    """
+    inner = np.ones(slopes.shape[1], dtype=bool)
+    inner[intervals.first], inner[intervals.last] = False, False
+    jump = np.abs(np.diff(slopes, axis=1)).max(axis=0)
+    none = np.zeros(0, dtype=np.int64)
+    if shared > 0:
+        inner[1:] &= jump > 0
+        return inner, none
+    error = error[1:] + error[:-1]
+    kinks = inner.copy()
+    kinks[1:] &= jump > SLACK * error
+    open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
+    if len(open_) == 0:
+        return kinks, none
+    open_ = open_[_might_be_kinks(intervals, open_)]
+    sure = _are_surely_kinks(intervals, open_)
+    kinks[open_[sure]] = True
+    open_ = open_[~sure]
+    if len(open_):
+        kinks[open_] = _are_kinks(intervals, open_)
+    return kinks, open_
+
+
+def _might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
     """Whether a change of slope at some vertices may reach the outputs; else it meets only units that are off."""
     left, right = iter(intervals.patterns(vertices - 1)), iter(intervals.patterns(vertices))
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     changes = np.zeros((intervals.starts.shape[1], len(vertices)), dtype=bool)
     for layer in intervals.layers:
-        changes = support(layer.weight, changes, edges)
+        changes = support_of_members(layer, changes, edges)
         if layer.bends:
             before, after = next(left), next(right)
             leaks = np.repeat(layer.slope.T != 0, np.diff(edges), axis=1)
@@ -21,7 +61,21 @@ def might_be_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> 
     return np.asarray(changes.any(axis=0))
 
 
-def are_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+def _are_surely_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
+    """Whether remainders prove that the outputs' slopes differ on the two sides of some vertices."""
+    if len(vertices) == 0 or max(layer.in_features for layer in intervals.layers) > MOST_INPUTS:
+        return np.zeros(len(vertices), dtype=bool)
+    beside = np.union1d(vertices - 1, vertices)
+    slopes = np.empty((intervals.layers[-1].bias.shape[1], len(beside)))
+    for part, member in intervals.parts(beside, _PART):
+        lines, steps, columns = intervals.descent(beside[part])
+        ends = intervals.starts[lines], intervals.ends[lines]
+        slopes[:, part] = slopes_along(intervals.layers, *ends, steps, member=member)[:, columns[-1]]
+    right = np.searchsorted(beside, vertices)
+    return np.asarray(differ(slopes[:, right], slopes[:, right - 1]).any(axis=0))
+
+
+def _are_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
     """Whether the outputs' slopes differ on the two sides of some vertices."""
     before, after = intervals.patterns(vertices - 1), intervals.patterns(vertices)
     on = [left | right for left, right in zip(before, after, strict=True)]
@@ -52,7 +106,7 @@ def _sources(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> list[B
     edges = np.searchsorted(vertices, intervals.edges()).tolist()
     before = after = np.ones((intervals.starts.shape[1], len(vertices)), dtype=bool)  # whether a slope may not be 0
     for layer in intervals.layers:
-        before, after = support(layer.weight, before, edges), support(layer.weight, after, edges)
+        before, after = support_of_members(layer, before, edges), support_of_members(layer, after, edges)
         if layer.bends:
             on_before, on_after = next(left), next(right)
             sources.append((on_before & ~on_after & after) | (on_after & ~on_before & before))

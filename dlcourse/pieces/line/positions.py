@@ -1,11 +1,13 @@
-"""Where vertices are on their lines: floats where these are proven to be near enough, elsewhere worked out exactly."""
+"""Where vertices are on their lines: floats where these are proven to be near enough, else digits, else integers."""
 
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK
+from dlcourse.pieces.line.closer import closer_positions
 from dlcourse.pieces.line.intervals import Intervals
 
 _FAR = 2.0**-20  # of a segment, or on whole lines of 1 + |t|
@@ -34,12 +36,13 @@ def positions(intervals: Intervals) -> tuple[Float[np.ndarray, " vertices"], Flo
 
 def on_segment(
     intervals: Intervals,
+    network: DigitNetwork,
     vertices: Int[np.ndarray, " some"],
     position: Float[np.ndarray, " some"],
     error: Float[np.ndarray, " some"],
 ) -> Float[np.ndarray, " some"]:
     """t of a segment's vertices, in order, no farther off than 2^-20."""
-    far = np.flatnonzero(~(error <= _FAR))
+    position, far = _closer(intervals, network, vertices, position, ~(error <= _FAR), half_line=False)
     if len(far):
         position[far] = [float(t) for t in intervals.exact_positions(vertices[far])]
     ascending: Float[np.ndarray, " some"] = np.maximum.accumulate(position)
@@ -48,6 +51,7 @@ def on_segment(
 
 def on_half_line(
     intervals: Intervals,
+    network: DigitNetwork,
     vertices: Int[np.ndarray, " some"],
     position: Float[np.ndarray, " some"],
     error: Float[np.ndarray, " some"],
@@ -56,13 +60,34 @@ def on_half_line(
 
     If s is off by e, t is off by e (1 + t) / (1 - s).
     """
-    far = np.flatnonzero(~(error <= _FAR * (1 - position) / 2))
+    is_far = ~(error <= _FAR * (1 - position) / 2)
+    position, far = _closer(intervals, network, vertices, position, is_far, half_line=True)
     with np.errstate(divide="ignore"):
         position = position / (1 - position)
     if len(far):
         position[far] = [_rounded(s / (1 - s)) for s in intervals.exact_positions(vertices[far])]
     ascending: Float[np.ndarray, " some"] = np.maximum.accumulate(position)
     return ascending
+
+
+def _closer(
+    intervals: Intervals,
+    network: DigitNetwork,
+    vertices: Int[np.ndarray, " some"],
+    position: Float[np.ndarray, " some"],
+    is_far: Bool[np.ndarray, " some"],
+    *,
+    half_line: bool,
+) -> tuple[Float[np.ndarray, " some"], Int[np.ndarray, " far"]]:
+    """Takes positions from digits where floats may be too far off, and tells where these may be so, too."""
+    far = np.flatnonzero(is_far)
+    if len(far) == 0:
+        return position, far
+    with np.errstate(all="ignore"):  # where digits fail there is no bound
+        closer, error = closer_positions(intervals, network, vertices[far])
+        near = error <= _FAR * ((1 - closer) / 2 if half_line else 1)
+    position[far[near]] = closer[near]
+    return position, far[~near]
 
 
 def _rounded(number: Fraction) -> float:

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.positions import on_half_line, on_segment
@@ -23,7 +24,7 @@ class OnLine(Along):
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did.
         start: x(0).
         end: x(1).
     """
@@ -43,14 +44,12 @@ class OnLine(Along):
 
         Proven to 2^-20, mostly good to 2^-40.
         """
-        vertices, position, error = self._vertices
-        return on_segment(self._subdivision.intervals, vertices, position, error)
+        return on_segment(self._subdivision.intervals, self._subdivision.digits, *self._vertices)
 
     @property
     def _breakpoints_of_half_line(self) -> Float[np.ndarray, " region_breakpoints"]:
         """The same as t / (1 - t), which goes to infinity: proven to 2^-20 of 1 more than that."""
-        vertices, position, error = self._vertices
-        return on_half_line(self._subdivision.intervals, vertices, position, error)
+        return on_half_line(self._subdivision.intervals, self._subdivision.digits, *self._vertices)
 
     @cached_property
     def piece_of_region(self) -> Int[np.ndarray, " regions"]:
@@ -62,16 +61,33 @@ class OnLine(Along):
         """dy/dt on each piece."""
         return np.ascontiguousarray(self._subdivision.slopes[:, self._intervals[self._first_regions]].T)
 
-    @cached_property
+    @property
     def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
+        return self._intercepts[0]
+
+    @cached_property
+    def _intercepts(
+        self,
+    ) -> tuple[Float[np.ndarray, "num_pieces out_features"], Float[np.ndarray, "num_pieces out_features"]]:
+        """The intercepts, and how far off they may be: what a layer takes in, and n + 2 roundings of its terms."""
         patterns = iter(self._patterns(self._first_regions))
         values = np.repeat(self.start.reshape(-1, 1), self.num_pieces, axis=1)
+        error = np.zeros(values.shape)
         for layer in self._layers:
-            values = layer.weight[0] @ values + layer.bias[0][:, None]
+            terms = error + (len(values) + 2) * EPS * np.abs(values)
+            error = SLACK * (abs(layer.stored[0]) @ terms + 2 * EPS * np.abs(layer.bias[0][:, None])) + TINY
+            values = layer.stored[0] @ values + layer.bias[0][:, None]
             if layer.bends:
-                values *= np.where(next(patterns), 1, layer.slope[0][:, None])
-        return np.ascontiguousarray(values.T)
+                factor = np.where(next(patterns), 1, layer.slope[0][:, None])
+                values *= factor
+                error = SLACK * (np.abs(factor) * error + EPS * np.abs(values)) + TINY
+        return np.ascontiguousarray(values.T), error.T
+
+    @property
+    def _errors(self) -> tuple[Float[np.ndarray, "num_pieces 1"], Float[np.ndarray, "num_pieces out_features"]]:
+        of_slopes = np.broadcast_to(self._subdivision.error[-1], self._subdivision.slopes.shape[1:])
+        return of_slopes[self._intervals[self._first_regions], None], self._intercepts[1]
 
     @property
     def _limits(self) -> tuple[float, float]:
@@ -132,7 +148,7 @@ class OnLines:
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them;
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did;
             a member may need fewer when it is counted alone. The counts are the same.
     """
 

@@ -3,27 +3,22 @@
 import math
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.line.between import Sizes, put_between
+from dlcourse.pieces.line.closer import look_closer
+from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.intervals import Cut, Intervals
-from dlcourse.pieces.line.kinks import are_kinks, might_be_kinks
+from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.zeros import Zeros
 
-
-class _Crossings(NamedTuple):
-    """Changes of units' signs on intervals, from left to right."""
-
-    unit: Int[np.ndarray, " crossings"]
-    interval: Int[np.ndarray, " crossings"]
-    t: Float[np.ndarray, " crossings"]  # 0 < t < 1 from one end of the interval to the other
-    t_error: Float[np.ndarray, " crossings"]  # how far off that may be
-    number: Int[np.ndarray, " crossings"]  # of the point that it is at: 0, 1, ...; several may share it
+_VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
 class Subdivision:
@@ -54,7 +49,8 @@ class Subdivision:
         zeros: Which values are known to be 0 although floats do not prove it.
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
-        num_settled: For each line, the number of signs that exact arithmetic decided.
+        num_settled: For each line, the number of signs that integers decided.
+        digits: The layers in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
     """
 
@@ -74,10 +70,11 @@ class Subdivision:
         self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros = Zeros(self.intervals)
+        self.digits = DigitNetwork(layers)
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            stretches = [frobenius(layer.weight) for layer in layers]
+            stretches = [frobenius(layer.stored) for layer in layers]
             self.closely = grows(stretches)
             self._start()
             for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
@@ -85,7 +82,8 @@ class Subdivision:
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
             self.slopes = self.rows[-1]
-            self.kinks = self._find_kinks()
+            self.kinks, settled = find_kinks(self.intervals, self.slopes, self.quantum[-1], self.error[-1])
+            self._count_settled(settled)
 
     @cached_property
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
@@ -113,8 +111,8 @@ class Subdivision:
         if all(self.quantum):
             largest = np.maximum(self.rows.max(axis=(1, 2)), -self.rows.min(axis=(1, 2)))[:, None]
         else:
-            largest = np.abs(self.rows).max(axis=1)
-        sizes = np.abs(layer.weight).sum(axis=2)
+            largest = np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
+        sizes = layer.row_sums
         size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
             size[0] += self._at_vertices(np.abs(layer.bias).max(axis=1))
@@ -124,22 +122,25 @@ class Subdivision:
         if any(self.quantum):
             shared = float(quantum(layer.bias.reshape(-1, 1))[0])  # of few numbers, which tell already as a rule
             if shared > 0:
-                shared = min(shared, float(quantum(layer.weight.reshape(-1, 1))[0]))
+                shared = min(shared, float(quantum(layer.numbers[:, None])[0]))
             self._refine(shared, size)
         if not all(self.quantum):
             nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
             if self.closely:
-                stretch = norm(layer.weight, num_vertices)
+                stretch = norm(layer.stored, num_vertices)
             stretched = self.error * self._at_vertices(stretch)
-            by_weights, by_biases = roundings(layer.weight, layer.bias, sizes)
+            by_weights, by_biases = roundings(layer.stored, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)
             if has_values:
                 rounded[0] += self._at_vertices(by_biases)
             self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
 
-        rows = np.empty((num_rows, layer.weight.shape[1], num_vertices))
-        for weight, (a, b) in zip(layer.weight, pairwise(self.intervals.edges()), strict=True):
-            np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        num_units = layer.bias.shape[1]
+        # A sparse product takes some columns at a time, and can put what becomes of them in their place.
+        in_place = layer.is_sparse and num_units <= self.rows.shape[1]
+        rows = self.rows[:, :num_units] if in_place else np.empty((num_rows, num_units, num_vertices))
+        for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
+            layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
         if has_values:
             rows[0] += self._at_vertices(layer.bias)
         self.rows = rows
@@ -235,14 +236,19 @@ class Subdivision:
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
-        vertices = np.flatnonzero(~proven.all(axis=0))
-        left, right = (np.abs(self.rows[1][:, v]) + self.error[1, v] for v in (vertices - 1, vertices))
-        bound = SLACK * (self.error[0, vertices] + self.shift[vertices] * np.minimum(left, right))
-        proven[:, vertices] |= np.abs(self.rows[0][:, vertices]) > bound
+        unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
+        left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (vertex - 1, vertex))
+        bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
+        proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
         # What is made of zeros is 0 itself: of pools of units that are off, for instance.
         vertices = np.flatnonzero(~proven.all(axis=0))
         proven[:, vertices] |= ~self.zeros.may_differ(vertices)
         vertices = np.flatnonzero(~proven.all(axis=0))
+        # What bounds this close leave open is 0 as a rule, which digits do not prove.
+        vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
+        if vague.any():
+            self._look_closer(vertices[vague], proven)
+            vertices = np.flatnonzero(~proven.all(axis=0))
         self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
         # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
         if len(vertices):
@@ -250,6 +256,15 @@ class Subdivision:
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
             self.shift[vertices] = 0
+
+    def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
+        """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
+        closer = look_closer(self.intervals, self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
+        vertices = vertices[closer.proven]
+        proven[:, vertices] = True
+        self.rows[0][:, vertices], self.error[0, vertices], self.shift[vertices] = closer.values, closer.error, 0
+        if self.quantum[1] == 0:  # else they are exact
+            self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
 
     def _at_vertices(
         self, of_members: Shaped[np.ndarray, "members *units"]
@@ -261,10 +276,10 @@ class Subdivision:
         self,
         signs: Int[np.ndarray, "units vertices"],
         crosses: Bool[np.ndarray, "units intervals"],
-        crossings: _Crossings,
+        crossings: Crossings,
     ) -> tuple[
         Int[np.ndarray, " more_intervals"],
-        _Crossings,
+        Crossings,
         Int[np.ndarray, "units more_vertices"],
     ]:
         """Makes a vertex of every point where units cross: what `Cut` tells of them, and all vertices' signs."""
@@ -276,7 +291,7 @@ class Subdivision:
         points = crossings
         if num_points < len(number):
             first = np.searchsorted(number, np.arange(num_points))
-            points = _Crossings(*(of_crossing[first] for of_crossing in crossings))
+            points = Crossings(*(of_crossing[first] for of_crossing in crossings))
         num_pieces = np.bincount(points.interval, minlength=num_vertices) + 1
         parent = np.repeat(np.arange(num_vertices), num_pieces)
         # The new vertices are put behind the old ones and all are taken in this order.
@@ -288,20 +303,22 @@ class Subdivision:
         new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
         crowded = np.flatnonzero(num_pieces[points.interval] > 2)
         if len(crowded):
+            some, row = np.unique(unit, return_inverse=True)
             interval = points.interval[crowded]
-            own = np.zeros(crosses.shape, dtype=np.int32)
-            own[unit, left] = number
-            left_signs = signs.take(interval, axis=1)
-            turned = np.where(own.take(interval, axis=1) > crowded.astype(np.int32), left_signs, -left_signs)
-            new_signs[:, crowded] = np.where(crosses.take(interval, axis=1), turned, new_signs.take(crowded, axis=1))
+            own = np.full((len(some), num_vertices), -1, dtype=np.int32)
+            own[row, left] = number
+            own, left_signs = own.take(interval, axis=1), signs[some].take(interval, axis=1)
+            turned = np.where(own > crowded.astype(np.int32), left_signs, -left_signs)
+            at = np.ix_(some, crowded)
+            new_signs[at] = np.where(own >= 0, turned, new_signs[at])
         new_signs[unit, number] = 0
         signs = np.concatenate([signs, new_signs], axis=1).take(order, axis=1)
 
         rows = np.empty((*self.rows.shape[:2], len(parent)))
         self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
         if len(rows) == 2:
-            new_values, new_error, new_shift = self._interpolate(crossings, points)
-            np.concatenate([self.rows[0], new_values], axis=1).take(order, axis=1, out=rows[0], mode="clip")
+            sizes = put_between(self.rows[0], points.interval, points.t, order, rows[0])
+            new_error, new_shift = self._errors_between(crossings, points, sizes)
         if not all(self.quantum):
             self.error = self.error.take(parent, axis=1)
             if len(rows) == 2:
@@ -316,77 +333,46 @@ class Subdivision:
             self.member = self.member.take(parent)
         return parent, points, signs
 
-    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> _Crossings:
+    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> Crossings:
         """Where in their intervals units cross, from left to right."""
-        values, error = self.rows[0], self.error[0]
-        place, values = unit * values.shape[1] + interval, values.ravel()
-        before, after = np.abs(values.take(place)), np.abs(values.take(place + 1))
-        whole = before + after
-        t = before / whole
-        t_error = 2 * EPS * t
-        if self.quantum[0] == 0:
-            t_error += np.maximum(error[interval], error[interval + 1]) / whole
-        t_error *= SLACK
-        number = np.arange(len(unit))
-        if (interval[1:] > interval[:-1]).all():
-            return _Crossings(unit, interval, t, t_error, number)
-
-        order = np.lexsort((t, interval))
-        unit, interval, t, t_error = unit[order], interval[order], t[order], t_error[order]
-        proven = (interval[1:] > interval[:-1]) | (t[1:] - t[:-1] > SLACK * (t_error[1:] + t_error[:-1]))
+        error = self.error[0] if self.quantum[0] == 0 else None
+        crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
+        vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
+        if error is not None and vague.any():
+            left = crossings.interval[1:][vague]
+            self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
+            crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
         if not proven.all():
+            unit, interval, t, t_error, _ = crossings
             open_ = interval[1:][~proven]
             self._count_settled(open_)
             order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
-            unit, t, t_error = unit[order], t[order], t_error[order]
-        return _Crossings(unit, interval, t, t_error, number)
+            crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
+        return crossings
 
-    def _interpolate(
-        self, crossings: _Crossings, points: _Crossings
-    ) -> tuple[Float[np.ndarray, "units points"], Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-        """All units' values at the points where units cross, with errors and shifts; tells whether they are exact."""
-        unit, left, t, _, _ = points
-        values, error = self.rows[0], self.error
-        start = values.take(left, axis=1)
-        change = values.take(left + 1, axis=1) - start
-        new_values = start + t * change
+    def _errors_between(
+        self, crossings: Crossings, points: Crossings, sizes: Sizes
+    ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+        """Errors and shifts of all units' values at the points where units cross; tells whether they are exact."""
+        values, error, (unit, left, t, _, _) = self.rows[0], self.error, points
         if self.quantum[0] > 0:
             shared = self.quantum[0] * float(quantum(t[:, None])[0])
-            size = np.abs(new_values).max() + np.abs(change).max()
-            point = np.arange(len(unit))
-            exact_t = np.abs(t * change[unit, point]) == np.abs(start[unit, point])
-            if exact_t.all() and 2 * size < EXACT * shared:
+            start = values[unit, left]
+            exact_t = np.abs(t * (values[unit, left + 1] - start)) == np.abs(start)
+            if exact_t.all() and 2 * (sizes.values.max() + sizes.changes.max()) < EXACT * shared:
                 self.quantum[0] = shared
-                return new_values, np.zeros(len(unit)), np.zeros(len(unit))
+                return np.zeros(len(t)), np.zeros(len(t))
             if all(self.quantum):
                 self.error = error = np.zeros(self.rows.shape[::2])
             self.quantum[0] = 0.0
-        size = np.abs(new_values).max(axis=0) + np.abs(change).max(axis=0)
-        rounded = math.sqrt(len(values)) * 2 * EPS * size
+        rounded = math.sqrt(len(values)) * 2 * EPS * (sizes.values + sizes.changes)
         # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
-        taken = np.bincount(crossings.number, np.abs(new_values[crossings.unit, crossings.number]))
+        start = values[crossings.unit, crossings.interval]
+        change = values[crossings.unit, crossings.interval + 1] - start
+        taken = np.bincount(crossings.number, np.abs(start + t[crossings.number] * change))
         new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
         flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
-        return new_values, new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
-
-    def _find_kinks(self) -> Bool[np.ndarray, " vertices"]:
-        """Whether some output has different slopes on the two sides of a vertex."""
-        inner = np.ones(self.slopes.shape[1], dtype=bool)
-        inner[self.intervals.first], inner[self.intervals.last] = False, False
-        jump = np.abs(np.diff(self.slopes, axis=1)).max(axis=0)
-        if self.quantum[-1] > 0:
-            inner[1:] &= jump > 0
-            return inner
-        error = self.error[-1, 1:] + self.error[-1, :-1]
-        kinks = inner.copy()
-        kinks[1:] &= jump > SLACK * error
-        open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
-        if len(open_):
-            open_ = open_[might_be_kinks(self.intervals, open_)]
-        if len(open_):
-            self._count_settled(open_)
-            kinks[open_] = are_kinks(self.intervals, open_)
-        return kinks
+        return new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
 
     def _count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
         """Counts signs at some vertices as decided by exact arithmetic."""

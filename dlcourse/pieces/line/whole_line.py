@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
@@ -22,7 +23,7 @@ class OnWholeLine(Along):
     Attributes:
         num_regions: Number of activation regions.
         num_pieces: Number of linear pieces of the function.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did.
         origin: x(0).
         direction: dx/dt.
     """
@@ -68,6 +69,14 @@ class OnWholeLine(Along):
     def intercepts(self) -> Float[np.ndarray, "num_pieces out_features"]:
         """What the affine map of each piece is at t = 0, so that y = slope t + intercept on the piece."""
         return np.concatenate([self._left.intercepts[::-1], self._right.intercepts[self._shared_pieces :]])
+
+    @property
+    def _errors(self) -> tuple[Float[np.ndarray, "num_pieces 1"], Float[np.ndarray, "num_pieces out_features"]]:
+        (left, left_at_0), (right, right_at_0) = self._left._errors, self._right._errors
+        left, right = (of + at_0.max(axis=1, keepdims=True) for of, at_0 in ((left, left_at_0), (right, right_at_0)))
+        pairs = ((left, right), (left_at_0, right_at_0))
+        slopes, intercepts = (np.concatenate([a[::-1], b[self._shared_pieces :]]) for a, b in pairs)
+        return slopes + EPS * np.abs(self.slopes).max(axis=1, keepdims=True), intercepts
 
     @property
     def _limits(self) -> tuple[float, float]:
@@ -125,7 +134,7 @@ def count_on_whole_line(
     # The halves, both sides of t = 0, and one side each, in coordinates (v, v t).
     starts = np.array([[1, 0], [1, 0], [1, -1], [1, -1], [1, 0]], dtype=float)
     ends = np.array([[0, -1], [0, 1], [1, 1], [1, 0], [1, 1]], dtype=float)
-    members = len(layers[0].weight)
+    members = len(layers[0].bias)
     homogeneous = _homogeneous(layers, origin.reshape(-1), direction.reshape(-1))
     of_members = (members, *starts.shape)
     starts, ends = np.broadcast_to(starts, of_members), np.broadcast_to(ends, of_members)
@@ -158,7 +167,7 @@ def _homogeneous(
     layers: list[UnitLayer], origin: Float[np.ndarray, " in_features"], direction: Float[np.ndarray, " in_features"]
 ) -> list[UnitLayer]:
     """v times the networks at origin + t direction, as networks at (v, v t)."""
-    members = len(layers[0].weight)
+    members = len(layers[0].bias)
     inputs = np.stack([np.append(origin, 1), np.append(direction, 0)], axis=1)  # (v x, v)
     inputs = np.broadcast_to(inputs, (members, *inputs.shape))
     homogeneous = [UnitLayer(inputs, np.zeros(inputs.shape[:2]), np.ones(inputs.shape[:2]))]

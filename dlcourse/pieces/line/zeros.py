@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from dlcourse.pieces.arithmetic.support import support
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.intervals import Intervals
 
@@ -38,10 +39,10 @@ class Zeros:
     def _after(
         self, nonzero: Bool[np.ndarray, "in_features some"], edges: Sequence[int]
     ) -> Bool[np.ndarray, "units some"]:
-        """The same of the values that the last layer that bends has made; edges as in `support`."""
+        """The same of the values that the last layer that bends has made; edges as in `support_of_members`."""
         for layer in self.since:
             has_bias = np.repeat(layer.bias.T != 0, np.diff(edges), axis=1)
-            nonzero = support(layer.weight, nonzero, edges) | has_bias
+            nonzero = support_of_members(layer, nonzero, edges) | has_bias
         return nonzero
 
     def bend(
@@ -69,14 +70,9 @@ class Zeros:
         return passed
 
 
-def support(
-    weight: Float[np.ndarray, "members out_features in_features"],
-    nonzero: Bool[np.ndarray, "in_features columns"],
-    edges: Sequence[int],
+def support_of_members(
+    layer: UnitLayer, nonzero: Bool[np.ndarray, "in_features columns"], edges: Sequence[int]
 ) -> Bool[np.ndarray, "out_features columns"]:
     """Which entries of W x may be other than 0, given those of x; columns edges[m] to edges[m + 1] are of member m."""
-    parts = [
-        (of_member != 0).astype(np.float32) @ nonzero[:, a:b].astype(np.float32) > 0
-        for of_member, (a, b) in zip(weight, pairwise(edges), strict=True)
-    ]
-    return np.concatenate(parts, axis=1)
+    parts = zip(layer.stored, pairwise(edges), strict=True)
+    return np.concatenate([support(of_member, nonzero[:, a:b]) for of_member, (a, b) in parts], axis=1)

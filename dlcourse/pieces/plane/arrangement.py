@@ -101,10 +101,9 @@ def positions(
 ) -> tuple[Float[np.ndarray, " crossings"], Float[np.ndarray, " crossings"]]:
     """Where crossings are on their chords, 0 < t < 1 from start to end, and how far off that may be."""
     chord, unit, _ = crossings
-    num = len(chord)
-    ends = np.concatenate([arrangement.chords.start[chord], arrangement.chords.end[chord]])
-    value, error = border.values(ends, np.concatenate([unit, unit]))
-    start, end, error = value[:num], value[num:], np.maximum(error[:num], error[num:])
+    start, error = border.values(arrangement.chords.start[chord], unit)
+    end, end_error = border.values(arrangement.chords.end[chord], unit)
+    np.maximum(error, end_error, out=error)
     falls = bits.has(arrangement.start, chord, unit)
     # A value that is on the wrong side of 0 for rounding is nearer to the true one if it is 0.
     before = np.maximum(np.where(falls, start, -start), 0)

@@ -24,6 +24,7 @@ def on_plane(
     directions: Points | None = None,
     through: Sequence[Any] | None = None,
     max_regions: int = 10_000_000,
+    max_gigabytes: float | int | None = None,
 ) -> OnPlane:
     """Counts the activation regions of a ReLU network on a polygon of a plane in its input space, exactly.
 
@@ -51,6 +52,8 @@ def on_plane(
         through: In place of all these three points a, b and c of the input space: the triangle between them, with
             origin a, directions b - a and c - a, rounded once, and corners (0, 0), (1, 0) and (0, 1).
         max_regions: More regions than that are refused before they are made.
+        max_gigabytes: What takes more memory than that, in 10^9 bytes by an estimate, is refused before it is asked
+            for; by default what takes more than is free.
 
     Returns:
         The count, and pieces and geometry on request.
@@ -58,12 +61,15 @@ def on_plane(
     Raises:
         TypeError: If a layer of the network is not understood.
         ValueError: If a parameter or a coordinate is not finite, the domain is empty, not convex, or in the wrong
-            dimension, values on it overflow float64, or there are more than `max_regions` regions.
+            dimension, values on it overflow float64, there are more than `max_regions` regions, or they take more than
+            `max_gigabytes`.
     """
     if isinstance(network, Stack):
         raise TypeError("on_plane counts for one network, got a Stack: use on_plane for each member of unstack(stack)")
     if max_regions < 1:
         raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+    if max_gigabytes is not None and not max_gigabytes > 0:
+        raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
     if through is not None:
         if any(given is not None for given in (low, high, vertices, origin, directions)):
             raise ValueError("through must be given alone, without low, high, vertices, origin or directions")
@@ -82,5 +88,5 @@ def on_plane(
     layers, shape = read_for_points(network, (2,) if point is None else point.shape, in_the_domain)
     if point is not None and point.shape != shape:
         point, two = point.reshape(shape), None if two is None else two.reshape(-1, *shape)
-    frame = frame_of(layers[0].weight.shape[2], point, two)
-    return count(layers, frame, corners, max_regions)
+    frame = frame_of(layers[0].in_features, point, two)
+    return count(layers, frame, corners, max_regions, max_gigabytes)

@@ -33,8 +33,6 @@ class PlaneGeometry(Geometry):
 
     Attributes:
         mesh: Its edges and faces; the faces are the regions.
-        points: The vertices' coordinates in the plane, rounded.
-        point_error: A bound for how far each of them may be off.
         history: Which face is part of which, and where which units are positive.
         ancestors: For each layer, which face after its cuts each region is part of.
         num_settled: How many comparisons of affine maps exact arithmetic decided.
@@ -45,23 +43,36 @@ class PlaneGeometry(Geometry):
         self.frame = self.exact.frame
         self.mesh = subdivision.mesh
         self.num_regions = self.mesh.num_faces
-        self.points, self.point_error = self.history.points()
         self.num_settled = 0
-        self._place_vertices()
         ancestors = [np.arange(self.mesh.num_faces)]
         for parents in self.history.parents[:0:-1]:
             ancestors.append(parents[ancestors[-1]])
         self.ancestors = ancestors[::-1]
 
-    def _place_vertices(self) -> None:
-        """Works out exactly, and rounds once, where vertices are whose lines are so close that floats misplace them."""
+    @property
+    def points(self) -> Float[np.ndarray, "vertices 2"]:
+        """The vertices' coordinates in the plane, rounded."""
+        return self._placed[0]
+
+    @property
+    def point_error(self) -> Float[np.ndarray, " vertices"]:
+        """A bound for how far each of them may be off."""
+        return self._placed[1]
+
+    @cached_property
+    def _placed(self) -> tuple[Float[np.ndarray, "vertices 2"], Float[np.ndarray, " vertices"]]:
+        """The points and their errors; vertices that floats misplace, of lines too close, are worked out exactly.
+
+        Neither patterns nor pieces need them, and they may take longer than all the rest.
+        """
+        points, error = self.history.points()
         corners = self.history.corners
-        far = self.point_error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
+        far = error > _FAR * float((corners.max(axis=0) - corners.min(axis=0)).max())
         for vertex in np.flatnonzero(far).tolist():
             x, y, below = self.exact.point(vertex).tolist()
-            self.points[vertex] = x / below, y / below
-            self.point_error[vertex] = EPS * (abs(x / below) + abs(y / below))
-            self.num_settled += 1
+            points[vertex] = x / below, y / below
+            error[vertex] = EPS * (abs(x / below) + abs(y / below))
+        return points, error
 
     def positive(self, layer: int, regions: Int[np.ndarray, " some"] | slice) -> Bool[np.ndarray, "units some"]:
         """Which units of a layer are positive on some regions."""
@@ -251,5 +262,9 @@ class PlaneGeometry(Geometry):
             wanted, allowed = np.ldexp(areas, 2 * exponent), np.ldexp(rounded, 2 * exponent) + 2.0**-1060
             if not ((self.areas == wanted) | (np.abs(self.areas - wanted) <= allowed)).all():
                 raise SubdivisionError("areas must be those of the regions' polygons")
+            directions, origin = np.abs(self.frame[:, :2]), self.frame[:, 2]
             for end in inner.T:
-                check_continuity(self.maps, self.frame, left, right, self.points[end], self.point_error[end])
+                inputs = self.points[end] @ self.frame[:, :2].T + origin
+                away = directions.max(axis=1) * self.point_error[end, None]
+                away += 4 * EPS * (np.abs(self.points[end]) @ directions.T + np.abs(origin))
+                check_continuity(self.maps, left, right, inputs, away)

@@ -82,43 +82,37 @@ def check_total(
 
 def check_continuity(
     maps: OutputMaps,
-    frame: Float[np.ndarray, "in_features 3"],
-    left: Int[np.ndarray, " edges"],
-    right: Int[np.ndarray, " edges"],
-    points: Float[np.ndarray, "edges 2"],
-    point_error: Float[np.ndarray, " edges"],
+    one: Int[np.ndarray, " pairs"],
+    other: Int[np.ndarray, " pairs"],
+    inputs: Float[np.ndarray, "pairs in_features"],
+    away: Float[np.ndarray, "pairs in_features"],
 ) -> None:
-    """Checks that the affine maps of the regions beside edges agree at one point of each.
+    """Checks that the affine maps of pairs of regions agree at a point that they share.
 
     The exact maps W x + b agree at the exact point x. The floats differ by their own errors, by the roundings of n + 1
     terms, and where the point is d away from x by (W - W') d.
 
     Args:
         maps: The maps of all regions.
-        frame: The plane.
-        left: The regions to the left of the edges.
-        right: Those to the right.
-        points: A vertex of each edge.
-        point_error: How far off each of them may be.
+        one: The first region of each pair.
+        other: The second one.
+        inputs: A point of both.
+        away: How far off each of its coordinates may be.
 
     Raises:
         SubdivisionError: If they do not.
     """
-    inputs = points @ frame[:, :2].T + frame[:, 2]
-    away = np.abs(frame[:, :2]).max(axis=1) * point_error[:, None]
-    away += 4 * EPS * (np.abs(points) @ np.abs(frame[:, :2]).T + np.abs(frame[:, 2]))
-    size, distance = np.abs(inputs).sum(axis=1), away.sum(axis=1)
-    sides, allowed = [], np.zeros((len(left), maps.bias.shape[1]))
-    for regions in (left, right):
+    size, outputs = np.abs(inputs + away).sum(axis=1, keepdims=True), []
+    allowed = np.einsum("poi,pi->po", np.abs(maps.weight[one] - maps.weight[other]), away)
+    for regions in (one, other):
         weight, bias = maps.weight[regions], maps.bias[regions]
-        sides.append(np.einsum("eoi,ei->eo", weight, inputs) + bias)
-        terms = np.einsum("eoi,ei->eo", np.abs(weight), np.abs(inputs)) + np.abs(bias)
-        allowed += maps.weight_error[regions] * (size + distance)[:, None] + maps.bias_error[regions]
-        allowed += (len(frame) + 2) * EPS * terms
-    allowed += np.einsum("eoi,ei->eo", np.abs(maps.weight[left] - maps.weight[right]), away)
-    apart = (np.abs(sides[0] - sides[1]) > SLACK * allowed + TINY).any(axis=1)
+        outputs.append(np.einsum("poi,pi->po", weight, inputs) + bias)
+        terms = np.einsum("poi,pi->po", np.abs(weight), np.abs(inputs)) + np.abs(bias)
+        allowed += maps.weight_error[regions] * size + maps.bias_error[regions]
+        allowed += (inputs.shape[1] + 2) * EPS * terms
+    apart = (np.abs(outputs[0] - outputs[1]) > SLACK * allowed + TINY).any(axis=1)
     if apart.any():
-        raise SubdivisionError(f"affine maps must agree at shared sides, {apart.sum()} do not")
+        raise SubdivisionError(f"affine maps must agree where regions meet, {apart.sum()} do not")
 
 
 def _cross(

@@ -151,10 +151,10 @@ class OnPlane(Cells):
         Source: Bianchini & Scarselli 2014, *On the Complexity of Neural Network Classifiers*, measure a classifier by
             the sum of these numbers.
         """
-        layers = self._subdivision.layers
-        frame, max_regions = self._subdivision.exact.frame, self._subdivision.max_regions
-        decided = Subdivision(with_leads(layers), frame, self.corners, max_regions)
-        return topology(decided, layers[-1].bias.shape[1])
+        before = self._subdivision
+        longer = with_leads(before.layers)
+        decided = Subdivision(longer, before.exact.frame, self.corners, before.max_regions, before.max_gigabytes)
+        return topology(decided, before.layers[-1].bias.shape[1])
 
     @cached_property
     def _decided(self) -> tuple[PlaneGeometry, Int[np.ndarray, " parts"]]:
@@ -162,7 +162,8 @@ class OnPlane(Cells):
         layers = self._subdivision.layers
         num_outputs = layers[-1].bias.shape[1]
         longer = with_rounds(layers)
-        subdivision = Subdivision(longer, self._subdivision.exact.frame, self.corners, self._subdivision.max_regions)
+        before = self._subdivision
+        subdivision = Subdivision(longer, before.exact.frame, self.corners, before.max_regions, before.max_gigabytes)
         subdivision.finish()
         decided = PlaneGeometry(subdivision)
         rounds = [decided.positive(index, slice(None))[0] for index in range(len(layers), len(longer) - 1)]
@@ -219,9 +220,10 @@ def count(
     frame: Float[np.ndarray, "in_features 3"],
     corners: Float[np.ndarray, "corners 2"],
     max_regions: int,
+    max_gigabytes: float | int | None = None,
 ) -> OnPlane:
     """`on_plane` for layers that have been read; the columns of the frame are the directions and the origin."""
-    subdivision = Subdivision(layers, frame, corners, max_regions)
+    subdivision = Subdivision(layers, frame, corners, max_regions, max_gigabytes)
     num_regions = subdivision.count()
     return OnPlane(
         num_regions=num_regions,

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.plane.preactivations import Preactivations
+from dlcourse.pieces.plane.zeros import may_differ_from_0
 
 
 class Signs(NamedTuple):
@@ -46,6 +47,9 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
     unproven = ~proven
     zero = bits.pack(unproven)
     vertices = np.flatnonzero(unproven.any(axis=1) & (before.error > 0))  # where the error is 0, zeros are proven
+    if len(vertices) and before.layer > 0:
+        _take_out_zeros(before, vertices, unproven)
+        vertices = vertices[unproven[vertices].any(axis=1)]
     if len(vertices) == 0:
         return Signs(positive, zero), None
     values, signs = before.exactly_at(vertices)
@@ -54,3 +58,14 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
     length = np.sqrt(np.einsum("ij,ij->i", values, values))
     settled = Settled(vertices, values, EPS * SLACK * length + TINY, int(unproven[vertices].sum()))
     return Signs(positive, zero if zero.any() else None), settled
+
+
+def _take_out_zeros(
+    before: Preactivations, vertices: Int[np.ndarray, " some"], unproven: Bool[np.ndarray, "vertices units"]
+) -> None:
+    """Marks as proven what is made of zeros at some vertices; zero is what it has been taken for."""
+    without_bias = before.exact.layers[before.layer].bias[0] == 0
+    if without_bias.any():
+        vertices = vertices[(unproven[vertices] & without_bias).any(axis=1)]
+        if len(vertices):
+            unproven[vertices] &= may_differ_from_0(before, vertices)

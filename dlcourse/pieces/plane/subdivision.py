@@ -8,11 +8,12 @@ where they cross, and `cutting`, which makes the new mesh. What they return is p
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import frobenius, grows
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.memory import check_memory
 from dlcourse.pieces.plane.arrangement import Arrangement, arrange, num_crossing_points
 from dlcourse.pieces.plane.border import Border, border_of
 from dlcourse.pieces.plane.chords import chords_across_faces
@@ -26,7 +27,7 @@ from dlcourse.pieces.plane.cutting import (
 )
 from dlcourse.pieces.plane.edges import points_on_edges, signs_along_edges
 from dlcourse.pieces.plane.exact import ExactPlane
-from dlcourse.pieces.plane.history import History
+from dlcourse.pieces.plane.history import History, NewVertices
 from dlcourse.pieces.plane.inner import points_inside_faces
 from dlcourse.pieces.plane.mesh import Mesh, polygon_mesh
 from dlcourse.pieces.plane.preactivations import Preactivations
@@ -41,6 +42,14 @@ class _Found(NamedTuple):
     arrangement: Arrangement
 
 
+class _New(NamedTuple):
+    """The vertices that a layer makes."""
+
+    vertices: list[NewVertices]
+    zeros: list[tuple[Int[np.ndarray, " zeros"], Int[np.ndarray, " zeros"]]]  # as `with_new_vertices` takes them
+    off: Bool[np.ndarray, " all_vertices"]  # where no unit is positive, of old and new ones
+
+
 class Subdivision:
     """The subdivision and the current layer's values at its vertices, taken up to the last layer that cuts.
 
@@ -49,6 +58,7 @@ class Subdivision:
     Attributes:
         layers: The network's layers.
         max_regions: More faces than that are refused.
+        max_gigabytes: What takes more memory is refused; None for what takes more than is free.
         layer: The current layer.
         last_cut: The last layer with kinks.
         mesh: The subdivision.
@@ -68,8 +78,9 @@ class Subdivision:
         frame: Float[np.ndarray, "in_features 3"],
         corners: Float[np.ndarray, "corners 2"],
         max_regions: int,
+        max_gigabytes: float | int | None = None,
     ) -> None:
-        self.layers, self.max_regions = layers, max_regions
+        self.layers, self.max_regions, self.max_gigabytes = layers, max_regions, max_gigabytes
         self.layer = 0
         self.last_cut = max((index for index, layer in enumerate(layers) if layer.bends), default=0)
         self.mesh, self.values = polygon_mesh(len(corners)), at_corners(corners, frame)
@@ -79,7 +90,7 @@ class Subdivision:
         self._counted: _Found | None = None  # what `count` has found out about the last layer that cuts
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             # Whether what layers stretch both is bounded more closely than by their Frobenius norms.
-            self._closely = grows(frobenius(layer.weight) for layer in layers)
+            self._closely = grows(frobenius(layer.stored) for layer in layers)
             self._affine(0)
             for following in range(1, self.last_cut + 1):
                 self._cut()
@@ -121,7 +132,11 @@ class Subdivision:
             return
         found, self._counted = self._counted or self._find(), None
         if len(found.border.points.edge) + len(found.arrangement.chords.face) > 0:
-            self._put_new_mesh(found)
+            new = self._put_new_mesh(found)
+            del found  # which takes more memory than the mesh
+            if self.layer < self.last_cut:
+                with_new = with_new_vertices(self.values, new.vertices, new.zeros)
+                self.values = activated(layer, with_new, new.off)
         else:
             self._keep_mesh(found)
         self.exact.forget()
@@ -143,29 +158,29 @@ class Subdivision:
         self._guard(self.mesh.num_faces + num_chords + (0 if points.coincide else num_crossings))
         return _Found(border, arrangement)
 
-    def _put_new_mesh(self, found: _Found) -> None:
-        """The last stages: puts the cut mesh, and the values at its vertices, in the place of those before."""
+    def _put_new_mesh(self, found: _Found) -> _New:
+        """The last stages: puts the cut mesh in the place of that before; its vertices still need values."""
         border, arrangement = found
+        self._guard_memory(found)
         inner = points_inside_faces(border, arrangement)
         self.num_settled += inner.num_settled
         edges = new_edges(border, arrangement, inner)
         self._guard(edges.num_faces)
         faces = new_faces(self.mesh, arrangement, edges)
         made = [vertices_on_edges(border), vertices_inside_faces(self.layer, arrangement, inner)]
-        if self.layer < self.last_cut:
-            points, first_inner = border.points, self.mesh.num_vertices + len(border.points.edge)
-            zeros = [
-                (self.mesh.num_vertices + points.crossing_point, points.crossing_unit),
-                (first_inner + inner.zero_point, inner.zero_unit),
-            ]
-            off = np.zeros(edges.num_vertices, dtype=bool)
-            if not faces.patterns.any(axis=1).all():  # otherwise some unit is on around every vertex
-                off = off_vertices(border, inner, edges.num_vertices)
-            self.values = activated(self.layers[self.layer], with_new_vertices(self.values, made, zeros), off)
+        points, first_inner = border.points, self.mesh.num_vertices + len(border.points.edge)
+        zeros = [
+            (self.mesh.num_vertices + points.crossing_point, points.crossing_unit),
+            (first_inner + inner.zero_point, inner.zero_unit),
+        ]
+        off = np.zeros(edges.num_vertices, dtype=bool)
+        if not faces.patterns.any(axis=1).all():  # otherwise some unit is on around every vertex
+            off = off_vertices(border, inner, edges.num_vertices)
         self.mesh = Mesh(edges.num_vertices, edges.num_faces, edges.ends, faces.beside, edges.lines)
         self.history.made.extend(made)
         self.history.parents.append(faces.parents)
         self.history.patterns.append(faces.patterns)
+        return _New(made, zeros, off)
 
     def _keep_mesh(self, found: _Found) -> None:
         """Notes that the layer has left the mesh as it was."""
@@ -183,3 +198,27 @@ class Subdivision:
                 f"max_regions must be at least the number of regions, got {self.max_regions}, but layer "
                 f"{self.layer + 1} of {len(self.layers)} cuts {self.mesh.num_faces} regions into {num_faces}"
             )
+
+    def _guard_memory(self, found: _Found) -> None:
+        """Refuses to cut if that takes too much memory.
+
+        At every new vertex there are 8 bytes for each unit of this layer, and then for each of the next one; for every
+        new edge some 16 numbers, and the units that are positive beside it, six times while edges are made and once
+        later. What is there already is not counted.
+        """
+        border, arrangement = found
+        units, words = border.before.num_units, border.before.num_words
+        num_points, num_crossings = len(border.points.edge), len(arrangement.crossings.chord) // 2
+        num_vertices = self.mesh.num_vertices + num_points + num_crossings
+        num_edges = len(border.parts.line) + len(arrangement.chords.face) + 2 * num_crossings
+        num_numbers = num_edges * (6 * words + 16)
+        if self.layer < self.last_cut:
+            following = self.layers[self.layer + 1].bias.shape[1]
+            num_numbers = max(
+                num_numbers + num_vertices * units, num_edges * (words + 8) + num_vertices * (units + following)
+            )
+        check_memory(
+            8.0 * num_numbers,
+            self.max_gigabytes,
+            f"layer {self.layer + 1} of {len(self.layers)}, of {units} units, makes {num_vertices} vertices",
+        )

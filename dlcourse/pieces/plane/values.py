@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm, num_terms
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import NewVertices
 
-_PART = 1024  # rows that are worked on at once, so that they stay in the cache
+_NUMBERS = 2**15  # that are worked on at once, so that they stay in the cache
 
 
 class Values(NamedTuple):
@@ -48,19 +48,21 @@ def affine(
     Raises:
         ValueError: If the values overflow.
     """
-    weight, bias = layer.weight[0], layer.bias[0]
-    loosely = float(frobenius(layer.weight)[0])
-    stretch = float(norm(layer.weight, len(values))[0]) if closely else loosely
+    weight, bias = layer.stored[0], layer.bias[0]
+    loosely, terms = float(frobenius(layer.stored)[0]), weight.shape[1]
+    stretch = float(norm(layer.stored, len(values))[0]) if closely or layer.is_sparse else loosely
+    if layer.is_sparse:  # then that bounds the norm of |W|, too, and terms that are not there are not rounded
+        loosely, terms = stretch, int(np.max(num_terms(layer.stored)))
     length = math.sqrt(float(bias @ bias)) + TINY_LENGTH
     inputs = _longest(values) * SLACK + TINY_LENGTH
     # |W| |h| + |b| bounds the sizes of the terms, whatever their signs; a sum of n + 1 terms rounds n + 1 times.
-    rounded = (weight.shape[1] + 2) * EPS * (loosely * inputs + length)
+    rounded = (terms + 2) * EPS * (loosely * inputs + length)
     size = SLACK * (stretch * (inputs + float(error.max())) + length) + TINY
     if not size < 1e300:
         raise ValueError("the network's values on the plane must be finite in float64, but they overflow")
     nonzero = (error > 0) | values.any(axis=1) if error.min() == 0 else 1  # what is exactly 0 gives exactly b
     error = (SLACK * (stretch * error + rounded) + TINY) * nonzero
-    values = values @ weight.T
+    values = np.ascontiguousarray((weight @ values.T).T) if layer.is_sparse else values @ weight.T
     values += bias
     return Values(values, error, size)
 
@@ -98,16 +100,16 @@ def _put_between(
 
     Some rows at a time stay in the cache.
     """
-    num_new = len(new.t)
+    num_new, at_once = len(new.t), max(1, _NUMBERS // values.shape[1])
     width = np.empty(num_new)
-    for begin in range(0, num_new, _PART):
-        part = slice(begin, begin + _PART)
+    for begin in range(0, num_new, at_once):
+        part = slice(begin, begin + at_once)
         before = values.take(new.start[part], axis=0)
         change = values.take(new.end[part], axis=0)
         change -= before
         width[part] = np.einsum("ij,ij->i", change, change)
         change *= new.t[part, None]
-        np.add(before, change, out=values[first + begin : first + min(begin + _PART, num_new)])
+        np.add(before, change, out=values[first + begin : first + min(begin + at_once, num_new)])
     np.sqrt(width, out=width)
     return width
 

@@ -3,6 +3,9 @@
 Two affine maps in a row are one, but its matrix, a product, would have to be rounded. So a product or a sum is formed
 only where floats hold it exactly, which they do for all that merely selects, adds up or halves. Everywhere else the
 vector is first passed through units of slope 1: they store it as it is, and the next map begins at them.
+
+Matrices are lists of the entries that may be other than 0, from the first to the layers that come out: those of a
+convolution and a pool of small images would take gigabytes otherwise.
 """
 
 from dataclasses import dataclass
@@ -11,10 +14,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.layer import SparseWeight, UnitLayer
+from dlcourse.pieces.reading.entries import Entries, assembled, identity, in_the_same_places
 
-Matrix = Float[np.ndarray, "_ _ _"]  # [members, rows, columns], of whatever all members share there is but one
-Vector = Float[np.ndarray, "_ _"]  # [members, rows]
+Vector = Float[np.ndarray, "_ _"]  # [members, rows], of whatever all members share there is but one
+
+_MANY = 2**14  # entries of a matrix: with fewer, zeros do not matter
+_MOSTLY_ZERO = 16  # times as many entries as are not 0: from there on a product without zeros is the faster one
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,7 @@ class Units:
     @cached_property
     def outputs(self) -> "Affine":
         """Their values, as a vector."""
-        return Affine({self: np.eye(self.num_units)[None]}, np.zeros((1, self.num_units)))
+        return Affine({self: identity(self.num_units)}, np.zeros((1, self.num_units)))
 
 
 def inputs(num: int) -> "Affine":
@@ -59,7 +65,7 @@ class Affine:
         bias: b.
     """
 
-    matrices: dict[Units, Matrix]
+    matrices: dict[Units, Entries]
     bias: Vector
 
     @property
@@ -80,17 +86,16 @@ class Affine:
     def simple(self) -> bool:
         """Whether b = 0 and every unit is in one entry at most, there times a power of two: products are exact then."""
         return not self.bias.any() and all(
-            len(matrix) == 1 and _powers_of_two(matrix) and bool((np.count_nonzero(matrix, axis=1) <= 1).all())
+            len(matrix.values) == 1
+            and _powers_of_two(matrix.values)
+            and bool((np.bincount(matrix.column[matrix.values[0] != 0]) <= 1).all())
             for matrix in self.matrices.values()
         )
 
     def rows(self, index: Int[np.ndarray, " rows"]) -> "Affine":
         """Some of the entries, in this order; -1 stands for a 0."""
-        kept = index >= 0
-        matrices = {units: matrix[:, index] for units, matrix in self.matrices.items()}
-        if not kept.all():
-            matrices = {units: matrix * kept[:, None] for units, matrix in matrices.items()}
-        return Affine(matrices, self.bias[:, index] * kept)
+        matrices = {units: matrix.rows(index) for units, matrix in self.matrices.items()}
+        return Affine(matrices, self.bias[:, index] * (index >= 0))
 
     def plus(self, other: "Affine") -> "Affine":
         """The sum of two vectors, one of which may have to wait for the units of the other."""
@@ -102,7 +107,7 @@ class Affine:
         bias, exact = _sum(self.bias, other.bias)
         matrices = {**self.matrices, **other.matrices}
         for units in self.matrices.keys() & other.matrices.keys():
-            matrices[units], exact_too = _sum(self.matrices[units], other.matrices[units])
+            matrices[units], exact_too = _sum_of_matrices(self.matrices[units], other.matrices[units])
             exact = exact and exact_too
         if exact:
             return Affine(matrices, bias)
@@ -125,45 +130,49 @@ class Affine:
     def scaled(self, factor: Vector) -> "Affine":
         """Every entry times a number of its own."""
         bias, exact = _product(self.bias, factor)
+        factor = np.broadcast_to(factor, (len(factor), bias.shape[1]))
         matrices = {}
         for units, matrix in self.matrices.items():
-            matrices[units], exact_too = _product(matrix, factor[:, :, None])
-            exact = exact and exact_too
+            values, exact_too = _product(matrix.values, factor[:, matrix.row])
+            matrices[units], exact = matrix.with_values(values), exact and exact_too
         return Affine(matrices, bias) if exact else self.passed.scaled(factor)
 
-    def times(self, matrix: Matrix) -> "Affine":
+    def times(self, matrix: Entries) -> "Affine":
         """A matrix times the vector."""
         if not self.simple:
             return self.passed.times(matrix)
         matrices = {}
         for units, selection in self.matrices.items():
-            row = np.abs(selection[0]).argmax(axis=0)  # the only entry that each unit is in
-            matrices[units], exact = _product(matrix[:, :, row], selection[:, row, np.arange(len(row))][:, None])
+            # Entry e of the matrix meets the units in row column[e] of the vector, which are in no other row.
+            met = selection.rows(matrix.column)
+            values, exact = _product(matrix.values[:, met.row], met.values)
             if not exact:
                 return self.passed.times(matrix)
-        return Affine(matrices, np.zeros((1, matrix.shape[1])))
+            shape = matrix.shape[0], units.num_units
+            matrices[units] = Entries(matrix.row[met.row], met.column, values, shape)
+        return Affine(matrices, np.zeros((1, matrix.shape[0])))
 
 
 def joined(parts: list[Affine]) -> Affine:
     """The entries of several vectors, one vector after the other."""
     ends = np.cumsum([part.bias.shape[1] for part in parts]).tolist()
-    members = max(len(array) for part in parts for array in (part.bias, *part.matrices.values()))
-    bias = np.zeros((members, ends[-1]))
-    matrices: dict[Units, Matrix] = {}
-    for part, end in zip(parts, ends, strict=True):
-        rows = slice(end - part.bias.shape[1], end)
-        bias[:, rows] = part.bias
+    firsts = [0, *ends[:-1]]
+    members = max(len(array) for part in parts for array in (part.bias, *(m.values for m in part.matrices.values())))
+    bias = np.concatenate([np.broadcast_to(part.bias, (members, part.bias.shape[1])) for part in parts], axis=1)
+    blocks: dict[Units, list[tuple[int, int, Entries]]] = {}
+    for part, first in zip(parts, firsts, strict=True):
         for units, matrix in part.matrices.items():
-            whole = matrices.setdefault(units, np.zeros((members, ends[-1], units.num_units)))
-            whole[:, rows] = matrix
-    return Affine(matrices, bias)
+            blocks.setdefault(units, []).append((first, 0, matrix))
+    return Affine(
+        {units: assembled(of_units, (ends[-1], units.num_units), members) for units, of_units in blocks.items()}, bias
+    )
 
 
 def layers(network_inputs: Affine, output: Affine, members: int) -> list[UnitLayer]:
     """The layers that compute a vector from a network's inputs, the last of which does not bend.
 
-    Units that a later layer needs are passed through the layers between. A layer has as many weights as it has units
-    times those that the layer before has, 8 bytes each, even where most are zeros as in convolutional networks.
+    Units that a later layer needs are passed through the layers between. Layers of many weights most of which are zeros
+    are stored without these.
     """
     groups = _groups(output)
     vectors: dict[int, list[Affine]] = {depth: [] for depth in range(output.depth + 1)} | {output.depth + 1: [output]}
@@ -205,7 +214,8 @@ def _used(units: Units, vectors: list[Affine]) -> Bool[np.ndarray, " num_units"]
     used = np.zeros(units.num_units, dtype=bool)
     for vector in vectors:
         if units in vector.matrices:
-            used |= vector.matrices[units].any(axis=(0, 1))
+            matrix = vector.matrices[units]
+            used[matrix.column[matrix.values.any(axis=0)]] = True
     return used
 
 
@@ -214,18 +224,34 @@ def _layer(
 ) -> UnitLayer:
     """The layer from the state before it to some vectors, which all begin there."""
     num_rows = sum(vector.bias.shape[1] for vector in rows)
-    weight = np.zeros((members, num_rows, sum(len(columns) for _, columns in state)))
     bias, slope = np.zeros((members, num_rows)), np.zeros((members, num_rows))
+    blocks = []
     first_row = 0
     for vector, slope_of_vector in zip(rows, slopes, strict=True):
-        here = slice(first_row, first_row := first_row + vector.bias.shape[1])
+        here = slice(first_row, first_row + vector.bias.shape[1])
         bias[:, here], slope[:, here] = vector.bias, slope_of_vector
         first_column = 0
         for units, columns in state:
-            columns_here = slice(first_column, first_column := first_column + len(columns))
             if units in vector.matrices:
-                weight[:, here, columns_here] = vector.matrices[units][:, :, columns]
-    return UnitLayer(weight, bias, slope)
+                blocks.append((first_row, first_column, vector.matrices[units].columns(columns)))
+            first_column += len(columns)
+        first_row = here.stop
+    return UnitLayer(_stored(assembled(blocks, (num_rows, first_column), members)), bias, slope)
+
+
+def _stored(matrix: Entries) -> Float[np.ndarray, "members rows columns"] | SparseWeight:
+    """A matrix as layers have it, without its zeros if these abound."""
+    size = matrix.shape[0] * matrix.shape[1]
+    if size < _MANY or size < _MOSTLY_ZERO * len(matrix.row):
+        dense = np.zeros((len(matrix.values), *matrix.shape))
+        dense[:, matrix.row, matrix.column] = matrix.values
+        return dense
+    from scipy.sparse import csr_array  # only those who have such layers wait for it
+
+    sparse = [csr_array((values, (matrix.row, matrix.column)), shape=matrix.shape) for values in matrix.values]
+    for of_member in sparse:
+        of_member.eliminate_zeros()
+    return tuple(sparse)
 
 
 def _powers_of_two(numbers: Float[np.ndarray, "..."]) -> bool:
@@ -241,6 +267,13 @@ def _sum(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> tuple[Floa
         of_b = total - a
         error = (a - (total - of_b)) + (b - of_b)
     return total, bool((error == 0).all())  # not so where there is an overflow: that makes it NaN
+
+
+def _sum_of_matrices(a: Entries, b: Entries) -> tuple[Entries, bool]:
+    """A + B, and whether it is exact."""
+    a, b = in_the_same_places(a, b)
+    values, exact = _sum(a.values, b.values)
+    return a.with_values(values), exact
 
 
 def _product(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."]) -> tuple[Float[np.ndarray, "..."], bool]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dlcourse.pieces.reading.affine import Affine, Units, Vector
+from dlcourse.pieces.reading.entries import equal
 from dlcourse.pieces.reading.tensors import Constants, Operand, Traced, moved
 
 
@@ -90,7 +91,8 @@ def _multiple(vector: Affine, of: Affine) -> Vector | None:
     """Numbers k with vector = k of, entry by entry, exactly; None if there are none."""
     if _same(vector, of):
         return np.ones((1, vector.bias.shape[1]))
-    members = max(len(array) for one in (vector, of) for array in (one.bias, *one.matrices.values()))
+    arrays = [array for one in (vector, of) for array in (one.bias, *(m.values for m in one.matrices.values()))]
+    members = max(len(array) for array in arrays)
     factors = np.zeros((members, vector.bias.shape[1]))
     for member, entry in np.ndindex(*factors.shape):
         terms, of_terms = _terms(vector, member, entry), _terms(of, member, entry)
@@ -106,7 +108,7 @@ def _same(vector: Affine, other: Affine) -> bool:
     """Whether two vectors are written in the same way; they may be equal in others."""
     units = vector.matrices.keys() | other.matrices.keys()
     return np.array_equal(vector.bias, other.bias) and all(
-        one in vector.matrices and one in other.matrices and np.array_equal(vector.matrices[one], other.matrices[one])
+        one in vector.matrices and one in other.matrices and equal(vector.matrices[one], other.matrices[one])
         for one in units
     )
 
@@ -115,9 +117,9 @@ def _terms(vector: Affine, member: int, entry: int) -> dict[tuple[Units, int] | 
     """An entry as a sum over units that bend, or inputs, and a constant (None)."""
     found: dict[tuple[Units, int] | None, Fraction] = {None: Fraction(_of(vector.bias, member)[entry])}
     for units, matrix in vector.matrices.items():
-        row, slope = _of(matrix, member)[entry], _of(units.slope, member)
-        for unit in np.flatnonzero(row).tolist():
-            number = Fraction(row[unit])
+        row, slope = matrix.rows(np.array([entry])), _of(units.slope, member)
+        for unit, value in zip(row.column.tolist(), _of(row.values, member).tolist(), strict=True):
+            number = Fraction(value)
             passes = units.inputs is not None and slope[unit] == 1
             inner = _terms(units.inputs, member, unit) if passes else {(units, unit): Fraction(1)}  # type: ignore[arg-type]
             for key, factor in inner.items():

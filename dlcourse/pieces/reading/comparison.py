@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from dlcourse.pieces.arithmetic.rounding import EPS, norm, roundings
+from dlcourse.pieces.arithmetic.rounding import EPS, norm, num_terms, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.own_dtype import CONVERSIONS
@@ -142,13 +142,14 @@ def _with_least_error(
 ) -> tuple[Float[np.ndarray, "points out_features"], Float[np.ndarray, "points out_features"]]:
     """The outputs, and what each of the last sums alone may round: less than the bound for all, and mostly enough."""
     for layer in layers:
-        inputs, weight, slope = x, layer.weight[0], layer.slope[0]
-        x = inputs @ weight.T + layer.bias[0]
+        inputs, slope = x, layer.slope[0]
+        x = (layer.stored[0] @ inputs.T).T + layer.bias[0]
         if layer.relu:
             x = np.maximum(x, 0)
         elif layer.bends:
             x = np.where(x >= 0, x, slope * x)
-    rounded = EPS * (np.count_nonzero(weight, axis=1) - 1) * np.abs(weight).sum(axis=1)
+    last = layers[-1].stored
+    rounded = EPS * (num_terms(last) - 1) * layers[-1].row_sums[0]
     return x, np.abs(inputs).max(axis=1, initial=0)[:, None] * rounded
 
 
@@ -159,13 +160,12 @@ def _with_error(
     error, stretch = np.zeros(len(x)), 1.0
     with np.errstate(all="ignore"):
         for layer in layers:
-            weight, bias, slope = layer.weight[0], layer.bias[0], layer.slope[0]
-            sizes = np.abs(layer.weight).sum(axis=2)
-            of_weight, of_bias = roundings(layer.weight, layer.bias, sizes)
+            bias, slope = layer.bias[0], layer.slope[0]
+            of_weight, of_bias = roundings(layer.stored, layer.bias, layer.row_sums)
             steepest = max(1.0, float(np.abs(slope).max(initial=0)))
-            longest = float(norm(layer.weight, len(x))[0]) * steepest
+            longest = float(norm(layer.stored, len(x))[0]) * steepest
             error = longest * error + steepest * (of_weight[0] * np.abs(x).max(axis=1, initial=0) + of_bias[0])
-            x = x @ weight.T + bias
+            x = (layer.stored[0] @ x.T).T + bias
             x = np.where(x >= 0, x, slope * x)
             error += EPS * np.abs(x).sum(axis=1)
             stretch *= max(1.0, longest)

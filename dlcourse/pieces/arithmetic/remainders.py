@@ -1,0 +1,76 @@
+"""A network modulo a prime number, which proves that numbers differ, for the price of floats.
+
+Stored numbers are integers over powers of two, and so is all that affine layers make of them. Modulo a prime other than
+2 one can divide by powers of two, so that every such number has a remainder, sums and products of numbers have the sums
+and products of their remainders, and equal numbers have equal ones. Numbers with different remainders are different,
+therefore. Those with equal remainders may differ, too, by chance about once in 2 million.
+
+Source: J. von zur Gathen, J. Gerhard, Modern Computer Algebra, chapters 4 and 5.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+
+from dlcourse.pieces.layer import Step, UnitLayer, same_places
+
+Remainders = Float[np.ndarray, "..."]  # whole numbers, PRIME / 2 + 1 in size at most
+
+PRIME = 2**21 - 9
+MOST_INPUTS = 2**12  # sums of so many products of remainders are below 2^53, which floats add without a rounding
+
+_LEAST_EXPONENT = -1074 - 53
+_POWERS_OF_TWO = np.array([pow(2, exponent, PRIME) for exponent in range(_LEAST_EXPONENT, 1025)])
+
+
+def remainders(numbers: Float[np.ndarray, "..."]) -> Remainders:
+    """The remainders of floats."""
+    mantissa, exponent = np.frexp(numbers)
+    whole = (mantissa * 2.0**53).astype(np.int64)
+    return reduced(whole % PRIME * _POWERS_OF_TWO[exponent - 53 - _LEAST_EXPONENT])
+
+
+def reduced(whole: Shaped[np.ndarray, "..."]) -> Remainders:
+    """The remainders of whole numbers below 2^53. A quotient between two may be rounded to either: both are right."""
+    return np.asarray(whole - PRIME * np.rint(whole / PRIME))
+
+
+def differ(a: Remainders, b: Remainders) -> Bool[np.ndarray, "..."]:
+    """Whether remainders prove that numbers are different."""
+    return np.asarray(np.mod(a - b, PRIME) != 0)
+
+
+def _of_weight(layer: UnitLayer, member: int) -> Any:
+    """The remainders of a member's W, sparse if that is."""
+    weight = layer.stored[member]
+    return same_places(weight, remainders(weight.data)) if layer.is_sparse else remainders(weight)
+
+
+def slopes_along(
+    layers: list[UnitLayer],
+    starts: Float[np.ndarray, "lines in_features"],
+    ends: Float[np.ndarray, "lines in_features"],
+    steps: Iterable[Step],
+    *,
+    member: int = 0,
+) -> Remainders:
+    """The outputs' slopes on intervals of segments, `[out_features, intervals]`; layers take at most MOST_INPUTS.
+
+    Args:
+        layers: The layers of all members of a stack.
+        starts: Where segments start: t = 0.
+        ends: Where they end: t = 1.
+        steps: For each layer that bends, the intervals that it cuts those before it into.
+        member: The member of the stack.
+    """
+    slopes = reduced(remainders(ends.T) - remainders(starts.T))
+    remaining = iter(steps)
+    for layer in layers:
+        slopes = reduced(_of_weight(layer, member) @ slopes)
+        if layer.bends:
+            step = next(remaining)
+            factor = np.where(step.positive, 1, remainders(layer.slope[member])[:, None])
+            slopes = reduced(slopes.take(step.parent, axis=1) * factor)
+    return slopes

@@ -1,0 +1,51 @@
+"""How much memory there is: what will take more is refused before it is asked for."""
+
+import math
+from pathlib import Path
+
+_LITTLE = 2.0**27  # bytes: nobody needs to look what is free for that
+
+
+def check_memory(needed: float, max_gigabytes: float | int | None, what: str) -> None:
+    """Refuses what takes more memory than is allowed.
+
+    Args:
+        needed: An estimate, in bytes.
+        max_gigabytes: What is allowed, in 10^9 bytes; None for what is free.
+        what: What takes it, for the message.
+
+    Raises:
+        ValueError: If it takes more.
+    """
+    if max_gigabytes is None and needed < _LITTLE:
+        return
+    allowed = free_bytes() if max_gigabytes is None else 1e9 * max_gigabytes
+    if needed > allowed:
+        free = ", which is what is free," if max_gigabytes is None else ""
+        raise ValueError(
+            f"max_gigabytes must be at least {needed / 1e9:.2f}, the memory that it takes, got {allowed / 1e9:.2f}"
+            f"{free} but {what}"
+        )
+
+
+def free_bytes() -> float:
+    """The bytes that this process can still ask for: of the machine, and of the control group that it runs in.
+
+    Infinity where the system (Linux) does not tell.
+    """
+    found = math.inf
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            found = 1024.0 * int(line.split()[1])
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit[0] != "max":
+        found = min(found, float(limit[0]) - float(used[0]))
+    return found
+
+
+def _lines(path: str) -> list[str]:
+    """A file's lines; none if it cannot be read."""
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
