@@ -190,6 +190,11 @@ if __name__ == "__main__":
         "tensorboard.summary.writer.record_writer",
     ):
         importlib.import_module(module)
+    # A sweep makes its figures, but leaves them white: to draw them takes as long as all the rest, and is what tests of
+    # figures do, and those of sweeps in tests/test_cli.py.
+    figures = importlib.import_module("dlcourse.recording.figures")
+    white = figures.to_png(figures.Figure(figsize=(1, 1)), width=10)
+    figures.to_png = lambda figure, **_: white
     # One command that composes and ends: what Hydra's parser has learnt of its grammar, and the schemas that were read,
     # are there in each fork.
     sys.argv, before = ["dlcourse", "++no_setting=0"], dict(os.environ)

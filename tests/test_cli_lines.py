@@ -137,10 +137,10 @@ def test_several_tasks_have_a_table_and_a_comparison_each(run: Run, tmp_path: Pa
     assert done.returncode == 0
     assert re.search(r"moons:\naccuracy.*zigzag:\nmean squared error", done.stdout, re.DOTALL)
     comparison = tmp_path / "outputs" / "both" / "comparison"
-    assert sorted(path.name for path in comparison.iterdir()) == ["moons", "zigzag"]
+    assert sorted(path.name for path in comparison.glob("[!.]*")) == ["moons", "zigzag"]
     # A later sweep of one of them leaves the other's comparison alone.
     assert run("-m", "task=moons", "name=both", "model.depth=3,4").returncode == 0
-    assert sorted(path.name for path in comparison.iterdir()) == ["moons", "zigzag"]
+    assert sorted(path.name for path in comparison.glob("[!.]*")) == ["moons", "zigzag"]
     assert (comparison / "zigzag" / "depth_against_width.png").exists()
 
 
