@@ -119,7 +119,8 @@ def test_rescaled_tents(k: int, as_float32: bool, num_regions: int) -> None:
     network = rescaled_tents(k)
     counted = pieces.on_line(network.float().double() if as_float32 else network, 0.0, 1.0)
     assert counted.num_regions == num_regions
-    assert (counted.num_settled > 0) == (k > 10)
+    # With 16 tents digits tell what floats leave open; with 14 what is open is too close for them to be asked.
+    assert (counted.num_settled > 0) == (k == 14)
 
 
 @pytest.mark.parametrize(("width", "seed", "num_regions"), [(64, 0, 91), (64, 1, 78), (256, 0, 371), (256, 1, 393)])
