@@ -123,7 +123,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
         content, key, node = place
         try:
             self._apply_overrides_to_config([override], config)
-            if "${" in str(override.input_line) or isinstance(node, DictConfig) or content[key]._is_missing():
+            if "${" in str(override.value()) or isinstance(node, DictConfig) or content[key]._is_missing():
                 return None
             value = parents[-1][key]
             return names, OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
