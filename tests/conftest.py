@@ -79,7 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
     That comes before anything imports dlcourse. Not for dlcourse.networks, because a checked `forward` can no longer be
     compiled, exported or traced.
+
+    And hides CUDA devices, unless told `-m cuda`: the tests compare bits, which only a CPU repeats.
     """
+    if config.getoption("markexpr") != "cuda":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if config.getoption("--hypothesis-profile") == "fast":
         return
     rooms = (
@@ -98,7 +102,7 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips the tests marked `cuda` where there is no CUDA device, and those marked `browser` where there is none."""
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+        pytest.skip("no CUDA device, or not told -m cuda")
     if item.get_closest_marker("browser") and (missing := browser.missing()):
         pytest.skip(missing)
 

@@ -71,3 +71,11 @@ def test_what_gets_on_is_tried_again(tmp_path: Path) -> None:
 def test_what_cannot_be_brought_back_is_said(tmp_path: Path) -> None:
     found = [outcome for _, outcome in in_workers(lambda number: (each for each in [number]), [1, 2], TWO)]
     assert all(isinstance(outcome, Died) and "pickle" in outcome.reason for outcome in found)
+
+
+def test_a_cuda_device_is_kept_busy_by_one_process() -> None:
+    assert Workers(None).on_devices({"cuda"}).num_processes == 1
+    for who in (Workers(None), Workers(3), Workers(None, "dask", "tcp://there:8786")):
+        assert who.on_devices({"cpu"}) == who.on_devices({"cpu", "cuda"}) == who.on_devices(set()) == who
+    for who in (Workers(3), Workers(None, "dask", "tcp://there:8786")):
+        assert who.on_devices({"cuda"}) == who

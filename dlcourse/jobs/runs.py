@@ -64,8 +64,9 @@ def run(
     """
 
     def do(pending: list[RunConfig], shown: Progress) -> Iterator[tuple[RunConfig, Outcome]]:
-        work = stacks(_pictured_once(pending, configs), workers.num_processes)
-        for members, outcomes in _outcomes(work, workers, shown, program):
+        who = workers.on_devices({config.torch_device.type for config in pending})
+        work = stacks(_pictured_once(pending, configs), who.num_processes)
+        for members, outcomes in _outcomes(work, who, shown, program):
             yield from zip(members, outcomes, strict=True)
 
     return do_unfinished(

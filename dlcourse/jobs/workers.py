@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -47,6 +47,13 @@ class Workers:
     def num_processes(self) -> int:
         """How many there are."""
         return self.num or _num_cores()
+
+    def on_devices(self, devices: set[str]) -> "Workers":
+        """The same, but if their number is open, this process alone where all work is for a CUDA device.
+
+        It keeps the device busy; several would each open it for themselves, and wait for each other.
+        """
+        return replace(self, num=1) if devices == {"cuda"} and self.num is None and self.backend == "loky" else self
 
 
 HERE = Workers()
