@@ -55,7 +55,7 @@ CONTENTS = {  # what stands beside every page, in this order
         "The project": ["benchmarks/README", "CHANGELOG", "CONTRIBUTING"],
     },
     "experiments/README": {"One by one": ["*/README"]},
-    "benchmarks/README": {"One by one": ["pieces", "pieces_scaling", "peers"]},
+    "benchmarks/README": {"One by one": ["pieces", "pieces_cliffs", "pieces_scaling", "peers"]},
 }  # fmt: skip
 
 
