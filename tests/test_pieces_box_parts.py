@@ -100,14 +100,13 @@ def test_each_part_may_have_max_regions() -> None:
 
 
 def test_memory_is_estimated_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert walls.memory() > 2**28
-    monkeypatch.setattr(walls, "memory", lambda: 2**26)
+    monkeypatch.setattr(walls, "free_bytes", lambda: 2**26)
     # 8 corners, 16 bytes for each of a million units: 1/8 GiB.
     wide = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2**20), nn.ReLU(), nn.Linear(2**20, 1))
     for parameter in wide.parameters():
         parameter.data.zero_()
     message = (
-        "8 vertices in layer 1 of 3 take about 0.1 GiB with the widest layer to come, and there are 0.1: .*num_parts"
+        "8 vertices in layer 1 of 3 take about 0.1 GiB with the widest layer to come, and 0.1 are free: .*num_parts"
     )
     with pytest.raises(ValueError, match=message):
         in_box(wide, [-1.0] * 3, [1.0] * 3)

@@ -70,7 +70,7 @@ def in_box(
         low: The box's lowest corner: one number for each input, or just a number if there is one input.
         high: The highest one.
         max_regions: More regions than that are refused before they are made; and so are eight times as many vertices,
-            a box of more corners, and what would take more memory than the machine has. Of a box in parts, this is for
+            a box of more corners, and what would take more memory than is free. Of a box in parts, this is for
             each part.
         num_parts: In how many parts the box is counted.
         num_workers: How many processes count them.

@@ -1,6 +1,5 @@
 """The walls of a box, which are its sides and the zeros of units, and what all ways of cutting along them share."""
 
-import os
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -10,6 +9,7 @@ from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork
 from dlcourse.pieces.box.exact import ExactBox
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.memory import free_bytes
 
 _MOST_VERTICES = 8  # for each region that is allowed: in many dimensions, few regions can have many
 
@@ -30,7 +30,7 @@ class Walls(ABC):
         numbers: The random numbers, two for each wall: one for its negative side and one for its positive one.
         exact: The same in integers.
         bytes_of_vertex: What a vertex takes before the end, at least, for each layer that is reached.
-        memory: The bytes that the machine has.
+        memory: The bytes that are free.
         num_vertices, num_regions: How many there are.
         num_settled: How many signs exact arithmetic decided.
         positive: Which units are positive at a vertex, packed; every layer begins with a word of its own.
@@ -60,7 +60,7 @@ class Walls(ABC):
         self.num_vertices, self.num_regions, self.num_settled = 2**d, 1, 0
         widest = np.maximum.accumulate(widths[::-1])[::-1]  # from each layer on
         self.bytes_of_vertex = [self.bytes_of_value * width + 50 * d for width in widest.tolist()]
-        self.memory = memory()
+        self.memory = free_bytes()
         self.check_size(0, 1, 2**d)
         self.positive = np.zeros((self.first_word[-1], 2**d), dtype=np.uint64)
 
@@ -85,7 +85,7 @@ class Walls(ABC):
         return hashes
 
     def check_size(self, index: int, num_regions: int, num_vertices: int) -> None:
-        """Refuses more regions than are allowed, many more vertices, and what takes more memory than there is."""
+        """Refuses more regions than are allowed, many more vertices, and what takes more memory than is free."""
         if num_regions > self.max_regions or num_vertices > _MOST_VERTICES * self.max_regions:
             raise ValueError(
                 f"there are more than max_regions = {self.max_regions} regions, or {_MOST_VERTICES} times as many "
@@ -96,14 +96,6 @@ class Walls(ABC):
         if needed > self.memory:
             raise ValueError(
                 f"{num_vertices} vertices in layer {index + 1} of {len(self.layers)} take about {needed / 2**30:.1f} "
-                f"GiB with the widest layer to come, and there are {self.memory / 2**30:.1f}: take a smaller box, or "
+                f"GiB with the widest layer to come, and {self.memory / 2**30:.1f} are free: take a smaller box, or "
                 "num_parts to count it in parts"
             )
-
-
-def memory() -> int:
-    """The bytes of memory that the machine has; where it does not say so, more than it can have."""
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names:
-        return 2**63
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
