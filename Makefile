@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 TWO_CORES := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run experiments tensorboard docs test test-fast lint format typecheck clean
+.PHONY: help run experiments tensorboard docs test test-fast test-browser lint format typecheck clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -27,12 +27,16 @@ tensorboard: $(INSTALLED) ## look at everything in outputs/
 
 docs: $(INSTALLED) ## these pages and the API as a site: build/site/index.html
 	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
+	@touch build/site/index.html # is as new as its sources, also where nothing had to be written
 
-test: $(INSTALLED) ## the tests
-	$(BIN)/pytest $(TWO_CORES)
+test: $(INSTALLED) ## the tests, but those of test-browser
+	$(BIN)/pytest $(TWO_CORES) -m "not browser and not site"
 
 test-fast: $(INSTALLED) ## the quick tests, for the inner loop
-	$(BIN)/pytest $(TWO_CORES) -m "not slow" --hypothesis-profile=fast
+	$(BIN)/pytest $(TWO_CORES) -m "not slow and not browser and not site" --hypothesis-profile=fast
+
+test-browser: docs ## the tests of the site, and those in a real browser
+	$(BIN)/pytest $(TWO_CORES) -m "browser or site"
 
 lint: $(INSTALLED) ## check style and formatting
 	$(BIN)/ruff check

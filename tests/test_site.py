@@ -17,6 +17,8 @@ from browser import chromium
 
 from dlcourse.recording import loading
 
+pytestmark = pytest.mark.site
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SITE = REPOSITORY / "build" / "site"
 PAGES = [
