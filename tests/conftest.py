@@ -17,6 +17,7 @@ from imported import Imported
 
 gc.disable()  # until all tests are imported: that makes much, and throws nothing away
 matplotlib.use("Agg")  # figures need no screen
+os.fsync = lambda _: None  # waits for the disk, which matters to those alone whose power fails
 torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
 settings.register_profile("local", deadline=None, max_examples=30)
@@ -91,6 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "training",
     )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the tests that run command lines: they are the longest, and of two cores one has the process.
+
+    So none of them is left to the end, when the other core would wait for it.
+    """
+    items.sort(key=lambda item: "imported" not in getattr(item, "fixturenames", ()))
 
 
 def pytest_collection_finish() -> None:

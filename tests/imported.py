@@ -129,6 +129,9 @@ def _serve() -> None:
 
 def _start(command: list[str], folder: str, path: str, files: list[int]) -> int:
     """Forks a process that becomes a command and writes into the files."""
+    if any(word.startswith("distributed.cli.") for word in command):
+        importlib.import_module("distributed.cli.dask_worker")
+        importlib.import_module("distributed.cli.dask_scheduler")
     if "hydra/sweeper=optuna" in command:
         importlib.import_module("optuna")  # four seconds, which the other commands need not wait for
     if child := os.fork():
@@ -180,6 +183,7 @@ def _become(command: list[str], path: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.fsync = lambda _: None  # as in conftest.py
     # All that a command may import: what is here already, it need not.
     for module in (
         "dlcourse.cli.sweep",

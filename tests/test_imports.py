@@ -1,6 +1,7 @@
 """The house: a floor imports only floors strictly below it; no circle anywhere, imports inside functions counted."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ def room(module: str) -> str:
     return module.split(".")[0]
 
 
+@functools.cache
 def imports(module: str) -> set[str]:
     """What a file imports of dlcourse, wherever in the file, and as a string for `import_module`."""
     found: set[str] = set()
@@ -61,9 +63,6 @@ def imports(module: str) -> set[str]:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     inside = {name.removeprefix("dlcourse.") for name in found if name.startswith("dlcourse.")}
     return {name if name in MODULES else name.rpartition(".")[0] for name in inside} - {module, ""}
-
-
-GRAPH = {module: imports(module) for module in MODULES}
 
 
 def circles(graph: dict[str, set[str]]) -> set[str]:
@@ -84,7 +83,7 @@ def circles(graph: dict[str, set[str]]) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_strictly_downwards(module: str) -> None:
-    for imported in GRAPH[module]:
+    for imported in imports(module):
         if room(imported) != room(module):
             assert FLOOR[room(imported)] < FLOOR[room(module)], f"{module} imports {imported}"
 
@@ -92,7 +91,7 @@ def test_imports_go_strictly_downwards(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("pieces.")])
 def test_imports_inside_of_pieces_go_strictly_downwards(module: str) -> None:
     own = module.split(".")[1]
-    for imported in GRAPH[module]:
+    for imported in imports(module):
         if room(imported) == "pieces":
             assert imported != "pieces", f"{module} imports its own package"
             other = imported.split(".")[1]
@@ -101,7 +100,7 @@ def test_imports_inside_of_pieces_go_strictly_downwards(module: str) -> None:
 
 def test_no_file_is_in_a_circle() -> None:
     # A package's `__init__` re-exports its files, which therefore name each other and not the package.
-    files = {module: {name for name in GRAPH[module] if name in FILES} for module in FILES}
+    files = {module: {name for name in imports(module) if name in FILES} for module in FILES}
     assert circles(files) == set()
 
 
@@ -110,7 +109,7 @@ FILES = {module for module, path in MODULES.items() if path.name != "__init__.py
 
 def test_no_file_imports_its_own_package() -> None:
     for module in FILES:
-        assert module.rpartition(".")[0] not in GRAPH[module], module
+        assert module.rpartition(".")[0] not in imports(module), module
 
 
 def test_circles_are_found() -> None:

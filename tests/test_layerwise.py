@@ -583,13 +583,14 @@ class TestOutputs:
             modules = [
                 MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(5)
             ]
+            company, few = stack(modules), stack([modules[4], modules[3]])
+            alone = {i: stack([modules[i]]) for i in (0, 4)}
             for n in (1, 7, 300):
                 inputs = torch.randn(5, n, in_features)
-                own = outputs(stack(modules), inputs)
-                shared = outputs(stack(modules), inputs[3])
-                for i in (0, 4):
-                    assert torch.equal(outputs(stack([modules[i]]), inputs[i]), own[i : i + 1])
-                few = stack([modules[4], modules[3]])
+                own = outputs(company, inputs)
+                shared = outputs(company, inputs[3])
+                for i, lone in alone.items():
+                    assert torch.equal(outputs(lone, inputs[i]), own[i : i + 1])
                 assert torch.equal(outputs(few, inputs[3]), shared[[4, 3]])
 
     def test_same_bits_on_any_number_of_threads(self) -> None:
@@ -614,15 +615,17 @@ class TestOutputs:
 @pytest.mark.parametrize("width", slow_except([1, 3, 5, 8, 16, 17, 33], 3))
 def test_gradients_have_the_same_bits_in_any_company(activation: Activation, width: int) -> None:
     sizes = [(1, 5, 2), (3, 1, 1)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
-    for (depth, in_features, out_features), loss in itertools.product(sizes, LOSSES):
+    for depth, in_features, out_features in sizes:
         modules = [MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)]
-        for n in (1, 64):
+        members, alone = stack(modules), {i: in_company(stack([modules[i]])) for i in (0, 6)}
+        for loss, n in itertools.product(LOSSES, (1, 64)):
             inputs, targets = torch.randn(7, n, in_features), targets_for(loss, 7, n, out_features).float()
-            company = swept(modules, inputs, targets, loss, "mean")
-            for i in (0, 6):
-                gradient = LayerwiseGradient(in_company(stack([modules[i]])), n, loss=loss)
+            company = LayerwiseGradient(members, n, loss=loss)
+            company.gradient_(inputs, targets)
+            for i, lone in alone.items():
+                gradient = LayerwiseGradient(lone, n, loss=loss)
                 gradient.gradient_(inputs[[i, i]], targets[[i, i]])
-                for name, gradients in company.items():
+                for name, gradients in company.gradients.views.items():
                     assert torch.equal(gradient.gradients.views[name][0], gradients[i])
                     assert torch.equal(gradient.gradients.views[name][1], gradients[i])
 

@@ -42,8 +42,14 @@ def counts(box: InBox) -> tuple[int, int]:
     return box.num_regions, box.num_pieces
 
 
+Ball = tuple[np.ndarray, float]  # centre and radius
+
+
 def num_regions_by_linear_programs(net: nn.Sequential, low: float, high: float) -> int:
-    """Follows every pattern that leaves a ball of positive radius, unit after unit."""
+    """Follows every pattern that leaves a ball of positive radius, unit after unit.
+
+    A part that holds a piece of the ball found before is known not to be empty; a linear program asks of the others.
+    """
     linear = [
         (module.weight.detach().numpy(), module.bias.detach().numpy())
         for module in net
@@ -51,32 +57,44 @@ def num_regions_by_linear_programs(net: nn.Sequential, low: float, high: float) 
     ]
     d = linear[0][0].shape[1]
 
-    def radius(rows: list[np.ndarray], bounds: list[float]) -> float:
+    def largest(rows: list[np.ndarray], bounds: list[float]) -> Ball:
         norms = [[float(np.linalg.norm(row))] for row in rows]
         sides = np.hstack([np.array(rows), norms])
         found = linprog([0.0] * d + [-1.0], sides, bounds, bounds=[(None, None)] * d + [(0, None)])
-        return -found.fun if found.status == 0 else 0.0
+        return (found.x[:d], found.x[d]) if found.status == 0 else (np.zeros(d), 0.0)
 
-    def follow(layer: int, unit: int, a: np.ndarray, c: np.ndarray, on: list[float], rows: list, bounds: list) -> int:
+    def beyond(ball: Ball, normal: np.ndarray, distance: float) -> Ball:
+        """The largest ball in what lies beyond a hyperplane, whose distance is negative if the centre does not."""
+        centre, radius = ball
+        if distance >= radius:
+            return ball
+        return centre + normal * (radius - distance) / 2, (radius + distance) / 2
+
+    def follow(
+        layer: int, unit: int, a: np.ndarray, c: np.ndarray, on: list[float], rows: list, bounds: list, ball: Ball
+    ) -> int:
         if layer == len(linear) - 1:
             return 1
         weight, bias = linear[layer]
         if unit == len(weight):
             mask = np.array(on)
             z, b = weight @ a + 0.0, weight @ c + bias
-            return follow(layer + 1, 0, z * mask[:, None], b * mask, [], rows, bounds)
+            return follow(layer + 1, 0, z * mask[:, None], b * mask, [], rows, bounds, ball)
         row, constant = weight[unit] @ a, weight[unit] @ c + bias[unit]
         if not row.any():
-            return follow(layer, unit + 1, a, c, [*on, float(constant > 0)], rows, bounds)
-        total = 0
+            return follow(layer, unit + 1, a, c, [*on, float(constant > 0)], rows, bounds, ball)
+        total, norm = 0, np.linalg.norm(row)
         for sign in (1.0, -1.0):  # sign (row x + constant) >= 0
             more = [*rows, -sign * row], [*bounds, sign * constant]
-            if radius(*more) > 1e-9:
-                total += follow(layer, unit + 1, a, c, [*on, float(sign > 0)], *more)
+            part = beyond(ball, sign * row / norm, sign * (row @ ball[0] + constant) / norm)
+            if part[1] < 1e-6:
+                part = largest(*more)
+            if part[1] > 1e-9:
+                total += follow(layer, unit + 1, a, c, [*on, float(sign > 0)], *more, part)
         return total
 
     box = [*np.eye(d), *-np.eye(d)], [high] * d + [-low] * d
-    return follow(0, 0, np.eye(d), np.zeros(d), [], *box)
+    return follow(0, 0, np.eye(d), np.zeros(d), [], *box, largest(*box))
 
 
 @pytest.mark.parametrize(

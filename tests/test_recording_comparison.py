@@ -1,4 +1,5 @@
 import csv
+import functools
 import html
 import io
 import math
@@ -10,7 +11,21 @@ import pytest
 from PIL import Image
 from tensorboard_app import TensorBoard
 
-from dlcourse.recording import Result, TaskFacts, compare, depth_width_table, write_comparison
+from dlcourse.recording import Result, TaskFacts, compare, depth_width_table, figures, write_comparison
+
+
+@pytest.fixture(autouse=True)
+def white_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made of all, but drawn for the one test that looks at them: that takes as long as the rest."""
+    if request.function is not test_the_picture_is_a_file_and_an_image:
+        monkeypatch.setattr(figures, "to_png", lambda figure, **_: blank())
+
+
+@functools.cache
+def blank() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (10, 10), "white").save(content, "png")
+    return content.getvalue()
 
 
 def run(depth: int, width: int, seed: int, error: float, pieces: int | None = None, **settings: str) -> Result:

@@ -142,7 +142,9 @@ def test_what_is_asked_for_is_answered(log: Path) -> None:
 
 @pytest.mark.parametrize("route", ["/page", "/detail", "/film"])
 @pytest.mark.parametrize("name", ["..", "../outside", "/etc", "swept/../../outside", "linked", "%2e%2e", "\0"])
-def test_nothing_outside_of_the_log_folder_is_read(log: Path, tmp_path: Path, route: str, name: str) -> None:
+def test_nothing_outside_of_the_log_folder_is_read(tmp_path: Path, route: str, name: str) -> None:
+    log = tmp_path / "log"
+    write_sweep(log / "swept", sweep()[:2])
     secret = result(7, 77, 0, 0.5, task__name="secret")
     write_sweep(tmp_path / "outside", [secret])
     (log / "linked").symlink_to(tmp_path / "outside")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state
+from torch.func import functional_call
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,28 +63,13 @@ def stack(modules: Sequence[nn.Module]) -> Stack:
     """
     if not modules:
         raise ValueError("a stack needs at least one module, got none")
-    first = modules[0]
-    shape, modes, devices = _shape(first), _modes(first), _devices(first)
-    for index, module in enumerate(modules):
-        if _shape(module) != shape:
-            raise ValueError(
-                "the members of a stack must have one architecture, "
-                f"but member {index} is\n{module}\nand member 0 is\n{first}"
-            )
-        for what, expected, found in (("mode", modes, _modes(module)), ("device", devices, _devices(module))):
-            for name, value in expected.items():
-                if found[name] != value:
-                    raise ValueError(
-                        f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
-                        f"has {found[name]}, and of member 0 {value}"
-                    )
-    parameters, buffers = stack_module_state(list(modules))
-    without_values = {name: value.to("meta") for name, value in _values(first).items()}
-    return Stack(
-        _copy_with(without_values, first),
-        {name: values.detach() for name, values in parameters.items()},
-        {name: values.detach() for name, values in buffers.items()},
-    )
+    first, values = modules[0], [_values(module) for module in modules]
+    if len(modules) > 1:
+        _check_that_alike(modules, values)
+    stacked = {name: torch.stack([of_member[name] for of_member in values]) for name in values[0]}
+    without_values = {name: value.to("meta") for name, value in values[0].items()}
+    buffers = {name: stacked.pop(name) for name, _ in first.named_buffers()}
+    return Stack(_copy_with(without_values, first), stacked, buffers)
 
 
 def unstack(stack: Stack) -> list[nn.Module]:
@@ -154,9 +139,28 @@ def _copy_with(values: Mapping[str, Tensor], module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, copies)
 
 
-def _shape(module: nn.Module) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:
+def _check_that_alike(modules: Sequence[nn.Module], values: Sequence[Mapping[str, Tensor]]) -> None:
+    """Refuses members that differ in architecture, mode or device."""
+    first = modules[0]
+    shape, modes, devices = _shape(first, values[0]), _modes(first), _devices(values[0])
+    for index, (module, of_member) in enumerate(zip(modules[1:], values[1:], strict=True), start=1):
+        if _shape(module, of_member) != shape:
+            raise ValueError(
+                "the members of a stack must have one architecture, "
+                f"but member {index} is\n{module}\nand member 0 is\n{first}"
+            )
+        for what, expected, found in (("mode", modes, _modes(module)), ("device", devices, _devices(of_member))):
+            for name, value in expected.items():
+                if found[name] != value:
+                    raise ValueError(
+                        f"the members of a stack must have one {what}, but {name or 'the network'} of member {index} "
+                        f"has {found[name]}, and of member 0 {value}"
+                    )
+
+
+def _shape(module: nn.Module, values: Mapping[str, Tensor]) -> tuple[str, list[tuple[str, torch.Size, torch.dtype]]]:
     """All that two members share: the tree of layers as printed, and the names, shapes and types of their values."""
-    return repr(module), [(name, value.shape, value.dtype) for name, value in _values(module).items()]
+    return repr(module), [(name, value.shape, value.dtype) for name, value in values.items()]
 
 
 def _modes(module: nn.Module) -> dict[str, str]:
@@ -164,6 +168,6 @@ def _modes(module: nn.Module) -> dict[str, str]:
     return {name: "training" if layer.training else "evaluation" for name, layer in module.named_modules()}
 
 
-def _devices(module: nn.Module) -> dict[str, torch.device]:
+def _devices(values: Mapping[str, Tensor]) -> dict[str, torch.device]:
     """Where each value is."""
-    return {name: value.device for name, value in _values(module).items()}
+    return {name: value.device for name, value in values.items()}
