@@ -1,5 +1,6 @@
 """What all tests share: shapes checked at every call, one thread, and the same random numbers every time."""
 
+import functools
 import gc
 import os
 import re
@@ -8,17 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import browser
-import matplotlib
 import pytest
-import torch
-from checking import check_calls_in
 from hypothesis import register_random, settings
 from imported import Imported
 
 gc.disable()  # until all tests are imported: that makes much, and throws nothing away
-matplotlib.use("Agg")  # figures need no screen
 os.fsync = lambda _: None  # waits for the disk, which matters to those alone whose power fails
-torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
 
 settings.register_profile("local", deadline=None, max_examples=30)
 settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
@@ -27,21 +23,11 @@ settings.register_profile("fast", deadline=None, max_examples=10)  # for `make t
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
-class TorchRandom:
-    """torch's global generator in the form that hypothesis resets before each example."""
-
-    seed = staticmethod(torch.manual_seed)
-    getstate = staticmethod(torch.get_rng_state)
-    setstate = staticmethod(torch.set_rng_state)
-
-
-torch_random = TorchRandom()  # hypothesis holds only a weak reference
-register_random(torch_random)
-
-
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Lets no test depend on the tests before it, where foreign code draws from torch's global generator."""
+    import torch
+
     torch.manual_seed(0)
 
 
@@ -85,13 +71,43 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("markexpr") != "cuda":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return  # others run the tests, and begin the sooner if nothing is imported here
+    prepare_torch_and_matplotlib()
     if config.getoption("--hypothesis-profile") == "fast":
         return
+    from checking import check_calls_in
+
     rooms = (
         "circuits", "layerwise", "lecture", "losses", "pieces", "recording", "report", "tasks", "tensorboard_tab",
         "training",
     )  # fmt: skip
     check_calls_in([f"dlcourse.{room}" for room in rooms])
+
+
+def prepare_torch_and_matplotlib() -> None:
+    """One thread, random numbers that hypothesis knows of, no screen."""
+    import matplotlib
+    import torch
+
+    matplotlib.use("Agg")
+    torch.set_num_threads(1)  # networks this small run faster on one thread, and the tests do not crowd the machine
+    register_random(torch_random())
+
+
+class TorchRandom:
+    """torch's global generator in the form that hypothesis resets before each example."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self.seed, self.getstate, self.setstate = torch.manual_seed, torch.get_rng_state, torch.set_rng_state
+
+
+@functools.cache
+def torch_random() -> TorchRandom:
+    """The one that there is, and that stays: hypothesis holds only a weak reference."""
+    return TorchRandom()
 
 
 @pytest.hookimpl(trylast=True)
@@ -111,7 +127,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips the tests marked `cuda` where there is no CUDA device, and those marked `browser` where there is none."""
-    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+    if item.get_closest_marker("cuda") and not sys.modules["torch"].cuda.is_available():
         pytest.skip("no CUDA device, or not told -m cuda")
     if item.get_closest_marker("browser") and (missing := browser.missing()):
         pytest.skip(missing)

@@ -306,7 +306,7 @@ def test_a_member_has_the_same_bits_in_every_company(architecture: Callable[[], 
     def trained(seeds: list[int]) -> tuple[list[dict[str, bytes]], list[bytes]]:
         batches = Batches(seeds, inputs[seeds], targets[seeds], batch_size)
         members = stack([networks[seed] for seed in seeds])
-        *_, snapshot = train(members, batches, loss=SquaredError(), optimizer=Adam(rate=0.01), num_steps=20)
+        *_, snapshot = train(members, batches, loss=SquaredError(), optimizer=Adam(rate=0.01), num_steps=8)
         values = [bits(snapshot.members, member) for member in range(len(seeds))]
         evaluated = outputs(snapshot.members, inputs[seeds, :13])
         return values, [of_member.numpy().tobytes() for of_member in evaluated]
