@@ -190,7 +190,7 @@ def trained_in_company(
     optimizer: Optimizer,
     *,
     batch_size: int | None,
-    num_steps: int = 400,
+    num_steps: int = 100,
     dtype: torch.dtype = torch.float32,
     snapshot_every: int | None = None,
     **architecture: Any,

@@ -14,7 +14,7 @@ from dlcourse.networks import MLP, stack, unstack
 from dlcourse.streams import stream
 from dlcourse.training import SGD, Adam, Batches, Optimizer, Schedule, train
 
-NUM_STEPS = 100
+NUM_STEPS = 60
 NUM_ITEMS = 24
 DECAY_STEPS = 30
 EPS = torch.finfo(torch.float64).eps
@@ -23,7 +23,7 @@ EPS = torch.finfo(torch.float64).eps
 RATES = [0.05, 0.004]
 
 # Relative to the norm of a member's parameters: each step rounds them and their gradients (sums over 8 items and 8
-# units) anew, by a few eps, and these rates are small enough not to amplify that. It makes 1e-13; 5e-15 was seen.
+# units) anew, by a few eps, and these rates are small enough not to amplify that. It makes 5e-14.
 TOLERANCE = NUM_STEPS * 4 * EPS
 
 # Each of our optimizers, and torch's own.
