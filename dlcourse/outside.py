@@ -65,10 +65,13 @@ def the_only(what: str, name: str, choices: Sequence[Choice]) -> Choice:
 
 def said(choice: EntryPoint | type | Path) -> str:
     """How messages name a class, an entry point or a file of values."""
-    if isinstance(choice, EntryPoint):
-        package = choice.dist
-        return choice.value if package is None else f"{choice.value} of the package {package.name} {package.version}"
-    return str(choice) if isinstance(choice, Path) else f"{choice.__module__}:{choice.__qualname__}"
+    if isinstance(choice, Path):
+        return str(choice)
+    if isinstance(choice, type):
+        return f"{choice.__module__}:{choice.__qualname__}"
+    # Not asked whether it is an EntryPoint: where importlib_metadata is imported, as by Dask, it is one of that kind.
+    package = choice.dist
+    return choice.value if package is None else f"{choice.value} of the package {package.name} {package.version}"
 
 
 def origin(kind: type) -> str | None:

@@ -13,6 +13,7 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from marks import slow_except
 
 from dlcourse.cli.choices import Choices
 from dlcourse.cli.door import CONFIGS
@@ -196,7 +197,11 @@ def composed(*overrides: str) -> Any:
         return to_job(compose("config", list(overrides)))
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+YAMLS = sorted(CONFIGS.glob("*/*.yaml"))
+QUICK_YAMLS = [path for path in YAMLS if path.parent.name != "experiment"] + YAMLS[::6]
+
+
+@pytest.mark.parametrize("path", slow_except(YAMLS, *QUICK_YAMLS), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_yaml_composes(path: Path) -> None:
     run_config = composed(f"{path.parent.name}={path.stem}")
     match path.parent.name:

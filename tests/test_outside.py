@@ -233,6 +233,20 @@ def test_what_a_package_announces_wrongly_is_refused_by_name(
 
 
 @pytest.mark.slow
+def test_entry_points_may_be_those_of_the_backport(lab: Run, package: Callable[..., str], tmp_path: Path) -> None:
+    """Whoever imports Dask, say, imports importlib_metadata, whose entry points then come instead of Python's own."""
+    pytest.importorskip("importlib_metadata")
+    site = package(tasks="sawtooth = teeth.lab:Sawtooth", models="mlp = teeth.lab:Residual")
+    (tmp_path / "early.py").write_text("import importlib_metadata\nfrom dlcourse.cli import main\n\nmain()\n")
+    done = lab("task=sawtooth", "model=mlp", *QUICK, program="early.py", path=site)
+    assert "model mlp must be one choice" in done.stderr
+    assert "teeth.lab:Residual of the package teeth 1.5" in done.stderr
+    site = package("fangs", tasks="sawtooth = fangs.lab:Sawtooth")
+    done = lab("task=sawtooth", *QUICK, program="early.py", path=site)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_two_packages_with_one_name_are_both_named(lab: Run, package: Callable[..., str]) -> None:
     sites = [package(name, tasks=f"sawtooth = {name}.lab:Sawtooth") for name in ("teeth", "fangs")]
     done = lab("task=sawtooth", *QUICK, program="-m dlcourse", path=os.pathsep.join(sites))

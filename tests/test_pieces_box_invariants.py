@@ -6,6 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from marks import slow_except
 from networks import network_of
 from torch import nn
 
@@ -47,7 +48,7 @@ def counted(name: str, d: int, seed: int, slanted: bool) -> pieces.InBox:
 
 
 @pytest.mark.parametrize("name", BOXES)
-@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("d", slow_except([2, 3], 2))
 def test_no_box_is_blamed(name: str, d: int) -> None:
     for seed in range(3):
         for slanted in (False, True):

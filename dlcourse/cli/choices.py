@@ -94,7 +94,7 @@ class Choices:
         if isinstance(choice, type):
             return choice
         # A file of values is the choice only where no class has the name, and then Hydra reads it without asking here.
-        assert isinstance(choice, EntryPoint)
+        assert not isinstance(choice, Path)
         kind = outside.load(choice, _parent(what))
         if _name(what, kind) != name:
             raise ValueError(
