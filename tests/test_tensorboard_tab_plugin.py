@@ -1,6 +1,7 @@
 """The plugin as TensorBoard loads and asks it."""
 
 import ast
+import importlib.metadata
 import importlib.resources
 import sys
 import time
@@ -14,6 +15,9 @@ import pytest
 from sweeps import result, sweep, write_sweep
 from werkzeug.test import Client, TestResponse
 
+from dlcourse.recording import Result, read_result
+from dlcourse.tensorboard_tab import folders, page
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of a package that TensorBoard brings along
     from tensorboard.backend import application
@@ -22,15 +26,24 @@ with warnings.catch_warnings():
     from dlcourse.tensorboard_tab import plugin as plugins
     from dlcourse.tensorboard_tab.plugin import DepthWidth
 
+MAKE_READY = DepthWidth._make_ready
 REPOSITORY = Path(__file__).parent.parent
 
 
 def tab(folder: Path | str | None) -> DepthWidth:
-    return DepthWidth(TBContext(logdir=None if folder is None else str(folder)))
+    plugin = DepthWidth(TBContext(logdir=None if folder is None else str(folder)))
+    plugin.beforehand.join()
+    return plugin
 
 
 def get(plugin: DepthWidth, route: str, headers: dict[str, str] | None = None, **query: str) -> TestResponse:
     return Client(plugin.get_plugin_apps()[route]).get(query_string=query, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def nothing_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of what is asked for, all but those that put `MAKE_READY` back, need not wait for a first screen."""
+    monkeypatch.setattr(DepthWidth, "_make_ready", lambda plugin: None)
 
 
 @pytest.fixture
@@ -129,8 +142,82 @@ def test_plotly_comes_from_its_package(log: Path) -> None:
     response = get(tab(log), "/plotly.js", headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert len(response.data) < 2_000_000
+    script = (importlib.resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes()
+    # But for two parentheses, around the function that begins in its first lines and ends in its last.
     plain = get(tab(log), "/plotly.js").data
-    assert plain == (importlib.resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes()
+    start = plain.index(b"(() => {")
+    assert start < 1000
+    assert plain[:start] + plain[start + 1 :].removesuffix(b")));") + b"));" == script
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (b"(function(a, b) {b();} (this, () => {\nc();\n}));", b"(function(a, b) {b();} (this, (() => {\nc();\n})));"),
+        (b"(f (this, () => {\ng(this, () => {\n}));\n}));\n", b"(f (this, (() => {\ng(this, () => {\n}));\n})));\n"),
+        (b"(function() {c();})();", None),  # of another build
+        (b"(f (this, () => {\nc();\n}));more();", None),
+        (b"a" * 2000 + b"(f (this, () => {\nc();\n}));", None),
+        (b"", None),
+    ],
+)
+def test_the_function_that_is_all_of_a_script_is_put_between_parentheses(script: bytes, expected: bytes | None) -> None:
+    assert plugins.compiled_at_once(script) == (script if expected is None else expected)
+
+
+def test_plotly_is_kept_for_good_under_an_address_with_its_version(log: Path) -> None:
+    plugin = tab(log)
+    version = importlib.metadata.version("plotly")
+    assert plugin.frontend_metadata().es_module_path == f"/index.js?plotly={version}"
+    kept = get(plugin, "/plotly.js", v=version).headers
+    assert kept["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert get(plugin, "/plotly.js").headers["Cache-Control"] == "no-cache"
+    assert get(plugin, "/plotly.js", v="").headers["Cache-Control"] == "no-cache"
+
+
+def test_without_a_known_version_of_plotly_there_is_a_tab(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", fail)
+    assert tab(log).frontend_metadata().es_module_path == "/index.js?plotly="
+
+
+def test_the_first_screen_is_made_ready_before_it_is_asked_for(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def counted(folder: Path) -> Result:
+        read.append(folder)
+        return read_result(folder)
+
+    monkeypatch.setattr(folders, "read_result", counted)
+    monkeypatch.setattr(DepthWidth, "_make_ready", MAKE_READY)
+    plugin = tab(log)
+    assert len(read) == len(sweep())
+    get(plugin, "/page")
+    assert len(read) == len(sweep())
+    # Where there is nothing of ours, nothing is made.
+    (tmp_path / "other").mkdir()
+    made: list[Any] = []
+    monkeypatch.setattr(page, "page", lambda *asked: made.append(asked))
+    tab(tmp_path / "other")
+    assert made == []
+    tab(log)
+    assert len(made) == 1
+
+
+def test_a_fault_beforehand_is_one_line_and_the_tab_is_there(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(DepthWidth, "_make_ready", MAKE_READY)
+    monkeypatch.setitem(sys.modules, "dlcourse.tensorboard_tab.page", None)  # importing it fails
+    plugin = tab(log)
+    assert plugin.is_active()
+    assert get(plugin, "/page").status_code == 500
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "dlcourse.tensorboard_tab.page" in line
 
 
 def test_what_is_asked_for_is_answered(log: Path) -> None:
@@ -148,8 +235,9 @@ def test_nothing_outside_of_the_log_folder_is_read(tmp_path: Path, route: str, n
     secret = result(7, 77, 0, 0.5, task__name="secret")
     write_sweep(tmp_path / "outside", [secret])
     (log / "linked").symlink_to(tmp_path / "outside")
+    plugin = tab(log)
     for query in ({"sweep": name}, {"sweep": name, "run": secret.run}, {"run": f"{name}/{secret.run}"}):
-        response = get(tab(log), route, **query)
+        response = get(plugin, route, **query)
         assert b"secret" not in response.data.replace(name.encode(), b"")
         assert b"width 77" not in response.data
 
@@ -157,8 +245,6 @@ def test_nothing_outside_of_the_log_folder_is_read(tmp_path: Path, route: str, n
 def test_a_fault_is_an_answer_and_one_line(
     log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dlcourse.tensorboard_tab import page
-
     def fail(*_: Any) -> None:
         raise RuntimeError("what is this?\nthat is it")
 

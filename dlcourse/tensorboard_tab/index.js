@@ -1,8 +1,6 @@
 // Shows what Python has decided, and sends back what is chosen. All that is asked of the tab is `state`: names and values,
 // which stand in TensorBoard's address (#depth_width&p.depth_width.NAME=VALUE), so that a view can be sent.
 
-import {showFilm} from "./film.js";
-
 const PREFIX = "p.depth_width.";
 const LOOK = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
 
@@ -22,7 +20,9 @@ export async function render() {
     document.body.append(box);
   }
   state = inAddress();
-  const script = element("script", {src: "./plotly.js"});
+  // Under an address with its version it may be kept for good.
+  const version = new URL(import.meta.url).searchParams.get("plotly") ?? "";
+  const script = element("script", {src: `./plotly.js?v=${version}`});
   loaded = new Promise((done, failed) => {
     script.onload = done;
     script.onerror = () => failed(new Error("plotly's script did not load"));
@@ -45,7 +45,8 @@ async function update() {
     showAnswer(shown);
     await loaded;
     if (number !== asked) return;
-    showFigures(place.figures, shown.figures ?? []);
+    await showFigures(place.figures, shown.figures ?? [], () => number === asked);
+    if (number !== asked) return;
     if (shown.ask_again_in) timer = setTimeout(update, 1000 * shown.ask_again_in);
     const found = await content("detail");
     if (number !== asked) return;
@@ -102,19 +103,22 @@ function notes(all) {
   return box;
 }
 
-// Figures of the same name are drawn into the same place, so that a running sweep moves and does not blink.
-function showFigures(parent, figures) {
+// Figures of the same name are drawn into the same place, so that a running sweep moves and does not blink. Each is seen
+// before the next is drawn. When they are no longer wanted, those that are not drawn yet are left out.
+async function showFigures(parent, figures, areWanted) {
   const old = Object.fromEntries([...parent.children].map((box) => [box.dataset.name, box]));
   const boxes = figures.map(({name}) => old[name] ?? element("div", {className: `figure ${name}`, dataset: {name}}));
-  for (const box of parent.children) if (!boxes.includes(box)) Plotly.purge(box);
+  for (const box of parent.children) if (!boxes.includes(box) && box.data) Plotly.purge(box);
   parent.replaceChildren(...boxes);
-  figures.forEach(({figure}, index) => {
+  for (const [index, {figure}] of figures.entries()) {
+    if (index) await new Promise((done) => setTimeout(done));
+    if (!areWanted()) return;
     const box = boxes[index];
     const isNew = !box.data;
     Plotly.react(box, figure.data, figure.layout, LOOK);
     if (!isNew && box.clientWidth !== box._fullLayout.width) Plotly.Plots.resize(box); // others have come beside it
     if (isNew) box.on("plotly_click", ({points: [point]}) => clicked(point.customdata));
-  });
+  }
 }
 
 function clicked(data) {
@@ -154,12 +158,15 @@ async function showRun(run) {
     place.run.append(element("p", {textContent: "This does it again:"}), element("pre", {textContent: run.command}));
   }
   place.run.append(side);
-  showFigures(figures, run.figures);
+  const areWanted = () => controls.isConnected; // until another run is chosen
+  await showFigures(figures, run.figures, areWanted);
   const film = await content("film", {run: run.title});
-  if (!controls.isConnected) return; // another run has been chosen meanwhile
+  if (!areWanted()) return;
   note.textContent = film.note;
   if (!film.steps.length) return;
-  showFigures(figures, [...film.figures, ...run.figures]);
+  await showFigures(figures, [...film.figures, ...run.figures], areWanted);
+  const {showFilm} = await import("./film.js"); // not on top, as no line runs before all imports are there
+  if (!areWanted()) return;
   await showFilm(film, controls, figures, (from) => content("film", {run: run.title, from}), (step) => remember({step}));
 }
 

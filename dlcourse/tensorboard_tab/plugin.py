@@ -1,12 +1,14 @@
 """What TensorBoard loads: the tab's addresses. A fault in here would end TensorBoard, for every project of its users.
 
-So this module imports the standard library and TensorBoard only, and all else when the tab is asked for. Whatever goes
-wrong makes the tab inactive, or an answer with the code 500, with one line on stderr.
+So this module imports the standard library and TensorBoard only, and all else in a thread or when the tab is asked for.
+Whatever goes wrong makes the tab inactive, or an answer with the code 500, with one line on stderr.
 """
 
 import contextlib
+import functools
 import gzip
 import importlib
+import importlib.metadata
 import json
 import sys
 import threading
@@ -22,8 +24,11 @@ from tensorboard.plugins import base_plugin
 if TYPE_CHECKING:
     from dlcourse.tensorboard_tab.folders import LogFolder
 
-SECONDS_IN_THE_BROWSER = 3600
-"""How long the browser may keep plotly's script, of which another version may be installed meanwhile."""
+SECONDS_IN_THE_BROWSER = 365 * 24 * 3600
+"""How long the browser may keep plotly's script, whose address has its version: another version is another address."""
+
+MOST_BEFORE_THE_FUNCTION = 1000
+"""The function that is all of plotly's script begins within so many bytes."""
 
 SECONDS_INACTIVE = 10
 """How long it holds that there is nothing of ours in the log folder, in which TensorBoard asks again and again."""
@@ -43,8 +48,10 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
         self._log: LogFolder | None = None
         self._inactive_since = -float(SECONDS_INACTIVE)
         self._complaints: set[str] = set()
-        self._script: bytes | None = None
+        self._lock = threading.Lock()
         self._is_prepared = False
+        self.beforehand = threading.Thread(target=self._make_ready, daemon=True)
+        self.beforehand.start()
 
     def is_active(self) -> bool:
         """Whether the log folder has runs of ours, and all that the tab needs is installed."""
@@ -62,7 +69,11 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
 
     def frontend_metadata(self) -> Any:
         """How TensorBoard shows the tab."""
-        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Depth × width")
+        version = ""
+        with contextlib.suppress(Exception):
+            version = importlib.metadata.version("plotly")
+        path = f"/index.js?plotly={version}"
+        return base_plugin.FrontendMetadata(es_module_path=path, tab_name="Depth × width")
 
     def get_plugin_apps(self) -> dict[str, Any]:
         """The addresses below `data/plugin/depth_width/`, each with what answers it."""
@@ -118,21 +129,33 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
 
     def _plotly(self, request: Any) -> Any:
         """plotly's script, which its package carries: no network is needed."""
-        if self._script is None:
-            self._script = gzip.compress((files("plotly") / "package_data" / "plotly.min.js").read_bytes(), 1)
-        return http_util.Respond(
-            request, self._script, "text/javascript", content_encoding="gzip", expires=SECONDS_IN_THE_BROWSER
-        )
+        response = http_util.Respond(request, packed_script(), "text/javascript", content_encoding="gzip")
+        keep = f"private, max-age={SECONDS_IN_THE_BROWSER}, immutable" if request.args.get("v") else "no-cache"
+        response.headers["Cache-Control"] = keep
+        del response.headers["Expires"]
+        return response
 
     def _log_folder(self) -> "LogFolder":
         """The log folder, and what was read of it."""
         from dlcourse.tensorboard_tab.folders import LogFolder
 
-        if not self._folder or not Path(self._folder).is_dir():
-            raise ValueError(f"the log folder must be a folder of this machine, got {self._folder!r}")
-        if self._log is None:
-            self._log = LogFolder(Path(self._folder))
-        return self._log
+        with self._lock:
+            if not self._folder or not Path(self._folder).is_dir():
+                raise ValueError(f"the log folder must be a folder of this machine, got {self._folder!r}")
+            if self._log is None:
+                self._log = LogFolder(Path(self._folder))
+            return self._log
+
+    def _make_ready(self) -> None:
+        """Does beforehand what the first screen takes, so that who opens the tab need not wait for it."""
+        try:
+            if self.is_active():
+                from dlcourse.tensorboard_tab.page import page
+
+                packed_script()
+                page(self._log_folder(), {})
+        except Exception as error:
+            self._complain(error)
 
     def _prepare(self) -> None:
         """Imports what films need, torch among it, beforehand: that takes seconds, in which the page is looked at."""
@@ -144,9 +167,34 @@ class DepthWidth(base_plugin.TBPlugin):  # type: ignore[misc]  # TensorBoard has
     def _complain(self, error: Exception) -> None:
         """One line on stderr for what goes wrong, once for each fault."""
         line = f"dlcourse: the tab Depth x width: {type(error).__name__}: {error}".replace("\n", " ")
-        if line not in self._complaints:
+        with self._lock:
+            is_new = line not in self._complaints
             self._complaints.add(line)
+        if is_new:
             print(line, file=sys.stderr, flush=True)
+
+
+@functools.cache
+def packed_script() -> bytes:
+    """plotly's script, compressed once."""
+    script = (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
+    return gzip.compress(compiled_at_once(script), 1)
+
+
+def compiled_at_once(script: bytes) -> bytes:
+    """plotly's script with parentheses around the function that is all of it; as it is if it does not look like that.
+
+    Browsers take a function without them for one that is called later, and read over it once before they compile it:
+    all of 4.8 MB twice, the second time while the page waits. Chromium's V8 takes parentheses for "called at once".
+
+    Args:
+        script: `factory` is called by `(function(root, factory) {...} (this, () => {...}));`.
+    """
+    head, arrow, rest = script.partition(b", () => {\n")
+    body, end, nothing = rest.rpartition(b"}));")
+    if len(head) > MOST_BEFORE_THE_FUNCTION or not arrow or not end or nothing.strip():
+        return script
+    return head + b", (() => {\n" + body + b"})));" + nothing
 
 
 def _import(name: str) -> None:
