@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.between import Sizes, put_between
 from dlcourse.pieces.line.closer import look_closer
 from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
+from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
@@ -50,7 +50,7 @@ class Subdivision:
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that integers decided.
-        digits: The layers in numbers of several digits, which decide most of what floats leave open.
+        digits: The functions in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
     """
 
@@ -70,7 +70,7 @@ class Subdivision:
         self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros = Zeros(self.intervals)
-        self.digits = DigitNetwork(layers)
+        self.digits = DigitFunctions(self.intervals)
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
@@ -81,6 +81,7 @@ class Subdivision:
                 self._affine(layer, stretch)
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
+            self.digits.forget()
             self.slopes = self.rows[-1]
             self.kinks, settled = find_kinks(self.intervals, self.slopes, self.quantum[-1], self.error[-1])
             self._count_settled(settled)
@@ -259,7 +260,7 @@ class Subdivision:
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
-        closer = look_closer(self.intervals, self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
+        closer = look_closer(self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
         vertices = vertices[closer.proven]
         proven[:, vertices] = True
         self.rows[0][:, vertices], self.error[0, vertices], self.shift[vertices] = closer.values, closer.error, 0
