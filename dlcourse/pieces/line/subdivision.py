@@ -17,6 +17,7 @@ from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.zeros import Zeros
+from dlcourse.pieces.progress import each
 
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
@@ -77,7 +78,8 @@ class Subdivision:
             stretches = [frobenius(layer.stored) for layer in layers]
             self.closely = grows(stretches)
             self._start()
-            for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
+            steps = list(enumerate(zip(layers, stretches, strict=True)))
+            for index, (layer, stretch) in each(steps, "layer", lambda: f"{self.num_regions:,} regions"):
                 self._affine(layer, stretch)
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
@@ -90,6 +92,11 @@ class Subdivision:
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
         """t of each vertex, rounded, and how far off it may be."""
         return positions(self.intervals)
+
+    @property
+    def num_regions(self) -> int:
+        """On all lines."""
+        return int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""
@@ -196,7 +203,7 @@ class Subdivision:
 
     def _guard(self, index: int, num_points: int) -> None:
         """Refuses to make too many intervals: the points cut just as many in two."""
-        num_regions = int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
+        num_regions = self.num_regions
         if num_regions + num_points > self.max_regions:
             raise ValueError(
                 f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
