@@ -16,6 +16,7 @@ from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
+from dlcourse.pieces.line.size import check_cut
 from dlcourse.pieces.line.zeros import Zeros
 from dlcourse.pieces.progress import each
 
@@ -53,6 +54,7 @@ class Subdivision:
         num_settled: For each line, the number of signs that integers decided.
         digits: The functions in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
+        max_gigabytes: What takes more memory is refused; None for what takes more than is free.
     """
 
     def __init__(
@@ -61,10 +63,13 @@ class Subdivision:
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
         max_regions: int,
+        max_gigabytes: float | int | None = None,
     ) -> None:
         if max_regions < 1:
             raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-        self.max_regions = max_regions
+        if max_gigabytes is not None and not max_gigabytes > 0:
+            raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
+        self.max_regions, self.max_gigabytes = max_regions, max_gigabytes
         self.intervals = Intervals(layers, starts, ends)
         num_lines = len(self.intervals.last)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
@@ -77,6 +82,7 @@ class Subdivision:
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             stretches = [frobenius(layer.stored) for layer in layers]
             self.closely = grows(stretches)
+            check_cut(layers, -1, 2 * num_lines, max_gigabytes, keep_values=True)
             self._start()
             steps = list(enumerate(zip(layers, stretches, strict=True)))
             for index, (layer, stretch) in each(steps, "layer", lambda: f"{self.num_regions:,} regions"):
@@ -172,8 +178,10 @@ class Subdivision:
         crosses = signs[:, :-1] * signs[:, 1:] < 0
         crosses[:, self.intervals.last[:-1]] = False
         crossings = self._crossings(*np.nonzero(crosses))
-        if len(crossings.number):
-            self._guard(index, int(crossings.number[-1]) + 1)
+        num_points = int(crossings.number[-1]) + 1 if len(crossings.number) else 0
+        self._guard(index, num_points)
+        num_vertices = num_points + signs.shape[1]
+        check_cut(self.intervals.layers, index, num_vertices, self.max_gigabytes, keep_values=keep_values)
         if not keep_values:
             self.rows, self.quantum = self.rows[1:], self.quantum[1:]
             self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
