@@ -157,6 +157,8 @@ class Subdivision:
         border = border_of(before, signs, along, points)
         arrangement = arrange(border, chords_across_faces(border))
         num_chords, num_crossings = len(arrangement.chords.face), len(arrangement.crossings.chord) // 2
+        if self.mesh.num_faces + num_chords + num_crossings > self.max_regions:
+            num_crossings, _ = num_crossing_points(border, arrangement)  # many may cross in one point
         self._guard(self.mesh.num_faces + num_chords + (0 if points.coincide else num_crossings))
         return _Found(border, arrangement)
 
