@@ -32,7 +32,7 @@ FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 # The same inside of `pieces/`. Nothing below the counters knows them: neither how numbers are computed nor how modules
 # are read nor what is drawn. A box takes lines and planes for its sections.
 PIECES_FLOORS = [
-    ["bounds", "errors", "layer", "memory", "plotting", "points"],
+    ["bounds", "errors", "layer", "memory", "plotting", "points", "progress"],
     ["arithmetic", "decisions"],
     ["reading", "regions"],
     ["line", "plane"],

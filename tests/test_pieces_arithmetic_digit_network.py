@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_unit_layers
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork, along_segments
 from dlcourse.pieces.arithmetic.digits import Base, Digits
 from dlcourse.pieces.layer import Step, UnitLayer
 
@@ -40,12 +40,23 @@ def exact_along(layers: list[UnitLayer], start: Any, end: Any, patterns: list[An
     return found
 
 
+def along(network: DigitNetwork, base: Base, starts: Any, ends: Any, steps: list[Step], member: int) -> list[Digits]:
+    """The pre-activations of all layers on segments that layers which bend cut as the steps say."""
+    found, functions, remaining = [], along_segments(base, starts, ends), iter(steps)
+    for index, layer in enumerate(network.layers):
+        functions = network.affine(base, index, functions, member=member)
+        found.append(functions)
+        if layer.bends:
+            functions = network.bend(base, index, functions, next(remaining), member=member)
+    return found
+
+
 def check(base: Base, found: Digits, column: int, truth: list[Fraction]) -> float:
     """Checks that a column is no further off than it says; returns that in units of the largest number."""
     unit = Fraction(2) ** base.bits
     numbers = [
         unit**found.place * sum(Fraction(digit) / unit ** (j + 1) for j, digit in enumerate(digits))
-        for digits in found.digits[:, :, column].tolist()
+        for digits in found.digits[:, :, column].T.tolist()
     ]
     if not math.isfinite(found.error[column]):
         return math.inf
@@ -66,8 +77,7 @@ def check_all(layers: list[UnitLayer], base: Base, seed: int, scale: float = 1.0
         steps.append(Step(parent, random.random((layer.bias.shape[1], len(parent))) < 0.6))
         lines.append(lines[-1][parent])
     with np.errstate(all="ignore"):
-        found = list(DigitNetwork(layers).along(base, starts, ends, steps, member=member))
-    assert len(found) == len(layers)
+        found = along(DigitNetwork(layers), base, starts, ends, steps, member)
     last = np.arange(len(lines[-1]))
     columns, patterns = [last], []
     for step in reversed(steps):
@@ -129,19 +139,49 @@ def test_sparse_weights_and_a_second_member() -> None:
         assert check_all(layers, Base(22, 5), seed=0, member=member) < 2.0**-60
 
 
+def test_digits_where_few_numbers_are_not_zero() -> None:
+    # Units that pass a value on beside others, rows and columns of zeros, and large numbers here and there.
+    random = np.random.default_rng(6)
+    mixed = random.normal(size=(12, 12)) / 8
+    mixed[:3], mixed[:, 8:], mixed[7] = np.eye(12)[9:], 0, 0
+    mixed[9:, 10] = 1000
+    scattered = np.diag(random.normal(size=12)) + np.diag(random.normal(size=9), 3)
+    layers = [
+        UnitLayer(random.normal(size=(1, 12, 2)), random.normal(size=(1, 12)), np.zeros((1, 12))),
+        UnitLayer(mixed[None], random.normal(size=(1, 12)), np.zeros((1, 12))),
+        UnitLayer(scattered[None], random.normal(size=(1, 12)), np.zeros((1, 12))),
+    ]
+    assert check_all(layers[:2], Base(22, 6), seed=1) < 2.0**-60
+    assert check_all(layers, Base(22, 6), seed=1) < 2.0**-60
+    nothing = UnitLayer(np.zeros((1, 2, 12)), random.normal(size=(1, 2)), np.ones((1, 2)))
+    check_all([*layers, nothing], Base(22, 6), seed=1)
+
+
 def test_digits_are_enough_for_what_layers_stretch() -> None:
     # Each layer stretches errors 8-fold: 3 bits of 22, for each of them, and two digits and 64 bits to spare.
     layers = [UnitLayer(8 * np.eye(64)[None], np.zeros((1, 64)), np.zeros((1, 64))) for _ in range(60)]
     network = DigitNetwork(layers)
-    found = [network.base(depth) for depth in (1, 22, 60)]
-    assert [base.bits for base in found if base] == [22] * 3
-    for base, depth in zip(found, (1, 22, 60), strict=True):
-        assert base is not None
-        assert base.most >= 2 + (64 + 3 * depth) / 22
-        assert base.most <= 4 + (64 + 4 * depth) / 22  # norms are bounded by up to twice as much
+    bases = network.bases(60)
+    assert bases is not None
+    for index, base in enumerate(bases):
+        remaining = 60 - index
+        assert base.bits == 22
+        assert base.most >= 2 + (64 + 3 * remaining) / 22
+        assert base.most <= 4 + (64 + 4 * remaining) / 22  # norms are bounded by up to twice as much
+    assert network.bases(7) == bases[:7]  # so that what is known of seven layers serves for more
+
+
+def test_a_layer_that_no_digits_are_enough_for_leaves_those_before_it_theirs() -> None:
+    huge = UnitLayer(np.full((1, 2, 2), 1e200), np.zeros((1, 2)), np.zeros((1, 2)))
+    layers = [UnitLayer(np.eye(2)[None], np.zeros((1, 2)), np.zeros((1, 2))), huge]
+    with np.errstate(all="ignore"):
+        assert DigitNetwork(layers).bases(2) is None
+        bases = DigitNetwork(layers).bases(1)
+    assert bases is not None
+    assert [base.most for base in bases] == [64]
 
 
 def test_numbers_that_no_digits_are_enough_for_have_no_base() -> None:
     layers = [UnitLayer(np.full((1, 2, 2), 1e200), np.zeros((1, 2)), np.zeros((1, 2)))]
     with np.errstate(all="ignore"):
-        assert DigitNetwork(layers).base(1) is None
+        assert DigitNetwork(layers).bases(1) is None

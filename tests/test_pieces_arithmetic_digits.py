@@ -23,7 +23,9 @@ def exact(base: Base, digits: list[float], place: int) -> Fraction:
 
 
 def numbers_of(base: Base, numbers: Digits) -> list[list[Fraction]]:
-    return [[exact(base, column, numbers.place) for column in unit.T.tolist()] for unit in numbers.digits]
+    return [
+        [exact(base, column, numbers.place) for column in unit.T.tolist()] for unit in numbers.digits.transpose(1, 0, 2)
+    ]
 
 
 def errors_of(base: Base, numbers: Digits) -> list[Fraction]:
@@ -34,7 +36,7 @@ def errors_of(base: Base, numbers: Digits) -> list[Fraction]:
 def as_digits(base: Base, values: list[float]) -> Digits:
     """One unit's numbers, with bounds for what is left out."""
     parts, place, left = base.split(np.array([values]), base.most)
-    return Digits(np.stack(parts, axis=1), place, np.abs(left[0]) * base.below(len(parts)) + 2.0**-1000)
+    return Digits(np.stack(parts), place, np.abs(left[0]) * base.below(len(parts)) + 2.0**-1000)
 
 
 @given(base=BASES, numbers=st.lists(FLOATS, min_size=1, max_size=5), most=st.integers(1, 8))
@@ -56,11 +58,11 @@ LARGEST_SUM = 2**53 - 2**36  # a carry more is below 2^53
 @given(base=BASES, terms=st.lists(st.integers(-LARGEST_SUM, LARGEST_SUM), min_size=6, max_size=42))
 def test_carries_do_not_change_sums(base: Base, terms: list[int]) -> None:
     num_terms = len(terms) // 6
-    sums = np.zeros((2, 2 + num_terms, 3))
-    sums[:, 2:] = np.reshape(np.array(terms[: 6 * num_terms], dtype=float), (2, num_terms, 3))
-    before = [[exact(base, column, 5) for column in unit.T.tolist()] for unit in sums]
+    sums = np.zeros((2 + num_terms, 2, 3))
+    sums[2:] = np.reshape(np.array(terms[: 6 * num_terms], dtype=float), (num_terms, 2, 3))
+    before = [[exact(base, column, 5) for column in unit.T.tolist()] for unit in sums.transpose(1, 0, 2)]
     numbers = base.carried(sums.copy(), 5, np.zeros(3))
-    assert numbers.digits.shape[1] <= base.most
+    assert len(numbers.digits) <= base.most
     assert (np.abs(numbers.digits) <= 2.0 ** (base.bits - 1)).all()
     for column, error in enumerate(errors_of(base, numbers)):
         off = [rows[column] - old[column] for rows, old in zip(numbers_of(base, numbers), before, strict=True)]
@@ -92,10 +94,28 @@ def test_more_digits_are_closer(bits: int) -> None:
 @given(base=BASES, number=FLOATS)
 def test_floats_made_of_digits(base: Base, number: float) -> None:
     parts, place, _ = base.split(np.array([[number]]), base.most)
-    digits = np.stack(parts, axis=1)
-    (found,), truth = base.floats(digits)[0].tolist(), exact(base, digits[0, :, 0].tolist(), 0)
+    digits = np.stack(parts)
+    (found,), truth = base.floats(digits)[0].tolist(), exact(base, digits[:, 0, 0].tolist(), 0)
     assert abs(Fraction(found) - truth) <= abs(truth) * Fraction(2) ** -51
     assert place > -100
+
+
+@given(base=BASES, numbers=st.lists(FLOATS, min_size=6, max_size=6))
+def test_numbers_with_several_places_side_by_side(base: Base, numbers: list[float]) -> None:
+    one, other = as_digits(base, numbers[:2]), as_digits(base, numbers[2:])
+    columns = np.array([4, 1]), np.array([0, 5, 3, 2])
+    with np.errstate(all="ignore"):
+        found = base.together([(columns[0], one), (columns[1], other)])
+    if not np.isfinite(found.error).all():
+        return
+    assert len(found.digits) <= base.most
+    exactly, errors = numbers_of(base, found)[0], errors_of(base, found)
+    for column, number in zip(np.concatenate(columns).tolist(), numbers, strict=True):
+        assert abs(exactly[column] - Fraction(number)) <= errors[column]
+    if not any(numbers[:2]) or not any(numbers[2:]):
+        return  # zeros have any place
+    largest = max(map(abs, map(Fraction, numbers)))
+    assert max(errors) <= 2 * max(largest * Fraction(2) ** (-base.bits * (base.most - 2)), Fraction(2) ** -900)
 
 
 @pytest.mark.parametrize("widest", [1, 16, 17, 64, 1000, 2**12])

@@ -350,8 +350,8 @@ def crossing_inside(net: nn.Sequential, low: list[float], high: list[float]) -> 
 
 
 def test_too_many_regions_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"more than max_regions = 500 regions.* \d+ when layer \d of 3"):
-        in_box(default_network([3, 32, 32, 1], 0), [-1] * 3, [1] * 3, max_regions=500)
+    with pytest.raises(ValueError, match=r"more than max_regions = 5000 regions.* \d+ when layer \d of 3"):
+        in_box(default_network([3, 32, 32, 1], 0), [-1] * 3, [1] * 3, max_regions=5000)
 
 
 def test_values_that_overflow_are_refused() -> None:

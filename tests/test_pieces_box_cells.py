@@ -379,8 +379,8 @@ def test_too_many_regions_are_refused_with_ties_too() -> None:
     for module in network:
         if isinstance(module, nn.Linear):
             module.bias.data.zero_()
-    with pytest.raises(ValueError, match=r"more than max_regions = 100 regions.* \d+ when layer \d of 3"):
-        in_box(network, [-1] * 3, [1] * 3, max_regions=100)
+    with pytest.raises(ValueError, match=r"more than max_regions = 700 regions.* \d+ when layer \d of 3"):
+        in_box(network, [-1] * 3, [1] * 3, max_regions=700)
 
 
 def test_values_that_overflow_are_refused_with_ties_too() -> None:

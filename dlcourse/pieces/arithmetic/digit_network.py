@@ -1,24 +1,63 @@
-"""A network in numbers of several digits: pre-activations along segments, with bounds for what they are off by."""
+"""A network in numbers of several digits: pre-activations along segments, with bounds for what they are off by.
+
+Functions t -> slope t + intercept on intervals are the columns of `Digits`: all slopes, then all intercepts.
+"""
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
 from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
+_FEW = 4  # numbers in a row cost less one by one
 _SPARE_BITS = 64  # of the numbers' largest that are good at the end, if no layer makes less of them
+
+
+class _Few(NamedTuple):
+    """Numbers in a digit of W, of no row more than one."""
+
+    digit: int
+    rows: Int[np.ndarray, " rows"] | slice
+    columns: Int[np.ndarray, " rows"] | slice
+    numbers: Float[np.ndarray, "rows 1"]
+
+
+class _Dense(NamedTuple):
+    """Some digits of W that follow one another, side by side, the last one first; without rows and columns of zeros."""
+
+    weight: Float[np.ndarray, "rows digits_times_columns"]
+    first: int
+    num_digits: int
+    rows: Int[np.ndarray, " rows"] | slice
+    columns: Int[np.ndarray, " columns"] | slice
+
+    def add_to(
+        self, sums: Float[np.ndarray, "places units columns"], inputs: Float[np.ndarray, "digits in columns"]
+    ) -> None:
+        """Adds all products of digits with digits of inputs to sums, where digit i times digit j goes to i + j.
+
+        All that goes to one place is one product, such as of [W[3] W[2] W[1]] with x[4], x[5], x[6] one below another.
+        """
+        some = inputs[:, self.columns]
+        num_inputs, num_digits, num_columns = len(some), self.num_digits, some.shape[2]
+        padded = np.zeros((num_inputs + 2 * (num_digits - 1), *some.shape[1:]))
+        padded[num_digits - 1 : num_digits - 1 + num_inputs] = some
+        for k in range(min(len(sums) - self.first, num_inputs + num_digits - 1)):
+            sums[self.first + k, self.rows] += self.weight @ padded[k : k + num_digits].reshape(-1, num_columns)
 
 
 class _Layer(NamedTuple):
     """A member's layer in digits."""
 
-    weight: list[Any]  # the digits of W, arrays or sparse matrices
+    few: list[_Few]  # the digits of a dense W where nearly all is 0, as in the first one of most layers
+    dense: _Dense | None  # its other digits
+    sparse: list[tuple[int, Any]]  # the digits of a sparse W, and which they are
+    num_digits: int
     place: int
     left: float  # the Frobenius norm of what they leave, in units of B^place
     bias: Split
@@ -31,88 +70,65 @@ class DigitNetwork:
 
     layers: list[UnitLayer]
     _converted: dict[tuple[int, int], _Layer] = field(default_factory=dict)
+    _stretches: dict[tuple[int, int], float] = field(default_factory=dict)
 
-    def base(self, depth: int, *, member: int = 0) -> Base | None:
-        """Base and number of digits for the first layers of a member; None if floats are too short for the widest one.
+    def bases(self, depth: int, *, member: int = 0) -> list[Base] | None:
+        """Base and number of digits for what each of a member's first layers takes in and gives.
 
-        Bounds grow by the 2-norms of all layers, so there are digits for all that these come to, and some to spare.
+        Errors grow by the 2-norms of all layers that follow, so there are digits for all that these come to, and some
+        to spare: the most in the first layer. They are as many however many layers are wanted, so that what is known of
+        some serves for more.
+
+        Returns:
+            One base for each layer, all with the same bits; None if floats are too short for the widest layer, or no
+            digits are enough for the first ones.
         """
         base = base_for(max(layer.in_features for layer in self.layers), MOST_DIGITS)
         if base is None:
             return None
-        growth = sum(math.log2(max(1.0, self._layer(index, member, base).stretch)) for index in range(depth))
-        if not growth < base.bits * MOST_DIGITS:
+        growth = np.log2(np.maximum(1.0, [self._stretch(index, member) for index in range(len(self.layers))]))
+        most = float(base.bits * MOST_DIGITS)
+        if not growth[:depth].sum() < most:
             return None
-        return Base(base.bits, min(MOST_DIGITS, 2 + math.ceil((growth + _SPARE_BITS) / base.bits)))
-
-    def along(
-        self,
-        base: Base,
-        starts: Float[np.ndarray, "lines in_features"],
-        ends: Float[np.ndarray, "lines in_features"],
-        steps: Iterable[Step],
-        *,
-        member: int = 0,
-    ) -> Iterator[Digits]:
-        """Pre-activations t -> slope t + intercept on intervals of segments, layer after layer.
-
-        Args:
-            base: The base.
-            starts: Where segments start: t = 0.
-            ends: Where they end: t = 1.
-            steps: For each layer that bends, the intervals that it cuts those before it into; as many layers as are
-                needed to reach the one that is wanted.
-            member: The member of the stack.
-
-        Yields:
-            Of one layer after another the slopes on all intervals that are there before it cuts, then the intercepts.
-        """
-        remaining = iter(steps)
-        functions = _inputs(base, starts, ends)
-        for index, layer in enumerate(self.layers):
-            functions = self.affine(base, index, functions, member=member)
-            yield functions
-            if layer.bends:
-                step = next(remaining, None)
-                if step is None:
-                    return
-                functions = self._bend(base, index, functions, step, member)
+        following = np.fmin(most, np.cumsum(growth[::-1])[::-1][:depth])
+        return [Base(base.bits, min(MOST_DIGITS, 2 + math.ceil((g + _SPARE_BITS) / base.bits))) for g in following]
 
     def affine(self, base: Base, index: int, inputs: Digits, *, member: int = 0) -> Digits:
         """A layer's pre-activations: W times all columns, plus b for the second half of them."""
         layer = self._layer(index, member, base)
-        num_inputs, num_digits, num_columns = inputs.digits.shape
+        num_digits, num_inputs, num_columns = inputs.digits.shape
         num_units = len(layer.bias.left)
         # C[k] goes to sums[k + above], of which the first two or more are there for carries and for a larger bias.
         above = 2 + max(0, layer.bias.place - layer.place - inputs.place)
         place = layer.place + inputs.place - 1 + above
-        sums = np.zeros((num_units, base.most + 1 + above, num_columns))
-        for i, digit in enumerate(layer.weight):
-            kept = min(num_digits, base.most + 1 - i)
-            if kept > 0:
-                product = digit @ inputs.digits[:, :kept].reshape(num_inputs, -1)
-                sums[:, i + above : i + above + kept] += product.reshape(num_units, kept, num_columns)
+        sums = np.zeros((base.most + 1 + above, num_units, num_columns))
+        for i, rows, columns, numbers in layer.few:
+            kept = max(0, min(num_digits, base.most + 1 - i))
+            sums[i + above : i + above + kept, rows] += numbers * inputs.digits[:kept, columns]
+        for i, digit in layer.sparse:
+            for j in range(min(num_digits, base.most + 1 - i)):
+                sums[i + j + above] += digit @ inputs.digits[j]
+        if layer.dense is not None:
+            layer.dense.add_to(sums[above:], inputs.digits)
         first = place - layer.bias.place
         constants = sums[:, :, num_columns // 2 :]
-        for k, digit in enumerate(layer.bias.digits[: max(0, sums.shape[1] - first)], start=first):
-            constants[:, k] += digit[:, None]
+        for k, digit in enumerate(layer.bias.digits[: max(0, len(sums) - first)], start=first):
+            constants[k] += digit[:, None]
 
-        lost_terms = num_inputs * len(layer.weight) / 2 * base.below(base.most + above)
-        lost_bias = base.below(sums.shape[1]) + np.abs(layer.bias.left).max() * base.below(
-            first + len(layer.bias.digits)
-        )
+        lost_terms = num_inputs * layer.num_digits / 2 * base.below(base.most + above)
+        lost_bias = base.below(len(sums)) + np.abs(layer.bias.left).max() * base.below(first + len(layer.bias.digits))
         stretched = np.ldexp(layer.stretch * inputs.error, base.bits * (inputs.place - place))
         error = stretched + math.sqrt(num_inputs) * layer.left * base.below(above - 1)
         return base.carried(sums, place, SLACK * (error + math.sqrt(num_units) * (lost_terms + lost_bias + TINY)))
 
-    def _bend(self, base: Base, index: int, functions: Digits, step: Step, member: int) -> Digits:
+    def bend(self, base: Base, index: int, functions: Digits, step: Step, *, member: int = 0) -> Digits:
         """What a layer makes of its pre-activations on parts of their intervals, where its units keep their signs."""
         columns = np.concatenate([step.parent, step.parent + len(functions.error) // 2])
-        functions = Digits(functions.digits.take(columns, axis=2), functions.place, functions.error[columns])
+        functions = functions.taken(columns)
         slope = self.layers[index].slope[member][:, None]
         kept = np.tile(step.positive | (slope == 1), 2)
         if self.layers[index].gates:
-            return functions._replace(digits=functions.digits * kept[:, None])
+            return functions._replace(digits=functions.digits * kept)
         return base.times(np.where(kept, 1.0, slope), functions)
 
     def _layer(self, index: int, member: int, base: Base) -> _Layer:
@@ -121,29 +137,62 @@ class DigitNetwork:
             layer = self.layers[index]
             weight = layer.stored[member]
             parts, place, left = base.split(weight.data if layer.is_sparse else weight, MOST_FACTORS)
-            digits = [same_places(weight, part) if layer.is_sparse else _without_zeros(part) for part in parts]
+            few, dense = ([], None) if layer.is_sparse else _without_zeros(parts)
+            sparse = [(i, same_places(weight, part)) for i, part in enumerate(parts)] if layer.is_sparse else []
             length = float(np.linalg.norm(left)) * base.below(len(parts))
-            stretch = SLACK * float(norm(layer.stored[member : member + 1], weight.size)[0])
+            stretch = self._stretch(index, member)
             bias = base.split(layer.bias[member], MOST_FACTORS)
-            self._converted[index, member] = _Layer(digits, place, SLACK * length + TINY, bias, stretch)
+            self._converted[index, member] = _Layer(
+                few, dense, sparse, len(parts), place, SLACK * length + TINY, bias, stretch
+            )
         return self._converted[index, member]
 
+    def _stretch(self, index: int, member: int) -> float:
+        """A bound for the 2-norm of a member's W."""
+        if (index, member) not in self._stretches:
+            stored = self.layers[index].stored[member : member + 1]
+            self._stretches[index, member] = SLACK * float(norm(stored, stored[0].size)[0])
+        return self._stretches[index, member]
 
-def _without_zeros(digits: Float[np.ndarray, "out_features in_features"]) -> Any:
-    """A sparse matrix if zeros abound: in what passes values on, and in the first digit of most layers."""
-    from scipy.sparse import csr_array  # only those whose floats leave signs open wait for it
 
-    return csr_array(digits) if 16 * np.count_nonzero(digits) < digits.size else digits
+def _without_zeros(parts: list[Float[np.ndarray, "out_features in_features"]]) -> tuple[list[_Few], _Dense | None]:
+    """The digits of a dense W: numbers one by one where there are few in every row, and the rest of the digits."""
+    full = [i for i, part in enumerate(parts) if np.count_nonzero(part, axis=1).max() > _FEW]
+    first, last = (full[0], full[-1] + 1) if full else (0, 0)
+    few = [one for i, part in enumerate(parts) if not first <= i < last for one in _one_by_one(i, part)]
+    if not full:
+        return few, None
+    dense = np.stack(parts[first:last][::-1])
+    rows, columns = (_some(np.flatnonzero(dense.any(axis=axes))) for axes in ((0, 2), (0, 1)))
+    kept = dense[:, rows][:, :, columns].transpose(1, 0, 2)
+    return few, _Dense(np.ascontiguousarray(kept.reshape(len(kept), -1)), first, last - first, rows, columns)
 
 
-def _inputs(
+def _one_by_one(digit: int, part: Float[np.ndarray, "out_features in_features"]) -> list[_Few]:
+    """A digit's numbers: the first of each row, then the second of each row that has two, and so on."""
+    row, column = np.nonzero(part)
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    found = []
+    for k in range(int(rank.max(initial=-1)) + 1):
+        r, c = row[rank == k], column[rank == k]
+        found.append(_Few(digit, _some(r), _some(c), part[r, c][:, None]))
+    return found
+
+
+def _some(entries: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"] | slice:
+    """Some rows or columns; as a slice where they follow one another, which takes no copies."""
+    follow = bool((np.diff(entries) == 1).all())
+    return slice(int(entries[0]), int(entries[-1]) + 1) if follow else entries
+
+
+def along_segments(
     base: Base, starts: Float[np.ndarray, "intervals in_features"], ends: Float[np.ndarray, "intervals in_features"]
 ) -> Digits:
-    """The inputs: ends - starts as slopes, starts as intercepts."""
+    """The inputs on segments from t = 0 to t = 1: ends - starts as slopes, starts as intercepts."""
     digits, place, left = base.split(np.stack([starts.T, ends.T]), base.most)
     num_inputs, num_intervals = starts.shape[::-1]
-    sums = np.zeros((num_inputs, 2 + len(digits), 2 * num_intervals))
+    sums = np.zeros((2 + len(digits), num_inputs, 2 * num_intervals))
     for k, (start, end) in enumerate(digits, start=2):
-        sums[:, k, :num_intervals], sums[:, k, num_intervals:] = end - start, start
+        sums[k, :, :num_intervals], sums[k, :, num_intervals:] = end - start, start
     missing = 2 * float(np.abs(left).max()) * base.below(len(digits) + 2) + TINY
     return base.carried(sums, place + 2, np.full(2 * num_intervals, math.sqrt(num_inputs) * missing))

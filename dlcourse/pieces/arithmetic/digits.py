@@ -27,11 +27,12 @@ into slices of so few bits that the products of slices are exact. Here slices ar
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.rounding import SLACK, TINY
 
@@ -57,9 +58,13 @@ class Digits(NamedTuple):
         error: How far off each column may be, in the 2-norm, in units of B^place.
     """
 
-    digits: Float[np.ndarray, "units digits columns"]
+    digits: Float[np.ndarray, "digits units columns"]
     place: int
     error: Float[np.ndarray, " columns"]
+
+    def taken(self, columns: Int[np.ndarray, " some"]) -> "Digits":
+        """Some of the columns."""
+        return Digits(self.digits.take(columns, axis=2), self.place, self.error[columns])
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Base:
         return Split(digits, place, left)
 
     def carried(
-        self, sums: Float[np.ndarray, "units places columns"], place: int, error: Float[np.ndarray, " columns"]
+        self, sums: Float[np.ndarray, "places units columns"], place: int, error: Float[np.ndarray, " columns"]
     ) -> Digits:
         """The digits of B^place (sums[0] / B + sums[1] / B^2 + ...), which takes the place of the sums.
 
@@ -100,47 +105,67 @@ class Base:
             place: The power of B that they are multiplied by.
             error: How far off each column may be, in the 2-norm, in units of B^place.
         """
-        base = 2.0**self.bits
-        for k in range(sums.shape[1] - 1, 0, -1):
-            carry = np.rint(sums[:, k] / base)
-            sums[:, k - 1] += carry
+        base, carry = 2.0**self.bits, np.empty(sums.shape[1:])
+        for k in range(len(sums) - 1, 0, -1):
+            np.multiply(sums[k], 1 / base, out=carry)
+            np.rint(carry, out=carry)
+            sums[k - 1] += carry
             carry *= base
-            sums[:, k] -= carry
-        filled = np.flatnonzero(sums.any(axis=(0, 2)))
-        first = int(filled[0]) if len(filled) else 0
+            sums[k] -= carry
+        first = next((k for k in range(len(sums)) if sums[k].any()), 0)
         error = np.ldexp(error, self.bits * first)
-        if first + self.most < sums.shape[1]:
-            error = error + math.sqrt(len(sums)) * self.below(self.most)
-        digits = np.ascontiguousarray(sums[:, first : first + self.most])
-        return Digits(digits, place - first, SLACK * error + TINY)
+        if first + self.most < len(sums):
+            error = error + math.sqrt(sums.shape[1]) * self.below(self.most)
+        return Digits(sums[first : first + self.most], place - first, SLACK * error + TINY)
 
     def products(
-        self, a: Float[np.ndarray, "units digits_of_a columns"], b: Float[np.ndarray, "units_or_1 digits_of_b columns"]
-    ) -> tuple[Float[np.ndarray, "units places columns"], float]:
+        self, a: Float[np.ndarray, "digits_of_a units columns"], b: Float[np.ndarray, "digits_of_b units_or_1 columns"]
+    ) -> tuple[Float[np.ndarray, "places units columns"], float]:
         """Sums for `carried` of products entry by entry, one place above both places, and what each may be off by."""
-        sums = np.zeros((len(a), self.most + 3, a.shape[2]))
-        for i in range(min(a.shape[1], self.most + 1)):
-            kept = min(b.shape[1], self.most + 1 - i)
-            sums[:, i + 2 : i + 2 + kept] += a[:, i : i + 1] * b[:, :kept]
-        return sums, min(a.shape[1], b.shape[1]) / 2 * self.below(self.most + 2)
+        sums = np.zeros((self.most + 3, *a.shape[1:]))
+        for i in range(min(len(a), self.most + 1)):
+            kept = min(len(b), self.most + 1 - i)
+            sums[i + 2 : i + 2 + kept] += a[i] * b[:kept]
+        return sums, min(len(a), len(b)) / 2 * self.below(self.most + 2)
 
     def times(self, factor: Float[np.ndarray, "units columns"], numbers: Digits) -> Digits:
         """Floats times numbers, entry by entry."""
         parts, place, left = self.split(factor, MOST_FACTORS)
-        sums, missing = self.products(np.stack(parts, axis=1), numbers.digits)
+        sums, missing = self.products(np.stack(parts), numbers.digits)
         missing += (float(np.abs(left).max(initial=0)) * self.below(len(parts)) + TINY) * self.below(1)
         stretched = np.ldexp(np.abs(factor).max(axis=0) * numbers.error, -self.bits * (place + 1))
         return self.carried(sums, place + numbers.place + 1, stretched + math.sqrt(len(factor)) * missing)
 
-    def floats(self, digits: Float[np.ndarray, "units digits columns"]) -> Float[np.ndarray, "units columns"]:
+    def together(self, parts: Sequence[tuple[Int[np.ndarray, " some"], Digits]]) -> Digits:
+        """Numbers of the same units side by side, with one place for all of them.
+
+        Args:
+            parts: Which columns of all they are, each once, and the numbers. They move down by whole digits to the
+                largest place; what is then beyond the digits that are kept is lost.
+        """
+        place = max(numbers.place for _, numbers in parts)
+        num_units = parts[0][1].digits.shape[1]
+        num_digits = min(self.most, max(len(numbers.digits) + place - numbers.place for _, numbers in parts))
+        num_columns = sum(len(columns) for columns, _ in parts)
+        digits, error = np.zeros((num_digits, num_units, num_columns)), np.empty(num_columns)
+        for columns, numbers in parts:
+            above = place - numbers.place
+            some = numbers.digits[: max(0, num_digits - above)]
+            digits[above : above + len(some), :, columns] = some
+            lost = self.below(num_digits) if len(some) < len(numbers.digits) else 0.0
+            off = np.ldexp(numbers.error, -self.bits * above) + math.sqrt(num_units) * lost
+            error[columns] = SLACK * off + TINY
+        return Digits(digits, place, error)
+
+    def floats(self, digits: Float[np.ndarray, "digits units columns"]) -> Float[np.ndarray, "units columns"]:
         """Numbers with place 0, rounded: off by 2^-51 of themselves at most.
 
         From the last digit to the first, what is below a digit is divided by B and added to it, which is rounded by
         2^-53 of the sum. Where the digit is not 0, the sum is at least what is below it, B times as large as its error.
         """
-        below = np.zeros((len(digits), digits.shape[2]))
-        for j in range(digits.shape[1] - 1, -1, -1):
-            below = (digits[:, j] + below) * 2.0**-self.bits
+        below = np.zeros(digits.shape[1:])
+        for digit in digits[::-1]:
+            below = (digit + below) * 2.0**-self.bits
         return below
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from dlcourse.pieces.box.cell_geometry import CellGeometry
 from dlcourse.pieces.box.cells import CellSubdivision
 from dlcourse.pieces.box.geometry import EdgeGeometry
+from dlcourse.pieces.box.least import check_least
 from dlcourse.pieces.box.patterns import BoxGeometry
 from dlcourse.pieces.box.subdivision import EdgeSubdivision, TieError
 from dlcourse.pieces.decisions import largest_output, with_rounds
@@ -33,6 +34,7 @@ def cut(
     layers: list[UnitLayer], low: Float[np.ndarray, " d"], high: Float[np.ndarray, " d"], max_regions: int
 ) -> EdgeSubdivision | CellSubdivision:
     """Cuts a box along the zeros of units: fast in general position, and else cell by cell."""
+    check_least(layers, low, high, max_regions)
     try:
         return EdgeSubdivision(layers, low, high, max_regions)
     except TieError:

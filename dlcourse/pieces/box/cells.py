@@ -10,6 +10,7 @@ from dlcourse.pieces.arithmetic.integers import integers
 from dlcourse.pieces.box import faces
 from dlcourse.pieces.box.walls import Walls
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.progress import each
 
 LARGEST = 10**300
 
@@ -49,11 +50,11 @@ class CellSubdivision(Walls):
         self.walls = [sum(1 << side for side in corner) for corner in corners]
         self.corners, self.starts = np.arange(2**self.d), np.array([0, 2**self.d])
         self.values, denominator = self.points[:-1], 1
-        for index, layer in enumerate(layers[:-1]):
+        for index, layer in each(list(enumerate(layers[:-1])), "layer"):
             if index > 0:
                 denominator = self._bend(index - 1, denominator)
             denominator = self._affine(index, denominator)
-            for unit in np.flatnonzero(layer.slope[0] != 1).tolist():
+            for unit in each(np.flatnonzero(layer.slope[0] != 1).tolist(), "unit", self.found):
                 self._cut(index, unit)
         del self.values
 

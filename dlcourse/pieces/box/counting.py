@@ -12,13 +12,16 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.box.box import InBox, cut
 from dlcourse.pieces.box.parts import InParts, count_in_parts
 from dlcourse.pieces.points import finite
+from dlcourse.pieces.progress import bars
 from dlcourse.pieces.reading import read
 
 Corner = float | int | Sequence[float | int] | Tensor | np.ndarray
 
 
 @overload
-def in_box(network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 1_000_000) -> InBox: ...
+def in_box(
+    network: nn.Module, low: Corner, high: Corner, *, max_regions: int = 1_000_000, progress: bool = False
+) -> InBox: ...
 
 
 @overload
@@ -30,6 +33,7 @@ def in_box(
     max_regions: int = 1_000_000,
     num_parts: int,
     num_workers: int = 1,
+    progress: bool = False,
 ) -> InParts: ...
 
 
@@ -41,6 +45,7 @@ def in_box(
     max_regions: int = 1_000_000,
     num_parts: int | None = None,
     num_workers: int = 1,
+    progress: bool = False,
 ) -> InBox | InParts:
     """Counts the activation regions of a network in a box low <= x <= high, exactly.
 
@@ -74,6 +79,7 @@ def in_box(
             each part.
         num_parts: In how many parts the box is counted.
         num_workers: How many processes count them.
+        progress: Whether to show on stderr how far the count is: bars over layers, the units of each, and parts.
 
     Returns:
         The count, and pieces and geometry on request; of a box in parts only pieces.
@@ -102,9 +108,10 @@ def in_box(
             raise ValueError(f"{name} must have {in_features} coordinates, one for each input, got {len(corner)}")
     if not (corners[0] < corners[1]).all():
         raise ValueError(f"low must be less than high in every coordinate, got {corners[0]} and {corners[1]}")
-    if num_parts is not None:
-        return count_in_parts(layers, *corners, max_regions, num_parts, num_workers)
-    subdivision = cut(layers, *corners, max_regions)
+    with bars(progress):
+        if num_parts is not None:
+            return count_in_parts(layers, *corners, max_regions, num_parts, num_workers)
+        subdivision = cut(layers, *corners, max_regions)
     return InBox(subdivision.num_regions, subdivision.num_settled, *corners, subdivision)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from dlcourse.pieces.box.box import cut, geometry
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.points import in_short
+from dlcourse.pieces.progress import each
 
 
 class _Part(NamedTuple):
@@ -55,13 +56,14 @@ class _Slabs:
             corners.append((low, high))
         of_part = partial(_counted, self.layers, self.max_regions, axis, pieces)
         if self.num_workers == 1:
-            yield from map(of_part, *zip(*corners, strict=True))
+            yield from (of_part(*ends) for ends in each(corners, "part"))
             return
         from loky import ProcessPoolExecutor  # only those who want workers wait for it
 
         executor = ProcessPoolExecutor(min(self.num_workers, self.num_parts), env=dict.fromkeys(_THREADS, "1"))
         try:
-            yield from executor.map(of_part, *zip(*corners, strict=True))
+            found = executor.map(of_part, *zip(*corners, strict=True))
+            yield from (next(found) for _ in each(corners, "part"))
         finally:
             executor.shutdown(kill_workers=True)
 

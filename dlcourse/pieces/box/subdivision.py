@@ -12,6 +12,7 @@ from dlcourse.pieces.arithmetic.maps import affine_maps, sizes
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.box.walls import Walls
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.progress import each
 
 
 class TieError(Exception):
@@ -65,11 +66,11 @@ class EdgeSubdivision(Walls):
         self.error = np.zeros(2**d)
 
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            for index, layer in enumerate(layers[:-1]):
+            for index, layer in each(list(enumerate(layers[:-1])), "layer"):
                 if index > 0:
                     self._bend(index - 1)
                 self._affine(index)
-                for unit in np.flatnonzero(layer.slope[0] != 1).tolist():
+                for unit in each(np.flatnonzero(layer.slope[0] != 1).tolist(), "unit", self.found):
                     self._cut(index, unit)
         del self.values, self.error
         num = self.num_vertices

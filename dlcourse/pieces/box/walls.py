@@ -69,6 +69,10 @@ class Walls(ABC):
         words = self.positive[self.first_word[index] : self.first_word[index + 1], vertices]
         return bits.unpack(words.T, self.layers[index].bias.shape[1]).T
 
+    def found(self) -> str:
+        """What has been found so far."""
+        return f"{self.num_regions:,} regions"
+
     @abstractmethod
     def patterns_at(self, side: int) -> UInt64[np.ndarray, "words some"]:
         """The packed patterns of the regions that have a facet on a side of the box, each of them once."""

@@ -1,17 +1,14 @@
 """Pre-activations at vertices in numbers of several digits, which prove most signs that floats leave open."""
 
 import math
-from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.digits import Base, Digits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
-from dlcourse.pieces.line.intervals import Intervals
+from dlcourse.pieces.line.digit_functions import DigitFunctions, Lines
 
 _PART = 256  # intervals that are taken at once, so that they stay in the cache
 
@@ -34,18 +31,8 @@ class Closer(NamedTuple):
     slope_error: Float[np.ndarray, " some"]
 
 
-class _Lines(NamedTuple):
-    """A function s t + i for each interval, in digits whose place does not matter, with bounds."""
-
-    slope: Float[np.ndarray, "1 digits intervals"]
-    intercept: Float[np.ndarray, "1 digits intervals"]
-    slope_error: Float[np.ndarray, " intervals"]
-    intercept_error: Float[np.ndarray, " intervals"]
-
-
 def look_closer(
-    intervals: Intervals,
-    network: DigitNetwork,
+    functions: DigitFunctions,
     vertices: Int[np.ndarray, " vertices"],
     known: Float[np.ndarray, "units vertices"],
     proven: Bool[np.ndarray, "units vertices"],
@@ -53,14 +40,13 @@ def look_closer(
     """Works out in digits the pre-activations of the layer that is to cut the intervals next.
 
     Args:
-        intervals: The intervals.
-        network: Their layers, in digits.
+        functions: The functions on the intervals.
         vertices: Some of their vertices, in order.
         known: The values there as floats.
         proven: Which of these have the right sign. If digits do not tell it, as where zeros are made of zeros, that
             float is kept, and is off by what digits differ from it and by their own error.
     """
-    values, value_error, slopes, slope_error = _values_and_slopes(intervals, network, vertices)
+    values, value_error, slopes, slope_error = _values_and_slopes(functions, vertices)
     sure = np.abs(values) > value_error
     all_proven = (sure | proven).all(axis=0) & np.isfinite(value_error).all(axis=0) & np.isfinite(slope_error)
     rows = np.where(sure, values, known)[:, all_proven]
@@ -70,7 +56,7 @@ def look_closer(
 
 
 def _values_and_slopes(
-    intervals: Intervals, network: DigitNetwork, vertices: Int[np.ndarray, " some"]
+    functions: DigitFunctions, vertices: Int[np.ndarray, " some"]
 ) -> tuple[
     Float[np.ndarray, "units some"],
     Float[np.ndarray, "units some"],
@@ -78,42 +64,35 @@ def _values_and_slopes(
     Float[np.ndarray, " some"],
 ]:
     """Values and how far off each may be, slopes and how far off each vertex's are; infinity where digits fail."""
-    bends = [layer.bends for layer in intervals.layers]
-    num_bends = np.cumsum(bends) - bends  # before each layer
-    depth = int(np.searchsorted(num_bends, len(intervals.cuts), side="right"))
-    num_units, num = intervals.layers[depth - 1].bias.shape[1], len(vertices)
+    intervals, num_cuts = functions.intervals, len(functions.intervals.cuts)
+    num_units, num = intervals.layers[functions.bending[num_cuts]].bias.shape[1], len(vertices)
     found = *np.full((3, num_units, num), np.inf), np.full(num, np.inf)
-    beside = vertices - (intervals.last[intervals.line(vertices)] == vertices)
-    for part, member in intervals.parts(beside, _PART):
-        base = network.base(depth, member=member)
+    is_end = intervals.last[intervals.line(vertices)] == vertices
+    for part, member in intervals.parts(vertices, _PART):
+        base = functions.base(num_cuts, member)
         if base is not None:
-            lines, steps, columns = intervals.descent(beside[part])
-            functions = network.along(base, intervals.starts[lines], intervals.ends[lines], steps, member=member)
-            of_layers = [columns[before] for before in num_bends[:depth]]
-            zeros, last = _functions(base, functions, of_layers, *intervals.born(vertices[part]))
+            beside, column = np.unique((vertices - is_end)[part], return_inverse=True)
+            known = functions.before_cut(num_cuts, beside, member)
+            last, zeros = known.taken(column)
+            zeros = _with_ends(zeros, is_end[part])
             for of_all, of_part in zip(found, [*_at_zeros(base, last, zeros), *_slopes(base, last)], strict=True):
                 of_all[..., part] = of_part
     return found
 
 
 def closer_positions(
-    intervals: Intervals, network: DigitNetwork, vertices: Int[np.ndarray, " some"]
+    functions: DigitFunctions, vertices: Int[np.ndarray, " some"]
 ) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, " some"]]:
     """t of some vertices of the finished subdivision, and how far off they may be; infinity or NaN where digits fail.
 
     At t = -i / s of functions s t + i. If s is off by ds and i by di at most, t is by (di + |t| ds) / (|s| - ds).
     """
-    bends = [layer.bends for layer in intervals.layers]
-    num_bends = np.cumsum(bends) - bends
-    depth = 1 + max((index for index, layer in enumerate(intervals.layers) if layer.bends), default=0)
+    num_cuts = len(functions.intervals.cuts)
     position, error = np.full((2, len(vertices)), np.inf)
-    for part, member in intervals.parts(vertices, _PART):
-        base = network.base(depth, member=member)
+    for part, member in functions.intervals.parts(vertices, _PART):
+        base = functions.base(num_cuts - 1, member)
         if base is not None:
-            lines, steps, columns = intervals.descent(vertices[part])
-            functions = network.along(base, intervals.starts[lines], intervals.ends[lines], steps, member=member)
-            of_layers = [columns[before] for before in num_bends[:depth]]
-            zeros, _ = _functions(base, islice(functions, depth), of_layers, *intervals.born(vertices[part]))
+            zeros = functions.starts(num_cuts, vertices[part], member)
             (slope,), (intercept,) = base.floats(zeros.slope), base.floats(zeros.intercept)
             position[part] = -intercept / slope
             steepness = np.abs(slope) * (1 - 4 * EPS) - SLACK * zeros.slope_error
@@ -122,37 +101,12 @@ def closer_positions(
     return position, error
 
 
-def _functions(
-    base: Base,
-    functions: Iterable[Digits],
-    columns: list[Int[np.ndarray, " intervals"]],
-    layer: Int[np.ndarray, " intervals"],
-    unit: Int[np.ndarray, " intervals"],
-) -> tuple[_Lines, Digits]:
-    """The functions whose zeros vertices are, picked from one layer after another, and all functions of the last layer.
-
-    Of a line's start, which is unit 0 of layer -1, it is t, and of its end, which is unit 1, t - 1.
-
-    Args:
-        base: The base.
-        functions: Each layer's slopes and intercepts on the intervals before it.
-        columns: For each layer, which of these the intervals are parts of.
-        layer: For each interval, the layer that made its vertex.
-        unit: The unit that made it.
-    """
-    num = len(layer)
-    found = _Lines(*np.zeros((2, 1, base.most, num)), *np.zeros((2, num)))
-    found.slope[0, 0] = layer < 0
-    found.intercept[0, 0] = np.where((layer < 0) & (unit == 1), -1, 0)
-    for index, function in enumerate(functions):
-        here = np.flatnonzero(layer == index)
-        _, num_digits, num_columns = function.digits.shape
-        for row, (numbers, error) in enumerate(zip(found[:2], found[2:], strict=True)):
-            column = columns[index][here] + row * num_columns // 2
-            numbers[0, :num_digits, here] = function.digits[unit[here], :, column]
-            error[here] = function.error[column]
-    last = np.concatenate([columns[-1], columns[-1] + num_columns // 2])
-    return found, Digits(function.digits.take(last, axis=2), function.place, function.error[last])
+def _with_ends(starts: Lines, is_end: Bool[np.ndarray, " intervals"]) -> Lines:
+    """The functions whose zeros vertices are: where intervals start, or t - 1 at the ends of lines."""
+    slope, intercept, slope_error, intercept_error = starts
+    first = (np.arange(len(slope)) == 0)[:, None, None]
+    slope, intercept = np.where(is_end, first, slope), np.where(is_end, -1.0 * first, intercept)
+    return Lines(slope, intercept, np.where(is_end, 0, slope_error), np.where(is_end, 0, intercept_error))
 
 
 def _slopes(
@@ -167,7 +121,7 @@ def _slopes(
 
 
 def _at_zeros(
-    base: Base, functions: Digits, zeros: _Lines
+    base: Base, functions: Digits, zeros: Lines
 ) -> tuple[Float[np.ndarray, "units intervals"], Float[np.ndarray, "units intervals"]]:
     """The values of functions s t + i where others, s' t + i', are zero, and how far off they may be.
 

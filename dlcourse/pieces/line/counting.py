@@ -13,6 +13,7 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.segment import OnLine, OnLines, count_on_lines
 from dlcourse.pieces.line.whole_line import OnWholeLine, count_on_whole_line
 from dlcourse.pieces.points import point
+from dlcourse.pieces.progress import bars
 from dlcourse.pieces.reading import read, read_for_points
 
 Point = float | int | Sequence[float | int] | Tensor | np.ndarray
@@ -20,13 +21,21 @@ Points = Float[Tensor, "..."] | Float[np.ndarray, "..."]
 
 
 @overload
-def on_line(network: Stack, start: Point, end: Point, *, max_regions: int = ...) -> tuple[OnLine, ...]: ...
+def on_line(
+    network: Stack, start: Point, end: Point, *, max_regions: int = ..., progress: bool = ...
+) -> tuple[OnLine, ...]: ...
 @overload
-def on_line(network: Stack, *, origin: Point, direction: Point, max_regions: int = ...) -> tuple[OnWholeLine, ...]: ...
+def on_line(
+    network: Stack, *, origin: Point, direction: Point, max_regions: int = ..., progress: bool = ...
+) -> tuple[OnWholeLine, ...]: ...
 @overload
-def on_line(network: nn.Module, start: Point, end: Point, *, max_regions: int = ...) -> OnLine: ...
+def on_line(
+    network: nn.Module, start: Point, end: Point, *, max_regions: int = ..., progress: bool = ...
+) -> OnLine: ...
 @overload
-def on_line(network: nn.Module, *, origin: Point, direction: Point, max_regions: int = ...) -> OnWholeLine: ...
+def on_line(
+    network: nn.Module, *, origin: Point, direction: Point, max_regions: int = ..., progress: bool = ...
+) -> OnWholeLine: ...
 def on_line(
     network: nn.Module | Stack,
     start: Point | None = None,
@@ -35,6 +44,8 @@ def on_line(
     origin: Point | None = None,
     direction: Point | None = None,
     max_regions: int = 10_000_000,
+    max_gigabytes: float | int | None = None,
+    progress: bool = False,
 ) -> OnLine | OnWholeLine | tuple[OnLine, ...] | tuple[OnWholeLine, ...]:
     """Counts the activation regions and the linear pieces of a ReLU network on a line of its input space, exactly.
 
@@ -74,6 +85,9 @@ def on_line(
         direction: x(1) - x(0); not zero.
         max_regions: More regions than that, of all members together, are refused before they are made. On whole lines
             some regions near the origin are made three times.
+        max_gigabytes: What takes more memory than that, in 10^9 bytes by an estimate, is refused before it is asked
+            for; by default what takes more than is free.
+        progress: Whether to show on stderr how far the count is: a bar over the layers.
 
     Returns:
         The counts and, worked out on request, breakpoints, affine maps and more; for a stack one result for each
@@ -83,7 +97,7 @@ def on_line(
         TypeError: If a layer of the network is not understood.
         ValueError: If a parameter or a coordinate is not finite, a point has the wrong number of coordinates, start and
             end are equal, the direction is zero, values on the line overflow float64, or there are more than
-            `max_regions` regions.
+            `max_regions` regions, or they take more than `max_gigabytes`.
 
     Tolerance: breakpoints are proven to 2^-20 of the segment, on whole lines to 2^-20 (1 + |t|); where floats do not
     tell so much, they are worked out exactly. Mostly they are good to 2^-40, or to 2e-16 (1 + |t|)^2.
@@ -94,7 +108,8 @@ def on_line(
         first, last = point(start), point(end)
         layers, shape = read_for_points(network, first.shape, _between(first, last, first.size))
         segments = _segments(layers, first.reshape(1, -1), last.reshape(1, -1))
-        counted = count_on_lines(layers, *segments, shape, max_regions)
+        with bars(progress):
+            counted = count_on_lines(layers, *segments, shape, max_regions, max_gigabytes)
         lines = tuple(counted.line(member, 0) for member in range(len(counted.num_regions)))
         return lines if isinstance(network, Stack) else lines[0]
     if origin is not None and direction is not None and start is None and end is None:
@@ -103,7 +118,10 @@ def on_line(
             network, first.shape, lambda random, num: first + random.standard_normal((num, *[1] * first.ndim)) * step
         )
         _check_whole_line(layers, first, step)
-        whole_lines = count_on_whole_line(layers, first.reshape(shape), step.reshape(shape), max_regions)
+        with bars(progress):
+            whole_lines = count_on_whole_line(
+                layers, first.reshape(shape), step.reshape(shape), max_regions, max_gigabytes
+            )
         return whole_lines if isinstance(network, Stack) else whole_lines[0]
     points = {"start": start, "end": end, "origin": origin, "direction": direction}
     given = [name for name, coordinates in points.items() if coordinates is not None]
@@ -119,6 +137,8 @@ def on_lines(
     *,
     input_shape: Sequence[int] | None = None,
     max_regions: int = 10_000_000,
+    max_gigabytes: float | int | None = None,
+    progress: bool = False,
 ) -> OnLines:
     """Counts on several segments, and for all members of a stack, in one pass: the counts of `on_line`, but faster.
 
@@ -130,6 +150,9 @@ def on_lines(
         input_shape: For a network that takes anything but vectors the shape of one input, such as `(1, 28, 28)`; starts
             and ends have it in place of in_features.
         max_regions: More regions than that, on all segments together, are refused before they are made.
+        max_gigabytes: What takes more memory than that, in 10^9 bytes by an estimate, is refused before it is asked
+            for; by default what takes more than is free.
+        progress: Whether to show on stderr how far the count is: a bar over the layers.
 
     Returns:
         The counts, `[members, num_lines]`; a network is a stack of one.
@@ -150,7 +173,8 @@ def on_lines(
                 f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
             )
         flat.append(points.reshape(*shape, -1))
-    return count_on_lines(layers, *_segments(layers, *flat), tuple(input_shape), max_regions)
+    with bars(progress):
+        return count_on_lines(layers, *_segments(layers, *flat), tuple(input_shape), max_regions, max_gigabytes)
 
 
 def _between(

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import Step, UnitLayer
+from dlcourse.pieces.progress import each
 
 _PART = 1024  # intervals that exact arithmetic takes at once: memory stays small, and every step is still one of many
 
@@ -171,7 +172,7 @@ class Intervals:
 
     def exactly(self, intervals: Int[np.ndarray, " some"]) -> Iterator[tuple[slice, Iterator[ExactAffine]]]:
         """Exact pre-activations on some intervals, layer after layer, for one part of the intervals after another."""
-        for part, member in self.parts(intervals, _PART):
+        for part, member in each(list(self.parts(intervals, _PART)), "part in integers"):
             line, patterns = self.line(intervals[part]), self.patterns(intervals[part])
             yield part, exactly_along(self.exact, member, self.starts[line], self.ends[line], patterns)
 

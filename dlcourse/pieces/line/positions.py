@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK
 from dlcourse.pieces.line.closer import closer_positions
+from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Intervals
 
 _FAR = 2.0**-20  # of a segment, or on whole lines of 1 + |t|
@@ -36,13 +36,13 @@ def positions(intervals: Intervals) -> tuple[Float[np.ndarray, " vertices"], Flo
 
 def on_segment(
     intervals: Intervals,
-    network: DigitNetwork,
+    functions: DigitFunctions,
     vertices: Int[np.ndarray, " some"],
     position: Float[np.ndarray, " some"],
     error: Float[np.ndarray, " some"],
 ) -> Float[np.ndarray, " some"]:
     """t of a segment's vertices, in order, no farther off than 2^-20."""
-    position, far = _closer(intervals, network, vertices, position, ~(error <= _FAR), half_line=False)
+    position, far = _closer(intervals, functions, vertices, position, ~(error <= _FAR), half_line=False)
     if len(far):
         position[far] = [float(t) for t in intervals.exact_positions(vertices[far])]
     ascending: Float[np.ndarray, " some"] = np.maximum.accumulate(position)
@@ -51,7 +51,7 @@ def on_segment(
 
 def on_half_line(
     intervals: Intervals,
-    network: DigitNetwork,
+    functions: DigitFunctions,
     vertices: Int[np.ndarray, " some"],
     position: Float[np.ndarray, " some"],
     error: Float[np.ndarray, " some"],
@@ -61,7 +61,7 @@ def on_half_line(
     If s is off by e, t is off by e (1 + t) / (1 - s).
     """
     is_far = ~(error <= _FAR * (1 - position) / 2)
-    position, far = _closer(intervals, network, vertices, position, is_far, half_line=True)
+    position, far = _closer(intervals, functions, vertices, position, is_far, half_line=True)
     with np.errstate(divide="ignore"):
         position = position / (1 - position)
     if len(far):
@@ -72,7 +72,7 @@ def on_half_line(
 
 def _closer(
     intervals: Intervals,
-    network: DigitNetwork,
+    functions: DigitFunctions,
     vertices: Int[np.ndarray, " some"],
     position: Float[np.ndarray, " some"],
     is_far: Bool[np.ndarray, " some"],
@@ -84,7 +84,7 @@ def _closer(
     if len(far) == 0:
         return position, far
     with np.errstate(all="ignore"):  # where digits fail there is no bound
-        closer, error = closer_positions(intervals, network, vertices[far])
+        closer, error = closer_positions(functions, vertices[far])
         near = error <= _FAR * ((1 - closer) / 2 if half_line else 1)
     position[far[near]] = closer[near]
     return position, far[~near]

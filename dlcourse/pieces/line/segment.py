@@ -138,7 +138,9 @@ class OnLine(Along):
 
     def _with_layers(self, layers: list[UnitLayer]) -> "OnLine":
         ends = self.start.reshape(1, 1, -1), self.end.reshape(1, 1, -1)
-        return count_on_lines(layers, *ends, self.start.shape, self._subdivision.max_regions).line(0, 0)
+        return count_on_lines(
+            layers, *ends, self.start.shape, self._subdivision.max_regions, self._subdivision.max_gigabytes
+        ).line(0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +188,10 @@ def count_on_lines(
     ends: Float[np.ndarray, "members num_lines in_features"],
     input_shape: tuple[int, ...],
     max_regions: int,
+    max_gigabytes: float | int | None = None,
 ) -> OnLines:
     """What `on_lines` does once it has read the network and checked the segments."""
-    subdivision = Subdivision(layers, starts, ends, max_regions)
+    subdivision = Subdivision(layers, starts, ends, max_regions, max_gigabytes)
     num_regions = np.diff(subdivision.intervals.last, prepend=-1) - 1
     num_pieces = np.add.reduceat(subdivision.kinks, subdivision.intervals.first, dtype=np.int64) + 1
     shape = starts.shape[:2]

@@ -7,16 +7,18 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.between import Sizes, put_between
 from dlcourse.pieces.line.closer import look_closer
 from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
+from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.kinks import find_kinks
 from dlcourse.pieces.line.positions import positions
+from dlcourse.pieces.line.size import check_cut
 from dlcourse.pieces.line.zeros import Zeros
+from dlcourse.pieces.progress import each
 
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
@@ -50,8 +52,9 @@ class Subdivision:
         slopes: The outputs' slopes on the intervals.
         kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that integers decided.
-        digits: The layers in numbers of several digits, which decide most of what floats leave open.
+        digits: The functions in numbers of several digits, which decide most of what floats leave open.
         max_regions: More intervals than that are refused.
+        max_gigabytes: What takes more memory is refused; None for what takes more than is free.
     """
 
     def __init__(
@@ -60,27 +63,33 @@ class Subdivision:
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
         max_regions: int,
+        max_gigabytes: float | int | None = None,
     ) -> None:
         if max_regions < 1:
             raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-        self.max_regions = max_regions
+        if max_gigabytes is not None and not max_gigabytes > 0:
+            raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
+        self.max_regions, self.max_gigabytes = max_regions, max_gigabytes
         self.intervals = Intervals(layers, starts, ends)
         num_lines = len(self.intervals.last)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros = Zeros(self.intervals)
-        self.digits = DigitNetwork(layers)
+        self.digits = DigitFunctions(self.intervals)
 
         last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
         with np.errstate(all="ignore"):  # overflow is looked for where it can begin
             stretches = [frobenius(layer.stored) for layer in layers]
             self.closely = grows(stretches)
+            check_cut(layers, -1, 2 * num_lines, max_gigabytes, keep_values=True)
             self._start()
-            for index, (layer, stretch) in enumerate(zip(layers, stretches, strict=True)):
+            steps = list(enumerate(zip(layers, stretches, strict=True)))
+            for index, (layer, stretch) in each(steps, "layer", lambda: f"{self.num_regions:,} regions"):
                 self._affine(layer, stretch)
                 if layer.bends:
                     self._cut(index, keep_values=index < last_bend)
+            self.digits.forget()
             self.slopes = self.rows[-1]
             self.kinks, settled = find_kinks(self.intervals, self.slopes, self.quantum[-1], self.error[-1])
             self._count_settled(settled)
@@ -89,6 +98,11 @@ class Subdivision:
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
         """t of each vertex, rounded, and how far off it may be."""
         return positions(self.intervals)
+
+    @property
+    def num_regions(self) -> int:
+        """On all lines."""
+        return int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""
@@ -164,8 +178,10 @@ class Subdivision:
         crosses = signs[:, :-1] * signs[:, 1:] < 0
         crosses[:, self.intervals.last[:-1]] = False
         crossings = self._crossings(*np.nonzero(crosses))
-        if len(crossings.number):
-            self._guard(index, int(crossings.number[-1]) + 1)
+        num_points = int(crossings.number[-1]) + 1 if len(crossings.number) else 0
+        self._guard(index, num_points)
+        num_vertices = num_points + signs.shape[1]
+        check_cut(self.intervals.layers, index, num_vertices, self.max_gigabytes, keep_values=keep_values)
         if not keep_values:
             self.rows, self.quantum = self.rows[1:], self.quantum[1:]
             self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
@@ -195,7 +211,7 @@ class Subdivision:
 
     def _guard(self, index: int, num_points: int) -> None:
         """Refuses to make too many intervals: the points cut just as many in two."""
-        num_regions = int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
+        num_regions = self.num_regions
         if num_regions + num_points > self.max_regions:
             raise ValueError(
                 f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
@@ -259,7 +275,7 @@ class Subdivision:
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
-        closer = look_closer(self.intervals, self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
+        closer = look_closer(self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
         vertices = vertices[closer.proven]
         proven[:, vertices] = True
         self.rows[0][:, vertices], self.error[0, vertices], self.shift[vertices] = closer.values, closer.error, 0

@@ -38,6 +38,7 @@ class OnWholeLine(Along):
     _shared_pieces: int = field(repr=False)
     _network: list[UnitLayer] = field(repr=False)
     _max_regions: int = field(repr=False)
+    _max_gigabytes: float | int | None = field(repr=False)
 
     def __repr__(self) -> str:
         counts = f"num_regions={self.num_regions}, num_pieces={self.num_pieces}"
@@ -112,7 +113,7 @@ class OnWholeLine(Along):
         return patterns
 
     def _with_layers(self, layers: list[UnitLayer]) -> "OnWholeLine":
-        return count_on_whole_line(layers, self.origin, self.direction, self._max_regions)[0]
+        return count_on_whole_line(layers, self.origin, self.direction, self._max_regions, self._max_gigabytes)[0]
 
 
 def count_on_whole_line(
@@ -120,6 +121,7 @@ def count_on_whole_line(
     origin: Float[np.ndarray, "*input_shape"],
     direction: Float[np.ndarray, "*input_shape"],
     max_regions: int,
+    max_gigabytes: float | int | None = None,
 ) -> tuple[OnWholeLine, ...]:
     """What `on_line` does on a whole line once it has read the network: the counts of every member.
 
@@ -138,7 +140,7 @@ def count_on_whole_line(
     homogeneous = _homogeneous(layers, origin.reshape(-1), direction.reshape(-1))
     of_members = (members, *starts.shape)
     starts, ends = np.broadcast_to(starts, of_members), np.broadcast_to(ends, of_members)
-    counted = count_on_lines(homogeneous, starts, ends, (2,), max_regions)
+    counted = count_on_lines(homogeneous, starts, ends, (2,), max_regions, max_gigabytes)
     whole_lines = []
     for member in range(members):
         left, right, around, before, after = (counted.line(member, index) for index in range(5))
@@ -158,6 +160,7 @@ def count_on_whole_line(
                 _shared_pieces=shared_pieces,
                 _network=of_member(layers, member),
                 _max_regions=max_regions,
+                _max_gigabytes=max_gigabytes,
             )
         )
     return tuple(whole_lines)

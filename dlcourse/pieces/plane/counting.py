@@ -11,6 +11,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.plane.domain import Point, Points, corners_of, frame_of, triangle
 from dlcourse.pieces.plane.polygon import OnPlane, count
 from dlcourse.pieces.points import finite
+from dlcourse.pieces.progress import bars
 from dlcourse.pieces.reading import read_for_points
 
 
@@ -25,6 +26,7 @@ def on_plane(
     through: Sequence[Any] | None = None,
     max_regions: int = 10_000_000,
     max_gigabytes: float | int | None = None,
+    progress: bool = False,
 ) -> OnPlane:
     """Counts the activation regions of a ReLU network on a polygon of a plane in its input space, exactly.
 
@@ -54,6 +56,7 @@ def on_plane(
         max_regions: More regions than that are refused before they are made.
         max_gigabytes: What takes more memory than that, in 10^9 bytes by an estimate, is refused before it is asked
             for; by default what takes more than is free.
+        progress: Whether to show on stderr how far the count is: a bar over the layers that cut, but for the last.
 
     Returns:
         The count, and pieces and geometry on request.
@@ -89,4 +92,5 @@ def on_plane(
     if point is not None and point.shape != shape:
         point, two = point.reshape(shape), None if two is None else two.reshape(-1, *shape)
     frame = frame_of(layers[0].in_features, point, two)
-    return count(layers, frame, corners, max_regions, max_gigabytes)
+    with bars(progress):
+        return count(layers, frame, corners, max_regions, max_gigabytes)

@@ -33,6 +33,7 @@ from dlcourse.pieces.plane.mesh import Mesh, polygon_mesh
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import signs_at_vertices
 from dlcourse.pieces.plane.values import Values, activated, affine, at_corners, with_new_vertices
+from dlcourse.pieces.progress import each
 
 
 class _Found(NamedTuple):
@@ -92,7 +93,8 @@ class Subdivision:
             # Whether what layers stretch both is bounded more closely than by their Frobenius norms.
             self._closely = grows(frobenius(layer.stored) for layer in layers)
             self._affine(0)
-            for following in range(1, self.last_cut + 1):
+            steps = range(1, self.last_cut + 1)  # of the last one, `count` counts what it would make
+            for following in each(steps, "layer", lambda: f"{self.mesh.num_faces:,} regions"):
                 self._cut()
                 self._affine(following)
 
@@ -155,6 +157,8 @@ class Subdivision:
         border = border_of(before, signs, along, points)
         arrangement = arrange(border, chords_across_faces(border))
         num_chords, num_crossings = len(arrangement.chords.face), len(arrangement.crossings.chord) // 2
+        if self.mesh.num_faces + num_chords + num_crossings > self.max_regions:
+            num_crossings, _ = num_crossing_points(border, arrangement)  # many may cross in one point
         self._guard(self.mesh.num_faces + num_chords + (0 if points.coincide else num_crossings))
         return _Found(border, arrangement)
 
