@@ -39,10 +39,11 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:  # the error of a full disk does not name the file
-        raise type(error)(error.errno, error.strerror, str(path)) from error
-    finally:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # that of a full disk does not name the file
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def scratch_folder() -> Path:

@@ -142,8 +142,9 @@ class RunFolder:
 
         if not self._hidden and self._is_mine():
             with contextlib.suppress(FileNotFoundError):  # as above
-                write(self._locked_folder, event_file(self._locked_folder))
-                (self._locked_folder / "checkpoint.pt").unlink(missing_ok=True)
+                folder = self._locked_folder
+                write(folder, event_file(folder))
+                (folder / "checkpoint.pt").unlink(missing_ok=True)
         if self._hidden or not is_finished(self._folder):
 
             def write_hidden(folder: Path) -> None:
