@@ -174,14 +174,15 @@ def values_of(config: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
         without: Fields to leave out.
     """
     found: dict[str, Any] = {}
-    for name in _names_of_fields(type(config)):
+    kind: Any = type(config)
+    for name in _names_of_fields(kind):
         if name not in without:
             _write(found, name, getattr(config, name))
     return found
 
 
 @cache
-def _names_of_fields(kind: type) -> list[str]:
+def _names_of_fields(kind: Any) -> list[str]:
     """The names of a dataclass's fields."""
     return [field.name for field in dataclasses.fields(kind)]
 
