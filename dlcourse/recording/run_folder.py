@@ -204,7 +204,7 @@ class RunFolder:
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder has the mark of a finished job."""
-    return (folder / "metrics.json").exists()
+    return os.path.exists(f"{folder}/metrics.json")
 
 
 def write_beside(folder: Path, write: Callable[[Path], None]) -> None:
