@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ def check_name(name: str | None) -> None:
 
 def _in_hydras_grammar(value: Any) -> str:
     """A value as Hydra reads it, source: hydra.cc/docs/advanced/override_grammar/basic."""
+    if type(value) is int:  # as many are; what follows takes its time
+        return str(value)
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, str):
@@ -171,24 +173,34 @@ def values_of(config: Any, *, without: Collection[str] = ()) -> dict[str, Any]:
         config: The dataclass.
         without: Fields to leave out.
     """
-    return {
-        key: value
-        for field in dataclasses.fields(config)
-        if field.name not in without
-        for key, value in _written(field.name, getattr(config, field.name)).items()
-    }
+    found: dict[str, Any] = {}
+    kind: Any = type(config)
+    for name in _names_of_fields(kind):
+        if name not in without:
+            _write(found, name, getattr(config, name))
+    return found
 
 
-def _written(key: str, value: Any) -> dict[str, Any]:
-    """A field's value under its key, or several under longer keys."""
-    if dataclasses.is_dataclass(value):
-        return {f"{key}.{inner}": each for inner, each in values_of(value).items()}
-    if isinstance(value, Enum):
-        return {key: value.name}
-    if isinstance(value, Path):
-        return {key: str(value)}
-    if isinstance(value, Mapping):
-        return {key: dict(value)}
-    if isinstance(value, list | tuple):
-        return {key: list(value)}
-    return {key: value}
+@cache
+def _names_of_fields(kind: Any) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _write(found: dict[str, Any], key: str, value: Any) -> None:
+    """Adds a field's value under its key, or several under longer keys."""
+    if value is None or type(value) in (bool, int, float, str):  # most are: to ask what else they are takes its time
+        found[key] = value
+    elif dataclasses.is_dataclass(value):
+        for inner, each in values_of(value).items():
+            found[f"{key}.{inner}"] = each
+    elif isinstance(value, Enum):
+        found[key] = value.name
+    elif isinstance(value, Path):
+        found[key] = str(value)
+    elif isinstance(value, Mapping):
+        found[key] = dict(value)
+    elif isinstance(value, list | tuple):
+        found[key] = list(value)
+    else:
+        found[key] = value

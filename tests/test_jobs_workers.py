@@ -1,5 +1,6 @@
 """Workers that are killed: only what dies alone is blamed."""
 
+import gc
 import os
 import signal
 import time
@@ -71,6 +72,15 @@ def test_what_gets_on_is_tried_again(tmp_path: Path) -> None:
 def test_what_cannot_be_brought_back_is_said(tmp_path: Path) -> None:
     found = [outcome for _, outcome in in_workers(lambda number: (each for each in [number]), [1, 2], TWO)]
     assert all(isinstance(outcome, Died) and "pickle" in outcome.reason for outcome in found)
+
+
+def is_collected(item: int) -> bool:
+    return gc.isenabled()
+
+
+@pytest.mark.slow
+def test_workers_look_for_garbage_once_they_work() -> None:
+    assert dict(in_workers(is_collected, [1, 2], TWO)) == {1: True, 2: True}
 
 
 def test_a_cuda_device_is_kept_busy_by_one_process() -> None:

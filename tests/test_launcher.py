@@ -165,6 +165,9 @@ def test_jobs_of_plain_settings_are_what_their_configurations_become(hydra: Any,
     fast = SweepConfigLoader(hydra.config_loader.get_search_path())
     right = [each for each, config in zip(SWEEPS, configs, strict=False) if isinstance(config, DictConfig)]
     more = [["model.widths=[1,2]", "compare.tune=[]", "seed=3", "seed=4"], ["dtype=float64", "optimizer.rate=3"]]
+    keys = ["seed", "batch_size", "optimizer.rate", "count_pieces", "name", "model.depth"]
+    numbers = [[f"{key}={number}"] for number in (1, 0, 7, -3) for key in keys]  # each becomes what its field wants
+    more += [each for each in numbers if each[0] not in ("count_pieces=7", "count_pieces=-3")]
     plain = [each for each in [*right, *more] if not {*NOT_PLAIN} & {*each}]
     for overrides in plain * 2:
         found = fast.plain_settings(master, overrides)

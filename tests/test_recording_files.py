@@ -19,7 +19,8 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "metrics.json"
     write_atomically(path, b"old")
 
-    def killed(source: Path, target: Path) -> None:
+    def killed(name: str, target: Path) -> None:
+        source = Path(name)
         # At this moment, all is written, but under a name that TensorBoard does not read.
         assert source.read_bytes() == b"new"
         assert "tfevents" not in source.name

@@ -17,6 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dlcourse.cli.interrupts import ends_at_once
+
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # Fields of these types take any choice: one of another package is a child of the class, and none of the class's schema.
@@ -92,7 +94,8 @@ def _real_class(kind: Any) -> Any:
     """The class that a schema is the schema of; any other class itself."""
     if kind.__module__.partition(".")[0] != "dlcourse":
         return kind
-    return getattr(import_module(kind.__module__), kind.__qualname__)
+    with ends_at_once():
+        return getattr(import_module(kind.__module__), kind.__qualname__)
 
 
 @cache

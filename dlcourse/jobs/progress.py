@@ -1,9 +1,13 @@
 """How far a command is: a progress bar on a terminal, else a plain line now and then."""
 
+import contextlib
+import json
 import math
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Self
 
 # Without a terminal a line is written after so many seconds at the latest, and for every tenth of the work, but no
@@ -85,6 +89,35 @@ class Progress:
             left = (self._written - self._started) * (self._total - self.amount) / self.amount
             words.append(f"about {in_minutes(left)} left")
         print(", ".join(words), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def watched(notes: Path, shown: Progress) -> Iterator[None]:
+    """Shows, four times a second, how far the workers say they are.
+
+    Args:
+        notes: A folder with a file of each stack that is trained: the work that is done, and the losses, as JSON.
+        shown: Where it is shown.
+    """
+    stopped = threading.Event()
+
+    def look() -> None:
+        said = [json.loads(path.read_text()) for path in notes.glob("[0-9a-f]*")]
+        losses = [loss for _, stack_losses in said for loss in stack_losses]
+        shown.advance(sum(done for done, _ in said) - shown.amount, losses)
+
+    def watch() -> None:
+        while not stopped.wait(0.25):
+            look()
+        look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def in_minutes(seconds: float) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.estimate import num_seconds
-from dlcourse.jobs.progress import Progress
+from dlcourse.jobs.progress import Progress, watched
 from dlcourse.jobs.stack import StoppedError, Trained, in_common, train_stack
 from dlcourse.jobs.unfinished import Outcome, do_unfinished, finished_result
 from dlcourse.jobs.workers import HERE, Died, Workers, in_workers, is_orphaned
@@ -127,7 +126,7 @@ def _outcomes(
     here = Path.cwd()
     notes = scratch_folder()
     try:
-        with _watched(notes, shown):
+        with watched(notes, shown):
             train = partial(_work, program=program, directory=here, notes=notes)
             done = in_workers(train, work, workers, parts=_halves, reached=partial(_reached, here), stops_itself=True)
             for members, outcome in done:
@@ -312,12 +311,13 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                 folder.save(checkpoint)
 
         trained = train_stack(configs, checkpoints, progress=here.progress, save=save, stop=here.stop)
-        return [_finished(*each, started) for each in zip(configs, folders, trained, strict=True)]
+        facts = _facts(configs[0])  # all members learn one task
+        return [_finished(*each, facts, started) for each in zip(configs, folders, trained, strict=True)]
 
 
-def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: float) -> Outcome:
+def _finished(config: RunConfig, folder: RunFolder, trained: Trained, facts: TaskFacts, started: float) -> Outcome:
     """Writes a run's folder."""
-    result = _result(config, trained, started)
+    result = _result(config, trained, facts, started)
     try:
         folder.finish(
             network=trained.network,
@@ -332,18 +332,22 @@ def _finished(config: RunConfig, folder: RunFolder, trained: Trained, started: f
     return result
 
 
-def _result(config: RunConfig, trained: Trained, started: float) -> Result:
-    """The last point of every curve, when the task was solved, and the number of parameters."""
+def _facts(config: RunConfig) -> TaskFacts:
+    """What a result says of its task."""
     task = config.task
     domain = task.pieces_domain if config.pieces_are_counted else None
     sizes = task.in_features, task.out_features
-    facts = TaskFacts(task.metric, tuple(task.higher_is_better), *sizes, task.num_pieces, task.solved, domain)
+    return TaskFacts(task.metric, tuple(task.higher_is_better), *sizes, task.num_pieces, task.solved, domain)
+
+
+def _result(config: RunConfig, trained: Trained, facts: TaskFacts, started: float) -> Result:
+    """The last point of every curve, when the task was solved, and the number of parameters."""
     metrics = {
         tag.removeprefix("metric/").removeprefix("pieces/"): value
         for tag, value in last_values(trained.history).items()
     }
-    if task.solved is not None:
-        metrics["steps_until_solved"] = facts.steps_until_solved(trained.history[f"metric/{task.metric}"])
+    if facts.solved is not None:
+        metrics["steps_until_solved"] = facts.steps_until_solved(trained.history[f"metric/{facts.metric}"])
     metrics["num_parameters"] = num_parameters(trained.network)
     made_with = provenance(started, time.time(), config.torch_device)
     settings, diverged_at = config.settings(), trained.diverged_at
@@ -374,27 +378,3 @@ def _pictures(config: RunConfig, trained: Trained) -> dict[str, list[tuple[int, 
         for step, network in zip(weights.steps, weights.networks(trained.network), strict=True)
     ]
     return pictures(config.task, stages, trained.data, title=config.label, count_pieces=config.model.has_pieces)
-
-
-@contextlib.contextmanager
-def _watched(notes: Path, shown: Progress) -> Iterator[None]:
-    """Shows, four times a second, how far the workers say they are."""
-    stopped = threading.Event()
-
-    def look() -> None:
-        said = [json.loads(path.read_text()) for path in notes.glob("[0-9a-f]*")]
-        losses = [loss for _, stack_losses in said for loss in stack_losses]
-        shown.advance(sum(done for done, _ in said) - shown.amount, losses)
-
-    def watch() -> None:
-        while not stopped.wait(0.25):
-            look()
-        look()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()

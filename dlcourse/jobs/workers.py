@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -237,6 +238,9 @@ def is_orphaned() -> bool:
 
 def _call(function: Callable[[Item], Outcome], stops_itself: bool, item: Item) -> Outcome:
     """Calls a function in a worker process."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     _ThisWorker.may_be_ended = not stops_itself
     try:
         return function(item)
@@ -245,13 +249,17 @@ def _call(function: Callable[[Item], Outcome], stops_itself: bool, item: Item) -
 
 
 def _watch_parent(parent: int) -> None:
-    """Lets a worker process end when the one that has started it has ended, which it would not notice by itself."""
+    """Lets a worker process end when the one that has started it has ended, which it would not notice by itself.
+
+    Until its first call it does not look for garbage: all that happens there is that torch is imported.
+    """
 
     def watch() -> None:
         while not (is_orphaned() and _ThisWorker.may_be_ended):
             time.sleep(0.5)
         os._exit(1)
 
+    gc.disable()
     _ThisWorker.parent = parent
     threading.Thread(target=watch, daemon=True).start()
 

@@ -21,7 +21,7 @@ def faults(folder: Path) -> list[str]:
     Returns:
         Nothing, if all is well. Files that are not a run's own (tables, comparisons) are not looked at.
 
-    Cost: about 1 ms for each kB of events, whose checksums are worked out in plain Python.
+    Cost: about 0.2 ms for each kB of curves, and 0.01 ms for each kB of images.
     """
     found: list[str] = []
     results: list[Result] = []

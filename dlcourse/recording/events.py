@@ -5,10 +5,11 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from io import BytesIO
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dlcourse.recording.checksums import masked_crc32c
 from dlcourse.recording.files import write_atomically
 
 EVENT_FILES = "events.out.tfevents.*"
@@ -50,7 +51,7 @@ def write_events(
         TypeError: If a hyperparameter is neither a bool, a number nor a string.
         ValueError: If an image is not a PNG, or the run finished before it started.
 
-    Cost: about 2 ms for 6 tags x 50 steps, and 0.2 ms for each kB of images (TensorBoard's checksums are plain Python).
+    Cost: about 2 ms for 6 tags x 50 steps, and 0.01 ms for each kB of images.
     """
     started = time.time() if started is None else started
     finished = max(started, time.time()) if finished is None else finished
@@ -188,22 +189,20 @@ def _timed(values: Mapping[int, list[Any]], first_step: int, begun: float, ended
 
 
 def _records(events: Iterable[Any]) -> bytes:
-    """The events as an event file has them: each with its length and checksums."""
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    content = BytesIO()
-    writer = RecordWriter(content)
+    """The events as an event file has them: each with its length and checksums, see `read_events`."""
+    parts: list[bytes] = []
     for event in events:
-        writer.write(event.SerializeToString())
-    return content.getvalue()
+        content: bytes = event.SerializeToString()
+        parts += [_header(len(content)), content, _checksum(content)]
+    return b"".join(parts)
 
 
 def read_events(path: Path, *, checks_all: bool = False) -> Iterator[tuple[Any, int]]:
     """The events of a file up to the first record that is not whole, each with the place in the file where it ends.
 
     Source: TFRecord, https://www.tensorflow.org/tutorials/load_data/tfrecord: a length in 8 bytes, its checksum in 4,
-    as many bytes as the length says, their checksum in 4. Checksums of contents take their time in plain Python: unless
-    all shall be checked, only the last record's is, which a killed process may not have finished.
+    as many bytes as the length says, their checksum in 4. Unless all shall be checked, only the last record's content
+    is, which a killed process may not have finished.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -212,18 +211,23 @@ def read_events(path: Path, *, checks_all: bool = False) -> Iterator[tuple[Any, 
     while end + 16 <= len(content):
         (length,) = struct.unpack_from("<Q", content, end)
         start, end = end + 12, end + 16 + length
-        if end > len(content) or not _fits(content[start - 12 : start - 4], content[start - 4 : start]):
+        if end > len(content) or content[start - 12 : start] != _header(length):
             return
-        if (checks_all or end + 16 > len(content)) and not _fits(content[start : end - 4], content[end - 4 : end]):
+        if (checks_all or end + 16 > len(content)) and _checksum(content[start : end - 4]) != content[end - 4 : end]:
             return
         yield Event.FromString(content[start : end - 4]), end
 
 
-def _fits(content: bytes, checksum: bytes) -> bool:
-    """Whether the checksum is that of the content."""
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+@lru_cache(1024)  # most records of a file have one of a few lengths
+def _header(length: int) -> bytes:
+    """What a record begins with: its length and the checksum of that."""
+    packed = struct.pack("<Q", length)
+    return packed + _checksum(packed)
 
-    return struct.pack("<I", masked_crc32c(content)) == checksum
+
+def _checksum(content: bytes) -> bytes:
+    """The checksum of some bytes as it stands behind them."""
+    return struct.pack("<I", masked_crc32c(content))
 
 
 def _session_start(hparams: Mapping[str, bool | int | float | str], started: float) -> Any:

@@ -31,18 +31,20 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
     Raises:
         OSError: If it cannot be written; names the file.
     """
-    temporary = path.with_name(f".{_MACHINE}-{os.getpid()}.part")  # short, whatever the name of the file is
+    temporary = f"{path.parent}/.{_MACHINE}-{os.getpid()}.part"  # short, whatever the name of the file is
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:  # the error of a full disk does not name the file
-        raise type(error)(error.errno, error.strerror, str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):  # that of a full disk does not name the file
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def scratch_folder() -> Path:

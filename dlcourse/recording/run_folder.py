@@ -1,13 +1,11 @@
 """The folder of a run: it fills while the run trains, and a finished one is whole."""
 
 import contextlib
-import io
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from dlcourse.recording.checkpoints import Checkpoint, write_checkpoint
@@ -16,6 +14,7 @@ from dlcourse.recording.files import unfinished, write_atomically
 from dlcourse.recording.log import History, last_values, write_log
 from dlcourse.recording.results import Result, write_result
 from dlcourse.recording.scales import LOG10, log10
+from dlcourse.recording.torch_files import torch_bytes
 from dlcourse.recording.weights import Weights, write_weights
 
 try:
@@ -122,9 +121,7 @@ class RunFolder:
         def write(folder: Path, events: Path) -> None:
             write_atomically(folder / "config.yaml", self._config.encode())
             write_log(folder, history)
-            content = io.BytesIO()
-            torch.save(network.state_dict(), content)
-            write_atomically(folder / "model.pt", content.getvalue())
+            write_atomically(folder / "model.pt", torch_bytes(network.state_dict()))
             if weights is not None:
                 write_weights(folder, weights)
             if self._hparams is not None:
@@ -142,8 +139,9 @@ class RunFolder:
 
         if not self._hidden and self._is_mine():
             with contextlib.suppress(FileNotFoundError):  # as above
-                write(self._locked_folder, event_file(self._locked_folder))
-                (self._locked_folder / "checkpoint.pt").unlink(missing_ok=True)
+                folder = self._locked_folder
+                write(folder, event_file(folder))
+                (folder / "checkpoint.pt").unlink(missing_ok=True)
         if self._hidden or not is_finished(self._folder):
 
             def write_hidden(folder: Path) -> None:
@@ -206,7 +204,7 @@ class RunFolder:
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder has the mark of a finished job."""
-    return (folder / "metrics.json").exists()
+    return os.path.exists(f"{folder}/metrics.json")
 
 
 def write_beside(folder: Path, write: Callable[[Path], None]) -> None:

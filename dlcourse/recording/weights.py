@@ -1,6 +1,5 @@
 """The weights of a run's logged points, `weights.pt` in its folder: what a film of its training is made from."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from dlcourse.networks import Stack, stack, unstack
 from dlcourse.recording.files import write_atomically
+from dlcourse.recording.torch_files import torch_bytes
 
 MAX_POINTS = 50
 """The most logged points whose weights are kept."""
@@ -93,9 +93,7 @@ def write_weights(folder: Path, weights: Weights) -> None:
     Raises:
         OSError: If it cannot be written.
     """
-    content = io.BytesIO()
-    torch.save(vars(weights), content)
-    write_atomically(folder / "weights.pt", content.getvalue())
+    write_atomically(folder / "weights.pt", torch_bytes(vars(weights)))
 
 
 def read_weights(folder: Path) -> Weights:

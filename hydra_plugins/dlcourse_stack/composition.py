@@ -48,6 +48,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._refers: dict[int, bool] = {}  # to other values
         self._objects: dict[int, Any] = {}  # what they are as dataclasses
         self._settings: dict[tuple[int, str], Setting | None] = {}
+        self._of_whole_numbers: dict[tuple[int, str], Setting | None] = {}
         self._hydra: dict[int, DictConfig] = {}
         self._is_group = cache(self.repository.group_exists)
 
@@ -114,7 +115,21 @@ class SweepConfigLoader(ConfigLoaderImpl):
         return self._objects[id(composed)], plain
 
     def _setting(self, config: DictConfig, override: Override) -> Setting | None:
-        """What an override sets, if it is one value that does not depend on others, and no dataclass."""
+        """What an override sets, if it is one value that does not depend on others, and no dataclass.
+
+        Where a whole number stays one, so does every other: thousands of seeds are converted once.
+        """
+        key, _, value = str(override.input_line).partition("=")
+        if WHOLE.fullmatch(value) is None or type(override.value()) is not int:
+            return self._converted(config, override)
+        place = id(config), key
+        if place not in self._of_whole_numbers:
+            self._of_whole_numbers[place] = self._converted(config, override)
+        found = self._of_whole_numbers[place]
+        return (found[0], override.value()) if found and type(found[1]) is int else self._converted(config, override)
+
+    def _converted(self, config: DictConfig, override: Override) -> Setting | None:
+        """The same, as OmegaConf converts it."""
         place = _place(config, override)
         names = tuple(override.key_or_group.split("."))
         parents = [config, *(OmegaConf.select(config, ".".join(names[:depth])) for depth in range(1, len(names)))]
