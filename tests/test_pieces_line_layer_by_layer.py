@@ -65,7 +65,7 @@ def test_degenerate_networks_are_counted_right_in_blocks(in_blocks: Mock, first:
 
 
 @MODERATE
-@pytest.mark.parametrize("is_whole", [False, True])
+@pytest.mark.parametrize("is_whole", slow_except([False, True], False))
 def test_blocks_are_put_together_as_the_line_they_were_taken_from(in_blocks: Mock, is_whole: bool) -> None:
     images_network, ends = convolutional(0, is_whole=is_whole), images(0)
     divided = pieces.on_line(images_network, *ends)
@@ -105,6 +105,7 @@ def test_convolutions_whose_weights_are_all_zero_have_one_region() -> None:
     assert (line.num_regions, line.num_pieces) == (1, 1)
 
 
+@pytest.mark.slow
 @MODERATE
 def test_too_many_regions_are_refused_in_blocks(in_blocks: Mock) -> None:
     images_network, ends = convolutional(2), images(2)
