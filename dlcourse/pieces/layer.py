@@ -82,15 +82,23 @@ class UnitLayer:
             columns = self.stored[member][:, units]
             row, which = columns.nonzero()
             return row, which, columns[row, which]
-        by_columns = self._by_columns[member]
-        starts, ends = by_columns.indptr[units], by_columns.indptr[units + 1]
-        at = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
-        which = np.repeat(np.arange(len(units)), ends - starts)
+        by_columns = self.by_columns[member]
+        starts = by_columns.indptr[units].astype(np.int64)
+        num = by_columns.indptr[units + 1] - starts
+        which = np.repeat(np.arange(len(units)), num)
+        at = np.arange(len(which)) + (starts - np.cumsum(num) + num)[which]
         return by_columns.indices[at].astype(np.int64), which, by_columns.data[at]
 
+    def num_entries(self, units: Int[np.ndarray, " units"], member: int = 0) -> int:
+        """How many numbers `entries` would give, or more."""
+        if isinstance(self.stored, np.ndarray):
+            return len(units) * int(self.bias.shape[1])
+        first = self.by_columns[member].indptr
+        return int((first[units + 1] - first[units]).sum())
+
     @cached_property
-    def _by_columns(self) -> SparseWeight:
-        """W of each member as `csc_array`."""
+    def by_columns(self) -> SparseWeight:
+        """A sparse W of each member as `csc_array`."""
         return tuple(of_member.tocsc() for of_member in self.stored)
 
     @cached_property

@@ -27,11 +27,11 @@ EXACT = 2.0**52  # quanta, half of what is allowed: sizes are rounded too
 
 
 def quantum(numbers: Float[np.ndarray, "numbers sets"]) -> Float[np.ndarray, " sets"]:
-    """The largest power of two of which all numbers of a set are integer multiples; infinity if all are 0.
+    """The largest power of two of which all numbers of a set are integer multiples; infinity if all are 0, or none.
 
     0 (unknown) if it is less than 2^-26 of the largest number: products of longer numbers need more than 53 bits.
     """
-    largest = np.abs(numbers).max(axis=0)
+    largest = np.abs(numbers).max(axis=0, initial=0)
     exponent = np.frexp(largest)[1]
     scaled = numbers * np.ldexp(1.0, 26 - exponent)
     whole = scaled.astype(np.int64)

@@ -1,9 +1,14 @@
-"""Values at new vertices, put among those at the old ones: some units at a time, which stay in the cache."""
+"""Values at new vertices, put among those at the old ones, and how far off they may be."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.line.crossings import Crossings
+from dlcourse.pieces.line.layout import Layout, at_points
 
 _NUMBERS = 2**17  # that are worked on at once
 
@@ -24,6 +29,8 @@ def put_between(
 ) -> Sizes:
     """Puts the values at old vertices and at points between them where `out` says.
 
+    Some units are taken at a time, which stay in the cache.
+
     Args:
         values: The values at the old vertices.
         interval: The interval that each point is in.
@@ -42,3 +49,33 @@ def put_between(
         for size, numbers in zip(sizes, (new, change), strict=True):
             np.maximum(size, np.abs(numbers).max(axis=0), out=size)
     return sizes
+
+
+def errors_between(
+    values: Float[np.ndarray, "units vertices"],
+    error: Float[np.ndarray, " vertices"],
+    slopes: tuple[Float[np.ndarray, "units vertices"], Float[np.ndarray, " vertices"]],
+    crossings: Crossings,
+    layout: Layout,
+    sizes: Sizes,
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    """Errors and shifts, as `Subdivision` has them, of all units' values at the points where units cross.
+
+    Args:
+        values: The values at the old vertices.
+        error: How far off they may be.
+        slopes: The slopes on the old intervals, and how far off they may be.
+        crossings: Where units cross.
+        layout: The vertices.
+        sizes: How large the floats are that the values are made of.
+    """
+    unit, left, t, _, _ = layout.points
+    rounded = math.sqrt(len(values)) * 2 * EPS * (sizes.values + sizes.changes)
+    # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
+    crossings = at_points(crossings, layout)
+    start = values[crossings.unit, crossings.interval]
+    change = values[crossings.unit, crossings.interval + 1] - start
+    taken = np.bincount(crossings.number, np.abs(start + t[crossings.number] * change), minlength=len(t))
+    new_error = SLACK * (np.maximum(error[left], error[left + 1]) + rounded + taken) + TINY
+    flattest = np.abs(slopes[0][unit, left]) - SLACK * slopes[1][left]
+    return new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line

@@ -67,7 +67,7 @@ def _values_and_slopes(
     intervals, num_cuts = functions.intervals, len(functions.intervals.cuts)
     num_units, num = intervals.layers[functions.bending[num_cuts]].bias.shape[1], len(vertices)
     found = *np.full((3, num_units, num), np.inf), np.full(num, np.inf)
-    is_end = intervals.last[intervals.line(vertices)] == vertices
+    is_end = (intervals.last[intervals.line(vertices)] == vertices) & (not functions.goes_on)
     for part, member in intervals.parts(vertices, _PART):
         base = functions.base(num_cuts, member)
         if base is not None:

@@ -1,5 +1,6 @@
 """Functions on intervals in digits. Some are kept, so that later layers go on from there and not from the inputs."""
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -64,14 +65,23 @@ class DigitFunctions:
         intervals: The intervals.
         network: Their layers in digits.
         bending: The layers that bend.
+        goes_on: Whether the line goes on where the last interval ends: then these are the intervals of a block.
     """
 
     def __init__(self, intervals: Intervals) -> None:
         self.intervals, self.network = intervals, DigitNetwork(intervals.layers)
         self.bending = [index for index, layer in enumerate(intervals.layers) if layer.bends]
+        self.goes_on = False
         # For each number of cuts, some intervals, in order, and what is known of them; what was made first comes first.
         self._kept: dict[int, list[tuple[Int[np.ndarray, " some"], OnIntervals]]] = {}
         self._num_kept, self._most_kept = 0, _MOST_KEPT
+
+    def of_block(self, intervals: Intervals, goes_on: bool) -> "DigitFunctions":
+        """Those on the intervals of a block of this line, with what is kept of the cuts before it was divided."""
+        part = copy(self)
+        part.intervals, part.goes_on = intervals, goes_on
+        part._kept = {num_cuts: [*known] for num_cuts, known in self._kept.items()}
+        return part
 
     def base(self, num_cuts: int, member: int) -> Base | None:
         """The base of the pre-activations of the layer that bends next; None if no digits are enough."""
@@ -166,9 +176,8 @@ class DigitFunctions:
         """Where intervals start that a cut has made: where the one did that they are parts of, or at a new vertex."""
         cut, functions = self.intervals.cuts[num_cuts - 1], known.functions
         starts = _taken(known.starts, parent)
-        whole = cut.parent[numbers]
-        new = np.flatnonzero((numbers > 0) & (cut.parent[numbers - 1] == whole))
-        unit, column = cut.unit[numbers[new] - whole[new] - 1], parent[new]
+        new = np.flatnonzero(cut.is_new[numbers])
+        unit, column = cut.unit[np.cumsum(cut.is_new)[numbers[new]] - 1], parent[new]
         num_digits, num = len(functions.digits), len(functions.error) // 2
         of_rows = []
         for row, of_starts in enumerate(starts[:2]):

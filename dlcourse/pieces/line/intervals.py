@@ -28,6 +28,7 @@ class Cut(NamedTuple):
 
     layer: int
     parent: Int[np.ndarray, " intervals"]  # for each interval, the one before that it was part of
+    is_new: Bool[np.ndarray, " intervals"]  # whether it begins at a new vertex
     unit: Int[np.ndarray, " points"]  # for each new vertex, from left to right, a unit that made it
     t: Float[np.ndarray, " points"]  # and where it is, 0 < t < 1 from one end of the old interval to the other
     t_error: Float[np.ndarray, " points"]  # how far off that may be
@@ -116,10 +117,9 @@ class Intervals:
         """The layer and the unit that made some vertices; (-1, 0) for a line's start and (-1, 1) for its end."""
         layer, unit = np.full(len(vertices), -1), np.empty(len(vertices), dtype=np.int64)
         for cut in reversed(self.cuts):
-            before = cut.parent[vertices]
-            new = np.flatnonzero((layer < 0) & (before == cut.parent[vertices - 1]))
-            layer[new], unit[new] = cut.layer, cut.unit[vertices[new] - before[new] - 1]
-            vertices = before
+            new = np.flatnonzero((layer < 0) & cut.is_new[vertices])
+            layer[new], unit[new] = cut.layer, cut.unit[np.cumsum(cut.is_new)[vertices[new]] - 1]
+            vertices = cut.parent[vertices]
         return layer, np.where(layer < 0, vertices % 2, unit)
 
     def exact_values(self, vertices: Int[np.ndarray, " some"], num_units: int) -> Float[np.ndarray, "units some"]:

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, differ, slopes_along
 from dlcourse.pieces.arithmetic.rounding import SLACK
+from dlcourse.pieces.line.changes import may_reach_outputs
 from dlcourse.pieces.line.intervals import Intervals
 from dlcourse.pieces.line.zeros import support_of_members
 
@@ -38,7 +39,10 @@ def find_kinks(
     open_ = 1 + np.flatnonzero(inner[1:] & ~kinks[1:] & (error != 0))
     if len(open_) == 0:
         return kinks, none
-    open_ = open_[_might_be_kinks(intervals, open_)]
+    if any(layer.is_sparse for layer in intervals.layers):
+        open_ = open_[may_reach_outputs(intervals, open_)]
+    else:
+        open_ = open_[_might_be_kinks(intervals, open_)]
     sure = _are_surely_kinks(intervals, open_)
     kinks[open_[sure]] = True
     open_ = open_[~sure]

@@ -23,7 +23,7 @@ def positions(intervals: Intervals) -> tuple[Float[np.ndarray, " vertices"], Flo
     position = np.array([0.0, 1.0] * len(intervals.last))
     error = np.zeros(len(position))
     for cut in intervals.cuts:
-        new = np.flatnonzero(cut.parent[1:] == cut.parent[:-1]) + 1
+        new = np.flatnonzero(cut.is_new)
         left = cut.parent[new]
         start, width = position[left], position[left + 1] - position[left]
         furthest = np.maximum(error[left], error[left + 1])

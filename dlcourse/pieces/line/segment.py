@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int, Int64
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.layer_by_layer import Subdivided, subdivide
 from dlcourse.pieces.line.positions import on_half_line, on_segment
-from dlcourse.pieces.line.subdivision import Subdivision
 from dlcourse.pieces.points import MOST_SHOWN, in_short
 
 
@@ -31,7 +31,7 @@ class OnLine(Along):
 
     start: Float[np.ndarray, "*input_shape"]
     end: Float[np.ndarray, "*input_shape"]
-    _subdivision: Subdivision = field(repr=False)
+    _subdivision: Subdivided = field(repr=False)
     _line: int = field(repr=False)
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class OnLine(Along):
 
     @property
     def _errors(self) -> tuple[Float[np.ndarray, "num_pieces 1"], Float[np.ndarray, "num_pieces out_features"]]:
-        of_slopes = np.broadcast_to(self._subdivision.error[-1], self._subdivision.slopes.shape[1:])
+        of_slopes = np.broadcast_to(self._subdivision.error, self._subdivision.slopes.shape[1:])
         return of_slopes[self._intervals[self._first_regions], None], self._intercepts[1]
 
     @property
@@ -157,7 +157,7 @@ class OnLines:
     num_regions: Int64[np.ndarray, "members num_lines"]
     num_pieces: Int64[np.ndarray, "members num_lines"]
     num_settled: Int64[np.ndarray, "members num_lines"]
-    _subdivision: Subdivision = field(repr=False)
+    _subdivision: Subdivided = field(repr=False)
     _input_shape: tuple[int, ...] = field(repr=False)
 
     def __repr__(self) -> str:
@@ -191,7 +191,7 @@ def count_on_lines(
     max_gigabytes: float | int | None = None,
 ) -> OnLines:
     """What `on_lines` does once it has read the network and checked the segments."""
-    subdivision = Subdivision(layers, starts, ends, max_regions, max_gigabytes)
+    subdivision = subdivide(layers, starts, ends, max_regions, max_gigabytes)
     num_regions = np.diff(subdivision.intervals.last, prepend=-1) - 1
     num_pieces = np.add.reduceat(subdivision.kinks, subdivision.intervals.first, dtype=np.int64) + 1
     shape = starts.shape[:2]

@@ -1,24 +1,35 @@
-"""Segments of a network's input space, cut where units change their signs."""
+"""Values and slopes on segments, with bounds: what becomes of them where layers cut, and which signs are proven."""
 
 import math
+from copy import copy
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, frobenius, grows, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.rounding import (
+    EPS,
+    EXACT,
+    SLACK,
+    TINY,
+    frobenius,
+    grows,
+    norm,
+    quantum,
+    roundings,
+)
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.line.between import Sizes, put_between
+from dlcourse.pieces.line.between import Sizes, errors_between, put_between
+from dlcourse.pieces.line.blocks import Block
 from dlcourse.pieces.line.closer import look_closer
 from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
-from dlcourse.pieces.line.kinks import find_kinks
+from dlcourse.pieces.line.layout import Layout, signs_among
 from dlcourse.pieces.line.positions import positions
-from dlcourse.pieces.line.size import check_cut
+from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
 from dlcourse.pieces.line.zeros import Zeros
-from dlcourse.pieces.progress import each
 
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
@@ -49,12 +60,11 @@ class Subdivision:
         closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
-        slopes: The outputs' slopes on the intervals.
-        kinks: Whether the function has a kink at a vertex.
         num_settled: For each line, the number of signs that integers decided.
         digits: The functions in numbers of several digits, which decide most of what floats leave open.
-        max_regions: More intervals than that are refused.
-        max_gigabytes: What takes more memory is refused; None for what takes more than is free.
+        in_blocks: Whether a line may be divided into blocks: one alone, of layers where zeros abound.
+        block: The block that this is.
+        steady: Which units have no kink in it.
     """
 
     def __init__(
@@ -62,14 +72,7 @@ class Subdivision:
         layers: list[UnitLayer],
         starts: Float[np.ndarray, "members num_lines in_features"],
         ends: Float[np.ndarray, "members num_lines in_features"],
-        max_regions: int,
-        max_gigabytes: float | int | None = None,
     ) -> None:
-        if max_regions < 1:
-            raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-        if max_gigabytes is not None and not max_gigabytes > 0:
-            raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
-        self.max_regions, self.max_gigabytes = max_regions, max_gigabytes
         self.intervals = Intervals(layers, starts, ends)
         num_lines = len(self.intervals.last)
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
@@ -77,32 +80,21 @@ class Subdivision:
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros = Zeros(self.intervals)
         self.digits = DigitFunctions(self.intervals)
-
-        last_bend = max((index for index, layer in enumerate(layers) if layer.bends), default=-1)
-        with np.errstate(all="ignore"):  # overflow is looked for where it can begin
-            stretches = [frobenius(layer.stored) for layer in layers]
-            self.closely = grows(stretches)
-            check_cut(layers, -1, 2 * num_lines, max_gigabytes, keep_values=True)
-            self._start()
-            steps = list(enumerate(zip(layers, stretches, strict=True)))
-            for index, (layer, stretch) in each(steps, "layer", lambda: f"{self.num_regions:,} regions"):
-                self._affine(layer, stretch)
-                if layer.bends:
-                    self._cut(index, keep_values=index < last_bend)
-            self.digits.forget()
-            self.slopes = self.rows[-1]
-            self.kinks, settled = find_kinks(self.intervals, self.slopes, self.quantum[-1], self.error[-1])
-            self._count_settled(settled)
+        self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
+        self.block, self.steady = Block(), Steady(starts.shape[2])
+        self.stretches = [frobenius(layer.stored) for layer in layers]
+        self.closely = grows(self.stretches)
+        if self.closely:  # dense ones are bounded when it is known for how many vertices
+            self.stretches = [
+                norm(layer.stored, 0) if layer.is_sparse else stretch
+                for layer, stretch in zip(layers, self.stretches, strict=True)
+            ]
+        self._start()
 
     @cached_property
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
         """t of each vertex, rounded, and how far off it may be."""
         return positions(self.intervals)
-
-    @property
-    def num_regions(self) -> int:
-        """On all lines."""
-        return int(self.intervals.last[-1]) + 1 - len(self.intervals.last)
 
     def _start(self) -> None:
         """The uncut segments: their ends as values, their directions as slopes."""
@@ -115,17 +107,22 @@ class Subdivision:
         self.quantum = [float(shared.min()) if exact else 0.0] * 2
         self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
 
-    def _affine(self, layer: UnitLayer, stretch: Float[np.ndarray, " members"]) -> None:
-        """W h + b at the vertices, W dh/dt on the intervals, with bounds; W stretches errors so much at most."""
+    def affine(self, index: int) -> None:
+        """W h + b at the vertices, W dh/dt on the intervals, with bounds."""
+        layer, stretch = self.intervals.layers[index], self.stretches[index]
         num_rows, _, num_vertices = self.rows.shape
         has_values = num_rows == 2
         self.zeros.affine(layer)
-
+        error, shares = self.error, None
         # The sizes of the terms that each sum has at most.
         if all(self.quantum):
             largest = np.maximum(self.rows.max(axis=(1, 2)), -self.rows.min(axis=(1, 2)))[:, None]
         else:
             largest = np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
+        if self.in_blocks and has_values and self.quantum[0] == 0:
+            shares = self.steady.shares(layer)
+            if shares:
+                error, largest = self.steady.bounds(self.rows, self.error, largest, shares)
         sizes = layer.row_sums
         size = largest * self._at_vertices(sizes.max(axis=1))
         if has_values:
@@ -139,24 +136,36 @@ class Subdivision:
                 shared = min(shared, float(quantum(layer.numbers[:, None])[0]))
             self._refine(shared, size)
         if not all(self.quantum):
-            nonzero = (largest > 0) | (self.error > 0)  # what is exactly 0 gives exactly b, and slope 0
-            if self.closely:
+            nonzero = (largest > 0) | (error > 0)  # what is exactly 0 gives exactly b, and slope 0
+            if self.closely and not layer.is_sparse:
                 stretch = norm(layer.stored, num_vertices)
-            stretched = self.error * self._at_vertices(stretch)
+            stretched = error * self._at_vertices(stretch)
             by_weights, by_biases = roundings(layer.stored, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)
             if has_values:
                 rounded[0] += self._at_vertices(by_biases)
+            if shares:
+                rounded[0] += largest[0] * roundings_of(sizes)
             self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
 
+        self._multiply(layer, shares)
+        if has_values:
+            self.rows[0] += self._at_vertices(layer.bias)
+
+    def _multiply(self, layer: UnitLayer, shares: Shares | None) -> None:
+        """W h at the vertices, W dh/dt on the intervals; with the shares of the vertices if that is quicker."""
+        num_rows, num_inputs, num_vertices = self.rows.shape
         num_units = layer.bias.shape[1]
         # A sparse product takes some columns at a time, and can put what becomes of them in their place.
-        in_place = layer.is_sparse and num_units <= self.rows.shape[1]
+        in_place = layer.is_sparse and num_units <= num_inputs
         rows = self.rows[:, :num_units] if in_place else np.empty((num_rows, num_units, num_vertices))
-        for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
-            layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
-        if has_values:
-            rows[0] += self._at_vertices(layer.bias)
+        if shares:
+            self.steady.product(layer, self.rows, shares, rows)
+        else:
+            for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
+                layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
+        if self.in_blocks:
+            self.steady.affine(layer)
         self.rows = rows
 
     def _refine(self, factor: float, size: Float[np.ndarray, "rows _"]) -> None:
@@ -171,27 +180,25 @@ class Subdivision:
             if shared == 0:
                 self.error[row] = error[row]
 
-    def _cut(self, index: int, *, keep_values: bool) -> None:
+    def cut(self, index: int, signs: Int[np.ndarray, "units vertices"], crossings: Crossings, layout: Layout) -> None:
         """Cuts the intervals where units of this layer change their signs, and bends the units' values there."""
-        layer = self.intervals.layers[index]
-        signs = self._signs(layer)
-        crosses = signs[:, :-1] * signs[:, 1:] < 0
-        crosses[:, self.intervals.last[:-1]] = False
-        crossings = self._crossings(*np.nonzero(crosses))
-        num_points = int(crossings.number[-1]) + 1 if len(crossings.number) else 0
-        self._guard(index, num_points)
-        num_vertices = num_points + signs.shape[1]
-        check_cut(self.intervals.layers, index, num_vertices, self.max_gigabytes, keep_values=keep_values)
-        if not keep_values:
-            self.rows, self.quantum = self.rows[1:], self.quantum[1:]
-            self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
-        parent, points, signs = self._insert(signs, crosses, crossings)
+        layer, keep_values = self.intervals.layers[index], len(self.rows) == 2
+        signs = signs_among(signs, crossings, layout)
+        self._insert(crossings, layout)
+        if self.block.goes_on:  # what is right of the last vertex is not of this block
+            self.rows[-1][:, -1] = self.rows[-1][:, -2]
+            if self.error.shape[1] > 1:
+                self.error[-1, -1] = self.error[-1, -2]
 
         positive = signs > 0
         active = positive.copy()  # a unit is on all along an interval if it is positive at either end
         active[:, :-1] |= positive[:, 1:]
-        active[:, self.intervals.last] = False
-        self.intervals.cuts.append(Cut(index, parent, points.unit, points.t, points.t_error, active))
+        active[:, self.intervals.last] = active[:, self.intervals.last - 1] if self.block.goes_on else False
+        points, parent = layout.points, layout.parent + self.block.first
+        self.block = self.block._replace(first=0)
+        self.intervals.cuts.append(Cut(index, parent, layout.is_new, points.unit, points.t, points.t_error, active))
+        if self.in_blocks:
+            self.steady.bend(active[:, :-1])
         on = [positive, active] if keep_values else [active]
         if layer.gates:
             for row, kept in enumerate(on):
@@ -207,16 +214,23 @@ class Subdivision:
                 self.rows[0][signs == 0] = 0  # exactly, as with ReLU
             self._tilt(self._at_vertices(layer.slope), on)
         if keep_values:
-            self.zeros.bend(signs, None if layer.relu else self._at_vertices(layer.slope))
+            self.zeros.bend(signs, None if layer.relu else self._at_vertices(layer.slope), layout)
 
-    def _guard(self, index: int, num_points: int) -> None:
-        """Refuses to make too many intervals: the points cut just as many in two."""
-        num_regions = self.num_regions
-        if num_regions + num_points > self.max_regions:
-            raise ValueError(
-                f"max_regions must be at least the number of regions, got {self.max_regions}, but layer {index + 1} of "
-                f"{len(self.intervals.layers)} cuts {num_regions} regions into {num_regions + num_points}"
-            )
+    def keep_slopes(self) -> None:
+        """Gives up the values."""
+        self.rows, self.quantum = self.rows[1:], self.quantum[1:]
+        self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
+
+    def part(self, old: slice, block: Block) -> "Subdivision":
+        """A copy of all that is known at some vertices in a row, to be cut further."""
+        part = copy(self)
+        part.block, part.steady, part.zeros = block, self.steady.between(old), self.zeros.between(old)
+        part.intervals, part.quantum = copy(self.intervals), [*self.quantum]
+        part.intervals.cuts, part.intervals.last = [*self.intervals.cuts], np.array([old.stop - old.start - 1])
+        part.zeros.intervals, part.digits = part.intervals, self.digits.of_block(part.intervals, block.goes_on)
+        part.rows, part.shift = self.rows[:, :, old].copy(), self.shift[old].copy()
+        part.error = (self.error[:, old] if self.error.shape[1] > 1 else self.error).copy()
+        return part
 
     def _tilt(self, slope: Float[np.ndarray, "units _"], on: list[Bool[np.ndarray, "units vertices"]]) -> None:
         """Multiplies the units that are not on by their slopes, with the bounds."""
@@ -232,7 +246,7 @@ class Subdivision:
             rounded = math.sqrt(slope.shape[0]) * EPS * size
             self._bound((SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0)))
 
-    def _signs(self, layer: UnitLayer) -> Int[np.ndarray, "units vertices"]:
+    def signs(self, layer: UnitLayer) -> Int[np.ndarray, "units vertices"]:
         """The exact signs, -1, 0 or 1, of the layer's pre-activations at the vertices; 1 for what is passed through."""
         values = self.rows[0]
         through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
@@ -245,42 +259,54 @@ class Subdivision:
             if not proven.all():
                 self._settle_signs(proven)
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
-        if through is not None:
+        if through is not None and self.intervals.members == 1:
+            signs[through[:, 0]] = 1
+        elif through is not None:
             signs[through] = 1
         return signs
 
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
-        unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
-        left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (vertex - 1, vertex))
+        unit, vertex = np.divmod(np.flatnonzero(~proven & (self.rows[0] != 0)), proven.shape[1])
+        left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (np.maximum(vertex - 1, 0), vertex))
         bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
         proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
         # What is made of zeros is 0 itself: of pools of units that are off, for instance.
         vertices = np.flatnonzero(~proven.all(axis=0))
-        proven[:, vertices] |= ~self.zeros.may_differ(vertices)
+        if 2 * len(vertices) > proven.shape[1]:  # then it is quicker to ask for all
+            proven |= ~self.zeros.may_differ(np.arange(proven.shape[1]))
+        else:
+            proven[:, vertices] |= ~self.zeros.may_differ(vertices)
         vertices = np.flatnonzero(~proven.all(axis=0))
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
             self._look_closer(vertices[vague], proven)
             vertices = np.flatnonzero(~proven.all(axis=0))
-        self._count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
+        self.count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
         # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
         if len(vertices):
             values = self.intervals.exact_values(vertices, self.rows.shape[1])
+            self._move(vertices)
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
-            self.shift[vertices] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
         closer = look_closer(self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
         vertices = vertices[closer.proven]
         proven[:, vertices] = True
-        self.rows[0][:, vertices], self.error[0, vertices], self.shift[vertices] = closer.values, closer.error, 0
+        self._move(vertices)
+        self.rows[0][:, vertices], self.error[0, vertices] = closer.values, closer.error
         if self.quantum[1] == 0:  # else they are exact
             self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
+
+    def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
+        """Makes some vertices themselves the places that their values belong to."""
+        if self.in_blocks:
+            self.steady.move(vertices, self.shift[vertices])
+        self.shift[vertices] = 0
 
     def _at_vertices(
         self, of_members: Shaped[np.ndarray, "members *units"]
@@ -288,68 +314,32 @@ class Subdivision:
         """What is of a member for every vertex; one for all if there is but one member."""
         return of_members.T if self.intervals.members == 1 else of_members.T.take(self.member, axis=-1)
 
-    def _insert(
-        self,
-        signs: Int[np.ndarray, "units vertices"],
-        crosses: Bool[np.ndarray, "units intervals"],
-        crossings: Crossings,
-    ) -> tuple[
-        Int[np.ndarray, " more_intervals"],
-        Crossings,
-        Int[np.ndarray, "units more_vertices"],
-    ]:
-        """Makes a vertex of every point where units cross: what `Cut` tells of them, and all vertices' signs."""
-        unit, left, _, _, number = crossings
-        num_vertices = signs.shape[1]
-        if len(unit) == 0:
-            return np.arange(num_vertices), crossings, signs
-        num_points = number[-1] + 1
-        points = crossings
-        if num_points < len(number):
-            first = np.searchsorted(number, np.arange(num_points))
-            points = Crossings(*(of_crossing[first] for of_crossing in crossings))
-        num_pieces = np.bincount(points.interval, minlength=num_vertices) + 1
-        parent = np.repeat(np.arange(num_vertices), num_pieces)
-        # The new vertices are put behind the old ones and all are taken in this order.
-        order = parent.copy()
-        order[points.interval + points.number + 1] = num_vertices + points.number
-
-        # A unit has the sign of the ends, or of the one end that is not 0. But a crossing unit has the left end's sign
-        # before its own vertex, at it 0, and after it the right end's, which is the opposite.
-        new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
-        crowded = np.flatnonzero(num_pieces[points.interval] > 2)
-        if len(crowded):
-            some, row = np.unique(unit, return_inverse=True)
-            interval = points.interval[crowded]
-            own = np.full((len(some), num_vertices), -1, dtype=np.int32)
-            own[row, left] = number
-            own, left_signs = own.take(interval, axis=1), signs[some].take(interval, axis=1)
-            turned = np.where(own > crowded.astype(np.int32), left_signs, -left_signs)
-            at = np.ix_(some, crowded)
-            new_signs[at] = np.where(own >= 0, turned, new_signs[at])
-        new_signs[unit, number] = 0
-        signs = np.concatenate([signs, new_signs], axis=1).take(order, axis=1)
-
+    def _insert(self, crossings: Crossings, layout: Layout) -> None:
+        """Makes a vertex of every point where units cross."""
+        parent, order, is_new, points, _ = layout
+        if len(points.number) == 0 and len(order) == self.rows.shape[2]:
+            return
         rows = np.empty((*self.rows.shape[:2], len(parent)))
         self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
         if len(rows) == 2:
             sizes = put_between(self.rows[0], points.interval, points.t, order, rows[0])
-            new_error, new_shift = self._errors_between(crossings, points, sizes)
+            new_error, new_shift = self._errors_between(crossings, layout, sizes)
+            if self.in_blocks:
+                self.steady.insert(layout)
         if not all(self.quantum):
             self.error = self.error.take(parent, axis=1)
             if len(rows) == 2:
-                new = order >= num_vertices
                 self.shift = self.shift.take(parent)
-                self.error[0, new], self.shift[new] = new_error, new_shift
+                self.error[0, is_new], self.shift[is_new] = new_error, new_shift
         elif len(rows) == 2:
             self.shift = np.zeros(len(parent))
         self.rows = rows
-        self.intervals.last = np.cumsum(num_pieces)[self.intervals.last] - 1
+        old = np.flatnonzero(~is_new)
+        self.intervals.last = np.array([len(parent) - 1]) if not self.block.is_all else old[self.intervals.last]
         if self.intervals.members > 1:
             self.member = self.member.take(parent)
-        return parent, points, signs
 
-    def _crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> Crossings:
+    def crossings(self, unit: Int[np.ndarray, " crossings"], interval: Int[np.ndarray, " crossings"]) -> Crossings:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
@@ -361,16 +351,18 @@ class Subdivision:
         if not proven.all():
             unit, interval, t, t_error, _ = crossings
             open_ = interval[1:][~proven]
-            self._count_settled(open_)
+            self.count_settled(open_)
             order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
 
     def _errors_between(
-        self, crossings: Crossings, points: Crossings, sizes: Sizes
+        self, crossings: Crossings, layout: Layout, sizes: Sizes
     ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
         """Errors and shifts of all units' values at the points where units cross; tells whether they are exact."""
-        values, error, (unit, left, t, _, _) = self.rows[0], self.error, points
+        values, error, (unit, left, t, _, _) = self.rows[0], self.error, layout.points
+        if len(t) == 0:
+            return t, t
         if self.quantum[0] > 0:
             shared = self.quantum[0] * float(quantum(t[:, None])[0])
             start = values[unit, left]
@@ -381,15 +373,11 @@ class Subdivision:
             if all(self.quantum):
                 self.error = error = np.zeros(self.rows.shape[::2])
             self.quantum[0] = 0.0
-        rounded = math.sqrt(len(values)) * 2 * EPS * (sizes.values + sizes.changes)
-        # What is taken for 0: of a unit alone no more than a rounding, of others that cross at its zero maybe more.
-        start = values[crossings.unit, crossings.interval]
-        change = values[crossings.unit, crossings.interval + 1] - start
-        taken = np.bincount(crossings.number, np.abs(start + t[crossings.number] * change))
-        new_error = SLACK * (np.maximum(error[0, left], error[0, left + 1]) + rounded + taken) + TINY
-        flattest = np.abs(self.rows[1, unit, left]) - SLACK * error[1, left]
-        return new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
+        return errors_between(values, error[0], (self.rows[1], error[1]), crossings, layout, sizes)
 
-    def _count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
+    def count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
         """Counts signs at some vertices as decided by exact arithmetic."""
+        if self.block.goes_on:  # the next block counts those of the vertex that both share
+            own = vertices < self.intervals.last[-1]
+            vertices, signs = vertices[own], signs[own] if isinstance(signs, np.ndarray) else signs
         np.add.at(self.num_settled, self.intervals.line(vertices), signs)
