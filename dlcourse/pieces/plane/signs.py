@@ -35,7 +35,7 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         passing: The units without a kink: they are taken to be positive everywhere.
     """
     positive, unproven = _proven_signs(before, passing)
-    if not unproven.any():
+    if unproven is None:
         return Signs(positive, None), None
     zero = unproven
     vertices = np.flatnonzero(unproven.any(axis=1) & (before.error > 0))  # where the error is 0, zeros are proven
@@ -60,10 +60,11 @@ _FLAGS = 2**18  # that are there at once: they stay in the cache
 
 def _proven_signs(
     before: Preactivations, passing: Bool[np.ndarray, " units"]
-) -> tuple[UInt64[np.ndarray, "vertices words"], UInt64[np.ndarray, "vertices words"]]:
-    """Where floats prove that units are positive, and where they prove no sign."""
+) -> tuple[UInt64[np.ndarray, "vertices words"], UInt64[np.ndarray, "vertices words"] | None]:
+    """Where floats prove that units are positive, and where they prove no sign; None if they prove all."""
     num_vertices, some_pass = len(before.error), passing.any()
-    positive, unproven = np.empty((2, num_vertices, before.num_words), dtype=np.uint64)
+    positive = np.empty((num_vertices, before.num_words), dtype=np.uint64)
+    unproven = None
     at_once = max(1, _FLAGS // before.num_units)
     for first in range(0, num_vertices, at_once):
         part = slice(first, first + at_once)
@@ -75,7 +76,9 @@ def _proven_signs(
             above |= passing
             proven |= passing
         positive[part] = bits.pack(above)
-        unproven[part] = 0 if proven.all() else bits.pack(~proven)
+        if not proven.all():
+            unproven = np.zeros_like(positive) if unproven is None else unproven
+            unproven[part] = bits.pack(~proven)
     return positive, unproven
 
 

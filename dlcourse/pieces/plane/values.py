@@ -124,15 +124,12 @@ def _put_between(
     width = np.empty(num_new)
     for begin in range(0, num_new, at_once):
         part = slice(begin, begin + at_once)
-        between = values[first + begin : first + min(begin + at_once, num_new)]
-        values.take(
-            new.start[part], axis=0, out=between, mode="clip"
-        )  # other modes put it in memory of their own first
+        before = values.take(new.start[part], axis=0)
         change = values.take(new.end[part], axis=0)
-        change -= between
+        change -= before
         width[part] = np.einsum("ij,ij->i", change, change)
         change *= new.t[part, None]
-        between += change
+        np.add(before, change, out=values[first + begin : first + min(begin + at_once, num_new)])
     np.sqrt(width, out=width)
     return width
 
