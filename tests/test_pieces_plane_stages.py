@@ -11,7 +11,9 @@ TIED: the units x - y, y - x and x + y. All their zeros are on the two diagonals
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
+from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.arrangement import Arrangement, arrange, num_crossing_points, positions
 from dlcourse.pieces.plane.border import Border, border_of
@@ -32,7 +34,7 @@ from dlcourse.pieces.plane.mesh import layers_and_units, polygon_mesh
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import signs_at_vertices
 from dlcourse.pieces.plane.subdivision import Subdivision
-from dlcourse.pieces.plane.values import Values, with_new_vertices
+from dlcourse.pieces.plane.values import Values, affine, with_new_vertices
 
 Unit = tuple[float, float, float]  # a x + b y + c
 
@@ -292,6 +294,35 @@ def test_values_at_new_vertices() -> None:
     assert history.points()[0][4:].tolist() == [[0.5, -1.0], [1.0, 0.5], [0.5, 1.0], [-1.0, -0.5], [0.5, 0.25]]
     exact = ExactPlane(before.exact.layers, np.eye(2, 3), history)
     assert [exact.point(vertex).tolist() for vertex in (3, 7, 8)] == [[-1, 1, 1], [-2, -1, 2], [2, 1, 4]]
+
+
+@pytest.mark.parametrize("numbers_at_once", [1, 20, 2**15])
+@pytest.mark.parametrize("num_units", [3, 7, 12])
+def test_sparse_layers_give_the_products_of_dense_ones(
+    numbers_at_once: int, num_units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Integers below 2^53, so that neither is rounded; with fewer units than inputs the inputs' memory is used."""
+    monkeypatch.setattr("dlcourse.pieces.plane.values._NUMBERS", numbers_at_once)
+    random = np.random.default_rng(num_units)
+    weight = random.integers(-9, 10, (num_units, 7)) * (random.random((num_units, 7)) < 0.3).astype(float)
+    bias, points = random.integers(-9, 10, num_units).astype(float), random.integers(-99, 100, (11, 7)).astype(float)
+    layer = UnitLayer((csr_array(weight),), bias[None], np.zeros((1, num_units)))
+    wanted = points @ weight.T + bias
+    found = affine(layer, points, np.zeros(11))
+    assert found.values.tolist() == wanted.tolist()
+    assert (np.linalg.norm(wanted, axis=1) <= found.size).all()
+
+
+@pytest.mark.parametrize("flags_at_once", [1, 7, 2**18])
+def test_signs_are_found_a_few_vertices_at_a_time(flags_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcourse.pieces.plane.signs._FLAGS", flags_at_once)
+    before = on_square([*CROSSED, *TIED])  # at whose corners these floats are exact
+    found, settled = signs_at_vertices(before, np.zeros(5, dtype=bool))
+    assert settled is not None
+    assert settled.num_signs == (before.values == 0).sum() == 6
+    assert found.zero is not None
+    assert bits.unpack(found.positive, 5).tolist() == (before.values > 0).tolist()
+    assert bits.unpack(found.zero, 5).tolist() == (before.values == 0).tolist()
 
 
 # And all of them together

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlcourse import pieces
+from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane import subdivision
 from dlcourse.pieces.plane.zeros import may_differ_from_0
@@ -25,7 +26,7 @@ def zeros_found(layers: list[UnitLayer], corners: list[list[float]]) -> tuple[in
     def checked(before: Any, passing: Any) -> Any:
         if before.layer > 0:
             vertices = np.arange(before.mesh.num_vertices)
-            told = ~may_differ_from_0(before, vertices)
+            told = ~bits.unpack(may_differ_from_0(before, vertices), before.num_units)
             zero = before.exactly_at(vertices)[1] == 0
             assert (told <= zero).all()
             found[:] += told.sum(), zero.sum()
@@ -55,12 +56,14 @@ def test_what_is_told_to_be_zero_is_zero_in_integers(
     )
 
 
-def test_zeros_of_a_pool_of_two_units_by_hand() -> None:
+@pytest.mark.parametrize("flags_at_once", [1, 5, 2**19])
+def test_zeros_of_a_pool_of_two_units_by_hand(flags_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of relu(x) and relu(y), passed on the second: their difference is zero where both are off, x, y <= 0.
 
     The square [-1, 1]^2 has nine vertices after the first layer; the four with x, y <= 0 have zeros that are told, the
     corner (1, 1), where 1 - 1 = 0, has one that is not. What is passed on, relu(y), is zero where y <= 0: at six.
     """
+    monkeypatch.setattr("dlcourse.pieces.plane.zeros._FLAGS", flags_at_once)
     layers = [
         UnitLayer(np.eye(2)[None], np.zeros((1, 2)), np.zeros((1, 2))),
         UnitLayer(np.array([[[1.0, -1.0], [0.0, 1.0]]]), np.zeros((1, 2)), np.array([[0.0, 1.0]])),

@@ -34,38 +34,60 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         before: The pre-activations.
         passing: The units without a kink: they are taken to be positive everywhere.
     """
-    error = before.error[:, None]
-    above = before.values > error
-    proven = before.values < -error
-    proven |= above
-    if passing.any():
-        above |= passing
-        proven |= passing
-    positive = bits.pack(above)
-    if proven.all():
+    positive, unproven = _proven_signs(before, passing)
+    if unproven is None:
         return Signs(positive, None), None
-    unproven = ~proven
-    zero = bits.pack(unproven)
+    zero = unproven
     vertices = np.flatnonzero(unproven.any(axis=1) & (before.error > 0))  # where the error is 0, zeros are proven
+    unproven = unproven[vertices]
     if len(vertices) and before.layer > 0:
         _take_out_zeros(before, vertices, unproven)
-        vertices = vertices[unproven[vertices].any(axis=1)]
+        kept = unproven.any(axis=1)
+        vertices, unproven = vertices[kept], unproven[kept]
     if len(vertices) == 0:
         return Signs(positive, zero), None
     values, signs = before.exactly_at(vertices)
     positive[vertices] = bits.pack((signs > 0) | passing)
     zero[vertices] = bits.pack((signs == 0) & ~passing)
     length = np.sqrt(np.einsum("ij,ij->i", values, values))
-    settled = Settled(vertices, values, EPS * SLACK * length + TINY, int(unproven[vertices].sum()))
+    num_signs = int(bits.unpack(unproven, before.num_units).sum())
+    settled = Settled(vertices, values, EPS * SLACK * length + TINY, num_signs)
     return Signs(positive, zero if zero.any() else None), settled
 
 
+_FLAGS = 2**18  # that are there at once: they stay in the cache
+
+
+def _proven_signs(
+    before: Preactivations, passing: Bool[np.ndarray, " units"]
+) -> tuple[UInt64[np.ndarray, "vertices words"], UInt64[np.ndarray, "vertices words"] | None]:
+    """Where floats prove that units are positive, and where they prove no sign; None if they prove all."""
+    num_vertices, some_pass = len(before.error), passing.any()
+    positive = np.empty((num_vertices, before.num_words), dtype=np.uint64)
+    unproven = None
+    at_once = max(1, _FLAGS // before.num_units)
+    for first in range(0, num_vertices, at_once):
+        part = slice(first, first + at_once)
+        values, error = before.values[part], before.error[part, None]
+        above = values > error
+        proven = values < -error
+        proven |= above
+        if some_pass:
+            above |= passing
+            proven |= passing
+        positive[part] = bits.pack(above)
+        if not proven.all():
+            unproven = np.zeros_like(positive) if unproven is None else unproven
+            unproven[part] = bits.pack(~proven)
+    return positive, unproven
+
+
 def _take_out_zeros(
-    before: Preactivations, vertices: Int[np.ndarray, " some"], unproven: Bool[np.ndarray, "vertices units"]
+    before: Preactivations, vertices: Int[np.ndarray, " some"], unproven: UInt64[np.ndarray, "some words"]
 ) -> None:
     """Marks as proven what is made of zeros at some vertices; zero is what it has been taken for."""
-    without_bias = before.exact.layers[before.layer].bias[0] == 0
+    without_bias = before.exact.layers[before.layer].bias == 0
     if without_bias.any():
-        vertices = vertices[(unproven[vertices] & without_bias).any(axis=1)]
-        if len(vertices):
-            unproven[vertices] &= may_differ_from_0(before, vertices)
+        some = (unproven & bits.pack(without_bias)).any(axis=1).nonzero()[0]
+        if len(some):
+            unproven[some] &= may_differ_from_0(before, vertices[some])

@@ -10,6 +10,8 @@ zeros is 0, as is any pre-activation without a bias all of whose inputs are 0. T
 - A pre-activation is 0 if its bias is, and every input with a weight other than 0.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
@@ -20,64 +22,75 @@ from dlcourse.pieces.plane.mesh import Mesh
 from dlcourse.pieces.plane.preactivations import Preactivations
 
 
-def may_differ_from_0(before: Preactivations, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "some units"]:
-    """Which pre-activations may be other than 0 at some vertices; all others are 0 exactly."""
-    differs = np.empty((len(vertices), before.num_units), dtype=bool)
+def may_differ_from_0(before: Preactivations, vertices: Int[np.ndarray, " some"]) -> UInt64[np.ndarray, "some words"]:
+    """Which pre-activations may be other than 0 at some vertices, packed; all others are 0 exactly."""
+    differs = np.empty((len(vertices), before.num_words), dtype=np.uint64)
     widest = max(layer.in_features for layer in before.exact.layers)
     at_once = max(1, _FLAGS // max(widest, before.num_units))
+    around = _around(before.mesh, vertices)
     for first in range(0, len(vertices), at_once):
-        part = slice(first, first + at_once)
-        differs[part] = _differs(before, vertices[part])
+        part = slice(first, min(first + at_once, len(vertices)))
+        a, b = around.starts[[part.start, part.stop]]
+        differs[part] = bits.pack(_differs(before, _Around(around.face[a:b], around.starts[part] - a)))
     return differs
 
 
-def _differs(before: Preactivations, vertices: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "some units"]:
-    """The same of vertices that are not too many."""
+class _Around(NamedTuple):
+    """The faces around some vertices, one vertex after another."""
+
+    face: Int[np.ndarray, " pairs"]
+    starts: Int[np.ndarray, " _"]  # where each vertex has its first one
+
+
+def _differs(before: Preactivations, around: _Around) -> Bool[np.ndarray, "some units"]:
+    """The same, not packed, of vertices that are not too many."""
     layers, history = before.exact.layers, before.exact.history
     # All that a layer of ReLU gives is told by its own pattern: the last such layer is where to begin.
     first = max((index for index in range(before.layer) if layers[index].relu), default=0)
-    vertex, face = _faces_at(before.mesh, vertices)
-    faces = [face]  # as numbered after the cuts of each layer, the last one first
+    faces = [around.face]  # as numbered after the cuts of each layer, the last one first
     for parents in history.parents[before.layer - 1 : first : -1]:
         faces.append(parents[faces[-1]])
-    nonzero = np.ones((layers[first].in_features, len(vertices)), dtype=bool)
+    nonzero = np.ones((layers[first].in_features, len(around.starts)), dtype=bool)
     for index, those in zip(range(first, before.layer), reversed(faces), strict=True):
-        nonzero = _bent(layers[index], nonzero, history.patterns[index][those], vertex)
+        nonzero = _bent(layers[index], nonzero, history.patterns[index].take(those, axis=0), around.starts)
     return _affine(layers[before.layer], nonzero).T
 
 
-_FLAGS = 2**22  # that are there at once
+_FLAGS = 2**19  # that are there at once: they stay in the cache
 
 
 def _bent(
     layer: UnitLayer,
     nonzero: Bool[np.ndarray, "in_features some"],
     patterns: UInt64[np.ndarray, "pairs words"],
-    vertex: Int[np.ndarray, " pairs"],
+    starts: Int[np.ndarray, " some"],
 ) -> Bool[np.ndarray, "units some"]:
     """What may differ from 0 after a layer's activation, given what may before it and the patterns around vertices."""
-    num, num_units = nonzero.shape[1], layer.bias.shape[1]
-    off_somewhere: Bool[np.ndarray, "units some"] = bits.unpack(bits.union(~patterns, vertex, num), num_units).T
-    if layer.relu:
-        return ~off_somewhere
-    on_somewhere = bits.unpack(bits.union(patterns, vertex, num), num_units).T
-    of_others = _affine(layer, nonzero) & ~(on_somewhere & off_somewhere)
-    return np.where(layer.slope.T == 0, ~off_somewhere, of_others)
+    num_units = layer.bias.shape[1]
+    on_everywhere = np.bitwise_and.reduceat(patterns, starts, axis=0)
+    if not layer.relu:
+        on_somewhere = np.bitwise_or.reduceat(patterns, starts, axis=0)
+        of_others = bits.pack(_affine(layer, nonzero).T) & (on_everywhere | ~on_somewhere)
+        gated = bits.pack(layer.slope == 0)
+        on_everywhere = (on_everywhere & gated) | (of_others & ~gated)
+    return bits.unpack(on_everywhere, num_units).T
 
 
 def _affine(layer: UnitLayer, nonzero: Bool[np.ndarray, "in_features some"]) -> Bool[np.ndarray, "units some"]:
     """Which pre-activations may differ from 0, given which inputs may."""
-    differs: Bool[np.ndarray, "units some"] = support(layer.stored[0], nonzero) | (layer.bias.T != 0)
+    differs: Bool[np.ndarray, "units some"] = support(layer.stored[0], nonzero)
+    differs |= layer.bias.T != 0
     return differs
 
 
-def _faces_at(
-    mesh: Mesh, vertices: Int[np.ndarray, " some"]
-) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
-    """Pairs of a vertex, by its place among some, and a face that it is a corner of; all such pairs."""
+def _around(mesh: Mesh, vertices: Int[np.ndarray, " some"]) -> _Around:
+    """The faces that have corners at some vertices; the last start is the number of all pairs."""
     place = np.full(mesh.num_vertices, -1)
     place[vertices] = np.arange(len(vertices))
-    found = [(place[mesh.ends[:, end]], mesh.faces[:, side]) for end in (0, 1) for side in (0, 1)]
-    vertex, face = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    kept = (vertex >= 0) & (face >= 0)
-    return vertex[kept], face[kept]
+    sides = mesh.sides()  # of which one starts at each corner of a face
+    vertex = place[sides.start]
+    kept = (vertex >= 0).nonzero()[0]
+    vertex = vertex[kept]
+    order = np.argsort(vertex)
+    starts = np.searchsorted(vertex[order], np.arange(len(vertices) + 1))
+    return _Around(sides.face[kept[order]], starts)
