@@ -17,7 +17,7 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import digit_functions
 from dlcourse.pieces.line.digit_functions import DigitFunctions, Lines
 from dlcourse.pieces.line.intervals import Intervals
-from dlcourse.pieces.line.subdivision import Subdivision
+from dlcourse.pieces.line.layer_by_layer import subdivide
 from dlcourse.pieces.reading import read
 
 STARTS, ENDS = [[-2.0, -1.0], [-1.0, 2.0]], [[2.0, 1.5], [2.0, -2.0]]
@@ -39,7 +39,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def cut(layers: list[UnitLayer]) -> Intervals:
     """Two lines for each member."""
     starts, ends = (np.array([points] * len(layers[0].bias)) for points in (STARTS, ENDS))
-    return Subdivision(layers, starts, ends, max_regions=10**6).intervals
+    return subdivide(layers, starts, ends, max_regions=10**6, max_gigabytes=None).intervals
 
 
 def of_line(intervals: Intervals, num_cuts: int, line: int) -> list[int]:

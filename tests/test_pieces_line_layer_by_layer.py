@@ -1,6 +1,7 @@
 """Lines that are divided into blocks, against exact fractions and the same lines in one."""
 
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import Mock, patch
 
 import exact_cells
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from marks import slow_except
+from networks import he_network
 from random_networks import case
 from torch import nn
 
 from dlcourse import pieces
-from dlcourse.pieces.line import blocks, layer_by_layer, steady
+from dlcourse.pieces.line import blocks, layer_by_layer, steady, subdivision
+from dlcourse.pieces.line.closer import Closer, look_closer
+from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.reading import affine, network
 
 
@@ -114,3 +118,28 @@ def test_too_many_regions_are_refused_in_blocks(in_blocks: Mock) -> None:
     assert pieces.on_line(images_network, *ends, max_regions=num_regions).num_regions == num_regions
     with pytest.raises(ValueError, match=f"max_regions must be at least the number of regions, got {num_regions - 1}"):
         pieces.on_line(images_network, *ends, max_regions=num_regions - 1)
+
+
+@pytest.mark.parametrize("in_blocks", [40], indirect=True)
+@pytest.mark.parametrize("seed", slow_except(range(2), 0))
+def test_digits_tell_in_blocks_what_they_tell_of_the_whole_line(in_blocks: Mock, seed: int) -> None:
+    he, ends = he_network(2, [8] * 24, seed, bias=0.5), ([-2.0, -1.0], [2.0, 1.5])
+    deep = nn.Sequential(*(part for layer in he.hidden.layers for part in (layer, nn.ReLU())), he.output)
+    of_blocks = []
+
+    def noted(functions: DigitFunctions, *arguments: Any) -> Closer:
+        if functions.goes_on:
+            of_blocks.append(len(functions.intervals.cuts))
+        return look_closer(functions, *arguments)
+
+    with patch.object(subdivision, "look_closer", noted):
+        divided = pieces.on_line(deep, *ends)
+    assert len({*of_blocks}) > 1  # in several layers: what was kept is gone on from
+    with patch.object(blocks, "_NUMBERS", 10**9):
+        whole = pieces.on_line(deep, *ends)
+    assert (divided.num_regions, divided.num_pieces) == (whole.num_regions, whole.num_pieces)
+    assert divided.num_regions == exact_cells.counts(deep, *exact_cells.segment(*ends))[0] > 20
+    every = np.arange(whole.num_regions)
+    for ours, theirs in zip(divided._patterns(every), whole._patterns(every), strict=True):
+        assert (ours == theirs).all()
+    assert np.abs(divided.region_breakpoints - whole.region_breakpoints).max() < 2.0**-19
