@@ -13,7 +13,7 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import affine, read
 from dlcourse.pieces.reading.entries import Entries, assembled, entries_of, equal, in_the_same_places
 from tests.marks import slow_except
-from tests.networks import Layer
+from tests.networks import Layer, run
 from tests.test_pieces_line import exact_counts
 from tests.test_pieces_plane import SQUARE, exact_cells
 from tests.test_pieces_plane import exact_counts as exact_counts_on_plane
@@ -28,8 +28,8 @@ def random_matrix(seed: int, shape: tuple[int, int, int]) -> np.ndarray:
 def dense(matrix: Entries) -> np.ndarray:
     """The same with its zeros."""
     array = np.zeros((len(matrix.values), *matrix.shape))
+    assert len({*zip(matrix.row.tolist(), matrix.column.tolist(), strict=True)}) == len(matrix.row)  # no place has two
     for entry, (row, column) in enumerate(zip(matrix.row, matrix.column, strict=True)):
-        assert not array[:, row, column].any()  # no place has two entries
         array[:, row, column] = matrix.values[:, entry]
     assert (np.diff(matrix.row) >= 0).all()
     return array
@@ -92,6 +92,25 @@ def test_the_matrix_of_a_convolution_is_what_it_makes_of_unit_vectors(seed: int)
     (layer,) = read(convolution, shape)
     units = torch.eye(int(np.prod(shape)), dtype=torch.float64).reshape(-1, *shape)
     np.testing.assert_array_equal(layer.weight[0], convolution(units).flatten(1).T.detach().numpy())
+
+
+def pruned_convolution(seed: int) -> nn.Sequential:
+    """A convolution of which one weight is left, a power of two, and a map that adds its outputs up."""
+    random = np.random.default_rng(seed)
+    convolution = nn.Conv1d(2, 1, 3, padding=int(random.integers(2)), bias=False)
+    nn.init.zeros_(convolution.weight).data.view(-1)[random.integers(6)] = random.choice([-2.0, -1.0, 0.5, 1.0])
+    sums = [nn.AvgPool1d(2, 1), nn.AvgPool1d(3, 2, padding=1), nn.Conv1d(1, 2, 2), nn.Conv1d(1, 3, 3, dilation=2)]
+    return nn.Sequential(convolution, sums[seed % len(sums)], nn.Flatten()).double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_zeros_among_the_weights_of_a_convolution_hide_no_others(seed: int) -> None:
+    network = pruned_convolution(seed)
+    layers = read(network, (2, 9))
+    inputs = torch.from_numpy(np.random.default_rng(seed).integers(-9, 10, (20, 2, 9)).astype(float))
+    for values, outputs in zip(inputs.flatten(1).numpy(), network(inputs).numpy(), strict=True):
+        found, bound = run(layers, values)
+        np.testing.assert_allclose(found, outputs, rtol=0, atol=bound)
 
 
 def test_convolutions_of_images_take_no_dense_matrix() -> None:

@@ -143,8 +143,9 @@ class Affine:
             return self.passed.times(matrix)
         matrices = {}
         for units, selection in self.matrices.items():
-            # Entry e of the matrix meets the units in row column[e] of the vector, which are in no other row.
-            met = selection.rows(matrix.column)
+            # Entry e of the matrix meets the units in row column[e] of the vector, which are in no other row. Zeros may
+            # be in several: without them no place has two entries.
+            met = selection.without_zeros().rows(matrix.column)
             values, exact = _product(matrix.values[:, met.row], met.values)
             if not exact:
                 return self.passed.times(matrix)

@@ -45,6 +45,11 @@ class Entries:
         kept = number[self.column] >= 0
         return Entries(self.row[kept], number[self.column[kept]], self.values[:, kept], (self.shape[0], len(index)))
 
+    def without_zeros(self) -> "Entries":
+        """The same matrix without entries that are 0 in all members, as a convolution's weights may be."""
+        kept = self.values.any(axis=0)
+        return self if kept.all() else Entries(self.row[kept], self.column[kept], self.values[:, kept], self.shape)
+
     def with_values(self, values: Values) -> "Entries":
         """Others in the same places."""
         return Entries(self.row, self.column, values, self.shape)
