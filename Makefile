@@ -30,13 +30,13 @@ docs: $(INSTALLED) ## these pages and the API as a site: build/site/index.html
 	@touch build/site/index.html # is as new as its sources, also where nothing had to be written
 
 test: $(INSTALLED) ## the tests, but those of test-browser
-	$(BIN)/pytest $(TWO_CORES) -m "not browser and not site"
+	$(BIN)/pytest $(TWO_CORES) -m "not browser and not site and not wheel"
 
 test-fast: $(INSTALLED) ## the quick tests, for the inner loop
-	$(BIN)/pytest $(TWO_CORES) -m "not slow and not browser and not site" --hypothesis-profile=fast
+	$(BIN)/pytest $(TWO_CORES) -m "not slow and not browser and not site and not wheel" --hypothesis-profile=fast
 
-test-browser: docs ## the tests of the site, and those in a real browser
-	$(BIN)/pytest $(TWO_CORES) -m "browser or site"
+test-browser: docs ## the tests of the site, of the wheel, and in a real browser
+	$(BIN)/pytest $(TWO_CORES) -m "browser or site or wheel"
 
 lint: $(INSTALLED) ## check style and formatting
 	$(BIN)/ruff check

@@ -116,6 +116,7 @@ def source_files(folder: str) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_wheel_contains_the_package_its_configs_and_the_plugin_and_nothing_else(wheel: Path) -> None:
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
@@ -128,6 +129,7 @@ def test_wheel_contains_the_package_its_configs_and_the_plugin_and_nothing_else(
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
@@ -148,6 +150,7 @@ def test_wheel_states_version_licence_python_and_commands(wheel: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_sdist_contains_the_sources_and_the_tests_but_no_results(distributions: Path) -> None:
     with tarfile.open(next(distributions.glob("*.tar.gz"))) as archive:
         files = {name.split("/", 1)[1] for name in archive.getnames()}
@@ -177,6 +180,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_installed_package_is_the_wheels(installed: Path, tmp_path: Path) -> None:
     code = "import dlcourse, hydra_plugins.dlcourse_stack as plugin; print(dlcourse.__file__); print(plugin.__file__)"
 
@@ -187,6 +191,7 @@ def test_installed_package_is_the_wheels(installed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_installed_module_trains_in_any_directory(installed: Path, tmp_path: Path) -> None:
     setting = ["task=zigzag", "model.depth=1", "model.width=4", "num_steps=10"]
 
@@ -199,6 +204,7 @@ def test_installed_module_trains_in_any_directory(installed: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.wheel
 def test_a_package_that_announces_classes_is_installed_beside_it_and_swept_by_the_command(
     installed: Path, tmp_path: Path
 ) -> None:
