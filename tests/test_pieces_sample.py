@@ -146,7 +146,8 @@ def test_images(on: str) -> None:
     ("arguments", "message"),
     [
         ({}, "either by low and high or by points, got neither"),
-        ({"low": 0.0}, "either by low and high or by points, got neither"),
+        ({"low": 0.0}, "either by low and high or by points, got low alone"),
+        ({"high": 0.0}, "either by low and high or by points, got high alone"),
         ({"low": 0.0, "high": 1.0, "points": np.eye(3)}, "either by low and high or by points, got both"),
         ({"low": 0.0, "high": [1.0, 0.0, 1.0]}, r"low must be below high in every coordinate, got 0.0 and \[1.0, 0.0"),
         ({"low": [0.0] * 3, "high": [1.0] * 2}, r"low and high must have one shape, got \(3,\) and \(2,\)"),

@@ -57,8 +57,9 @@ class HiddenLayers(nn.Module):
         self.skips = [skip and n_in == n_out for n_in, n_out in pairwise(sizes)]
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        g = self.activation.definition.function  # before torch 2.13, torch.compile refuses to call an enum's member
         for layer, skips in zip(self.layers, self.skips, strict=True):
-            h = self.activation(layer(x))
+            h = g(layer(x))
             x = x + h if skips else h
         return x
 

@@ -22,8 +22,9 @@ def check_memory(needed: float, max_gigabytes: float | int | None, what: str) ->
     allowed = free_bytes() if max_gigabytes is None else 1e9 * max_gigabytes
     if needed > allowed:
         free = ", which is what is free," if max_gigabytes is None else ""
+        enough = f"{1.01 * needed / 1e9:.3g}"  # rounded, but not below what is needed
         raise ValueError(
-            f"max_gigabytes must be at least {needed / 1e9:.2f}, the memory that it takes, got {allowed / 1e9:.2f}"
+            f"max_gigabytes must be at least {enough}, the memory that it takes, got {allowed / 1e9:.3g}"
             f"{free} but {what}"
         )
 

@@ -133,7 +133,8 @@ def _box(
 ) -> tuple[Float64[np.ndarray, "*input_shape"], Float64[np.ndarray, "*input_shape"]]:
     """The box's lowest and highest corner."""
     if low is None or high is None:
-        raise ValueError("the domain must be given either by low and high or by points, got neither")
+        got = "neither" if low is high else "low alone" if high is None else "high alone"
+        raise ValueError(f"the domain must be given either by low and high or by points, got {got}")
     corners = finite("low", low), finite("high", high)
     shapes = [corner.shape for corner in corners if corner.ndim > 0] or [(read(network)[0].in_features,)]
     if len(set(shapes)) > 1:

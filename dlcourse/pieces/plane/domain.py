@@ -67,7 +67,8 @@ def corners_of(low: Point | None, high: Point | None, vertices: Points | None) -
     """The corners of the domain, counterclockwise."""
     if vertices is None:
         if low is None or high is None:
-            raise ValueError("the domain must be given either by low and high or by vertices, got neither")
+            got = "neither" if low is high else "low alone" if high is None else "high alone"
+            raise ValueError(f"the domain must be given either by low and high or by vertices, got {got}")
         bounds = []
         for name, bound in (("low", low), ("high", high)):
             numbers = finite(name, bound)
