@@ -3,6 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
+# A count frees what the next one takes. But glibc gives more than 128 kB of it back to the system, which hands it out
+# again page by page: that took up to a quarter of a count's time. Once a program has freed an array of nearly 32 MB, it
+# keeps 64 MB (mallopt(3), M_MMAP_THRESHOLD). So here is one; as nobody writes to it, it takes no memory.
+np.empty(2**25 - 2**16, dtype=np.uint8)
+
 _LITTLE = 2.0**27  # bytes: nobody needs to look what is free for that
 
 
