@@ -244,6 +244,40 @@ def test_batches_that_fail_do_not_end_the_sweep(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_pilots_leave_the_best_settings_to_the_seeds_of_a_sweep(run: Run, tmp_path: Path) -> None:
+    sweep = ["-m", "optimizer=sgd", "optimizer.rate=1e-9,0.1,1e30", "seed=range(3)", "compare.pilots=2"]
+    planned = run(*sweep, "compare.candidates=1", "plan=true")
+    assert "6 jobs: 0 finished, 6 to do" in planned.stdout
+    assert "3 jobs: 0 finished, 3 to do" in planned.stdout
+    assert not list(tmp_path.glob("outputs/*/*"))
+    done = run(*sweep, "compare.candidates=1")
+    assert done.returncode == 0, done.stderr  # a pilot that diverges is none that fails
+    assert "6 of 9 runs are left out: their settings are not the 1 best of 2 pilots (outputs/zigzag_pilots)" in (
+        done.stdout
+    )
+    runs = [json.loads(path.read_text())["config"] for path in tmp_path.glob("outputs/zigzag/*/metrics.json")]
+    assert sorted((each["optimizer.rate"], each["seed"]) for each in runs) == [(0.1, 0), (0.1, 1), (0.1, 2)]
+    assert len((tmp_path / "outputs" / "zigzag_pilots" / "results.csv").read_text().splitlines()) == 7
+    again = run(*sweep, "compare.candidates=1")
+    assert "6 of 6 pilots are finished already" in again.stdout
+    assert "3 of 3 runs are finished already" in again.stdout
+    diverged = run("-m", "optimizer=sgd", "optimizer.rate=1e30", "seed=7", "name=zigzag")
+    assert diverged.returncode == 1
+    failed = run(*sweep[:-1], "seed=7", "compare.pilots=2", "only=failed")  # no pilots for what is done again
+    assert failed.returncode == 1
+    assert "pilots" not in failed.stdout
+
+
+def test_pilots_want_all_jobs_at_once_and_seeds_of_their_own(run: Run) -> None:
+    batches = run("-m", "hydra.sweeper.max_batch_size=2", "compare.pilots=2", "seed=range(3)")
+    assert batches.returncode == 2
+    assert "compare.pilots must be 0 where jobs come in batches, got 2" in batches.stderr
+    seeds = run("-m", "optimizer.rate=0.1,0.2,0.3", "seed=1000000", "compare.pilots=2")
+    assert seeds.returncode == 2
+    assert "seed must be below 1000000 with compare.pilots, got 1000000" in seeds.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.3, 0.9, 1.6])
 def test_ctrl_c_while_modules_are_imported_is_a_line(tmp_path: Path, seconds: float) -> None:
     command = [sys.executable, "-c", "import dlcourse.cli; print(flush=True); from dlcourse.cli import main; main()"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marks import volume
 
-from dlcourse.recording import Judged, Result, TaskFacts, judged, wilson
+from dlcourse.recording import Judged, Result, TaskFacts, best_settings, judged, wilson
 
 ERROR = TaskFacts("error", solved=0.01)
 ACCURACY = TaskFacts("accuracy", higher_is_better=("accuracy",), solved=0.9)
@@ -225,3 +225,26 @@ def test_wilsons_interval_is_scipys(num: int, num_trials: int) -> None:
 def test_no_trials_have_no_interval() -> None:
     with pytest.raises(ValueError, match="num_trials must be at least 1, got 0"):
         wilson(0, 0)
+
+
+def test_the_best_settings_of_each_architecture_on_all_of_its_seeds() -> None:
+    # Seed 0 alone would choose 0.1 of the first, seed 1 alone 0.001 of both.
+    narrow = grid({0.001: [0.5, 0.2], 0.01: [0.3, 0.3], 0.1: [0.1, 0.9]}, model__width=4)
+    wide = grid({0.001: [0.9, 0.1], 0.01: [0.2, 0.2], 0.1: [0.1, 0.2]}, model__width=8)
+    found = [(run.config["model.width"], run.config["optimizer.rate"]) for run in best_settings([*narrow, *wide], 2)]
+    assert found == [(4, 0.01), (4, 0.01), (4, 0.001), (4, 0.001), (8, 0.1), (8, 0.1), (8, 0.01), (8, 0.01)]
+    assert best_settings(narrow, 5) and len(best_settings(narrow, 5)) == 6
+
+
+def test_a_setting_that_lacks_a_run_is_none_of_the_best() -> None:
+    runs = grid({0.001: [0.5, 0.5], 0.01: [0.1], 0.1: [0.9, 0.9]})
+    assert {run.config["optimizer.rate"] for run in best_settings(runs, 2)} == {0.001, 0.1}
+
+
+def test_the_ends_are_those_of_the_sweep_of_which_an_architecture_may_have_a_part() -> None:
+    # The pilots have left the deep one 0.1 and 1.0 of four rates, and at both it solves the task.
+    shallow = grid({0.001: [0.5] * 4, 0.01: [0.4] * 4}, model__depth=1)
+    deep = grid({0.1: [0.5] * 4, 1.0: [0.001] * 4}, model__depth=2)
+    first, second = judged([*shallow, *deep])
+    assert first.at_an_end == {}
+    assert second.at_an_end == {"optimizer.rate": 1.0}

@@ -174,6 +174,8 @@ def launch(
     _command.searches = "direction" in config.sweeper
     if _command.searches:
         _check_direction(str(config.sweeper.direction), jobs)
+    if _command.searches or config.sweeper.get("max_batch_size"):
+        _check_without_pilots(jobs)
     if _command.sweep is None:
         _command.sweep = Sweep()
     return _command.sweep.launch(jobs, overrides, to_workers(*options))
@@ -194,6 +196,15 @@ def _check_direction(direction: str, jobs: "Sequence[RunConfig | Measurement | R
                     f"hydra.sweeper.direction must be {wanted} for the task {job.task.name}: "
                     f"{more} {in_words(job.task.metric)} is better; got {direction.rpartition('.')[2]}"
                 )
+
+
+def _check_without_pilots(jobs: "Sequence[RunConfig | Measurement | RefusedError]") -> None:
+    """Refuses pilots where a sweeper does not give all jobs at once."""
+    from dlcourse.jobs.config import RunConfig
+
+    for job in jobs:
+        if isinstance(job, RunConfig) and job.compare.pilots:
+            raise RefusedError(f"compare.pilots must be 0 where jobs come in batches, got {job.compare.pilots}")
 
 
 def to_job(config: DictConfig) -> "RunConfig | Measurement":

@@ -48,6 +48,7 @@ What to set (key=value)
   plan=true                         says what the command would do, and does nothing
   only=failed                       does only those jobs of a sweep that have failed
   compare.tune                      what a comparison tunes on half of the seeds: [optimizer.rate,model.initialization]
+  compare.pilots=4                  trains 4 seeds at all settings first, the others at the compare.candidates=2 best
 {details}
 The same configuration always has the same folder, and a finished run is not run again.
 Here is all of it, with the values of this command line:

@@ -63,6 +63,12 @@ def finished_already(num_finished: int, num: int, kind: str) -> None:
         print(f"{num_finished} of {num} {kind} {verb} finished already (force=true does them again)")
 
 
+def left_out(num: int, num_all: int, pilot: "RunConfig") -> None:
+    """Says how many runs of a sweep the pilots have made needless."""
+    kept = f"{pilot.compare.candidates} best of {pilot.compare.pilots} pilots"
+    print(f"{num} of {num_all} runs are left out: their settings are not the {kept} ({pilot.folder.parent})")
+
+
 def alone_finished_already(kind: str, verb: str) -> None:
     """Says that one job need not be done."""
     print(f"this {kind} is finished already (force=true {verb} it again)")
@@ -129,6 +135,11 @@ def best_trial(metric: str, value: float, overrides: Sequence[str], folder: Path
 def plan(num: int, num_finished: int) -> None:
     """How many jobs a command has, and how many of them are to be done."""
     print(f"{num} jobs: {num_finished} finished, {num - num_finished} to do")
+
+
+def plan_of_pilots(folder: Path) -> None:
+    """Heads the plan of what comes before a sweep."""
+    print(f"first the pilots ({folder}):")
 
 
 def nothing_was_done() -> None:

@@ -1,7 +1,7 @@
 """What happens to the jobs of a command line, one or many: they are done, and what came of them is said."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.estimate import BYTES_OF_A_WORKER, num_bytes, num_bytes_on_disk, num_seconds
 from dlcourse.jobs.measure import measure_all
+from dlcourse.jobs.pilots import as_many_as_left, left_to_run, pilots
 from dlcourse.jobs.runs import run, stacks
 from dlcourse.jobs.unfinished import Outcome, finished_results, reason_of_failure
 from dlcourse.jobs.workers import HERE, Workers
@@ -138,24 +139,49 @@ class Sweep:
         accepted = [job for job in jobs if not isinstance(job, RefusedError)]
         if not accepted and not self.has_begun:
             raise next(job for job in jobs if isinstance(job, RefusedError))
-        _check_tuned([job for job in accepted if isinstance(job, RunConfig)])
+        configs = [job for job in accepted if isinstance(job, RunConfig)]
+        _check_tuned(configs)
+        first = _pilots(configs)
         finished = finished_results(accepted)
         if any(job.plan for job in accepted):
             self.has_begun = self.only_planned = True
-            tell_plan(accepted, finished, workers)
+            _tell_plan_of_sweep(accepted, finished, workers)
             return [None for _ in jobs]
         if any(job.only == "failed" for job in accepted):
             chosen = {index: again for index, job in enumerate(jobs) if (again := _again_if_failed(job, finished))}
             if not chosen:
                 raise RefusedError(f"only=failed must be given where jobs have failed; of these {len(jobs)} none has")
-            done = self.launch(list(chosen.values()), [overrides[index] for index in chosen], workers)
-            values = dict(zip(chosen, done, strict=True))
-            return [values.get(index) for index in range(len(jobs))]
+            undoubted = [_without_pilots(job) for job in chosen.values()]
+            done = self.launch(undoubted, [overrides[index] for index in chosen], workers)
+            return _spread(done, chosen, len(jobs))
         refusals = unwritable([job for job in accepted if job.folder not in finished])
         if len(refusals) == len({job.folder.parent for job in accepted}) and not self.has_begun:
             raise RefusedError(next(iter(refusals.values())))
         self.has_begun = True
-        return self._do([_unless_refused(job, refusals) for job in jobs], overrides, workers, finished)
+        left = self._after_pilots(first, configs, workers)
+        to_do = {
+            index: _unless_refused(job, refusals)
+            for index, job in enumerate(jobs)
+            if not isinstance(job, RunConfig) or job.folder in left
+        }
+        done = self._do(list(to_do.values()), [overrides[index] for index in to_do], workers, finished)
+        return _spread(done, to_do, len(jobs))
+
+    def _after_pilots(self, first: Sequence[RunConfig], configs: Sequence[RunConfig], workers: Workers) -> set[Path]:
+        """Trains the pilots, if there are some; the folders of the runs that are left to do."""
+        if not first:
+            return {config.folder for config in configs}
+        finished = finished_results(first)
+        say.finished_already(sum(isinstance(found, Result) for found in finished.values()), len(first), "pilots")
+        outcomes = run(first, workers=workers, finished=finished, program=say.program())
+        for failure in [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
+            self.has_failed = True
+            say.failure(failure.reason, failure.config.command(say.program()))
+        for folder in dict.fromkeys(pilot.folder.parent for pilot in first):
+            write_csv(read_results(folder), folder / "results.csv")
+        left = left_to_run(configs, outcomes)
+        say.left_out(sum(config.folder not in left for config in configs), len(configs), first[0])
+        return left
 
     def _do(
         self,
@@ -210,6 +236,12 @@ class Sweep:
             say.best_trial(task.metric, value, overrides, config.folder, len(trials))
 
 
+def _spread(values: Sequence[float | None], indices: Iterable[int], num: int) -> list[float | None]:
+    """Values of some jobs at their places among all; None at the others."""
+    found = dict(zip(indices, values, strict=True))
+    return [found.get(index) for index in range(num)]
+
+
 def _check_tuned(configs: Sequence[RunConfig]) -> None:
     """Refuses to tune what is no setting of any run.
 
@@ -220,6 +252,23 @@ def _check_tuned(configs: Sequence[RunConfig]) -> None:
         if key == "seed" or not (key in TUNED or any(key in config.fields() for config in configs)):
             known = {*TUNED, *(key for config in configs for key in config.fields())} - {"seed"}
             raise RefusedError(f"compare.tune must be names of settings ({', '.join(sorted(known))}), got {key}")
+
+
+def _pilots(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """The pilots of a sweep.
+
+    Raises:
+        RefusedError: If a seed of the sweep is one of theirs.
+    """
+    try:
+        return pilots(configs)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _without_pilots(job: RunConfig | Measurement | RefusedError) -> RunConfig | Measurement | RefusedError:
+    """The job, which is to be done whatever the pilots say."""
+    return replace(job, compare=replace(job.compare, pilots=0)) if isinstance(job, RunConfig) else job
 
 
 def _unless_refused(
@@ -248,7 +297,24 @@ def _has_failed(job: RunConfig | Measurement, finished: Mapping[Path, Outcome]) 
     return has_failed(job.folder) if found is None else reason_of_failure(found) is not None
 
 
-def tell_plan(jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers) -> None:
+def _tell_plan_of_sweep(
+    jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers
+) -> None:
+    """Says what a sweep would do; it may have pilots, too."""
+    configs = [job for job in jobs if isinstance(job, RunConfig)]
+    if first := _pilots(configs):
+        known = finished_results(first)
+        say.plan_of_pilots(first[0].folder.parent)
+        tell_plan(first, known, workers, is_all=False)
+        left = left_to_run(configs, known.values()) if len(known) == len(first) else as_many_as_left(configs)
+        say.left_out(sum(config.folder not in left for config in configs), len(configs), first[0])
+        jobs = [job for job in jobs if not isinstance(job, RunConfig) or job.folder in left]
+    tell_plan(jobs, finished, workers)
+
+
+def tell_plan(
+    jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers, *, is_all: bool = True
+) -> None:
     """Says what a command would do: how many jobs, in how many stacks, how long, and how much room they take."""
     to_do = {job.folder: job for job in jobs if job.folder not in finished}
     pending = [job for job in to_do.values() if isinstance(job, RunConfig)]
@@ -268,7 +334,8 @@ def tell_plan(jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, O
             num_bytes=sum(largest) + (num_workers + (num_workers > 1)) * BYTES_OF_A_WORKER,
             num_bytes_on_disk=sum(map(num_bytes_on_disk, pending)),
         )
-    say.nothing_was_done()
+    if is_all:
+        say.nothing_was_done()
 
 
 def unwritable(jobs: Sequence[RunConfig | Measurement]) -> dict[Path, str]:

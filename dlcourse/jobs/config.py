@@ -27,6 +27,8 @@ from dlcourse.training import Optimizer
 COMPILERS = (os.environ.get("CXX", "g++"), "clang++")
 
 
+MAX_PILOTS = 1000
+
 MAX_STEPS = 10**12
 """The most updates: at 10 microseconds each, four months."""
 
@@ -46,9 +48,18 @@ class Compare:
     Attributes:
         tune: The settings that are tuned rather than compared, where they vary: every architecture is judged at those
             that suit it, chosen on half of the seeds and judged on the other half. `[]` compares them all.
+        pilots: How many seeds of their own are trained at every setting before; then only the `candidates` settings
+            that are the best there are trained from the seeds of the sweep. 0 trains them all.
+        candidates: How many settings of each architecture the pilots leave, at least 1.
     """
 
     tune: list[str] = field(default_factory=lambda: list(TUNED))
+    pilots: int = 0
+    candidates: int = 2
+
+    def __post_init__(self) -> None:
+        check_whole("compare.pilots", self.pilots, 0, MAX_PILOTS)
+        check_whole("compare.candidates", self.candidates, 1)
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ from dlcourse.recording.results import (
     write_result,
 )
 from dlcourse.recording.table import depth_width_table, row
-from dlcourse.recording.tuned import TUNED, Judged, judged
+from dlcourse.recording.tuned import TUNED, Judged, best_settings, judged
 
 # Modules that import torch or matplotlib, which takes seconds, are not among these, because tables of results need
 # neither. Where a run is read or written, or a picture drawn, import `checkpoints`, `run_folder`, `loading`, `pictures`
@@ -32,6 +32,7 @@ __all__ = [
     "Quartiles",
     "Result",
     "TaskFacts",
+    "best_settings",
     "by_task",
     "cells",
     "compare",

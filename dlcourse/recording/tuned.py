@@ -15,6 +15,8 @@ from typing import Any
 from dlcourse.recording.over_seeds import places_in_order, quartiles_over_seeds
 from dlcourse.recording.results import Result, setting_of, varied_settings
 
+Places = Mapping[str, list[int]]  # by the repr of a setting's values: their places in the grid
+
 TUNED = ("optimizer.rate", "model.initialization")
 """What is tuned if nothing is said."""
 
@@ -79,57 +81,103 @@ def judged(results: Sequence[Result], tune: Sequence[str] = TUNED) -> list[Judge
 
     Cost: linear in the number of runs, but for sorting.
     """
-    varied = varied_settings(results)
     seeds = sorted({result.config.get("seed", 0) for result in results})
-    tuned = tuple(key for key in tune if key in varied) if len(seeds) > 1 else ()
-    keys = [key for key in varied if key not in (*tuned, "seed")]
+    keys, tuned = _compared_and_tuned(results, tune if len(seeds) > 1 else ())
     rank = {seed: index for index, seed in enumerate(seeds)}
-    architectures: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        architectures[repr([setting_of(result, key) for key in keys])].append(result)
+    places = _places(results, tuned)
     found = []
-    for runs in architectures.values():
+    for runs in _architectures(results, keys):
         compared = {key: setting_of(runs[0], key) for key in keys}
         runs = sorted(runs, key=lambda run: rank[run.config.get("seed", 0)])
-        found.append(_judged(compared, runs, tuned, rank) if tuned else Judged(compared, runs[0], runs))
+        found.append(
+            _judged(compared, _Grid(runs, tuned, rank, places), tuned) if tuned else Judged(compared, runs[0], runs)
+        )
     return found
+
+
+def best_settings(results: Sequence[Result], num: int, tune: Sequence[str] = TUNED) -> list[Result]:
+    """All runs of those settings of each architecture that are its best ones, by the same rule but on all seeds.
+
+    Args:
+        results: Finished runs of one task.
+        num: How many settings an architecture keeps; it keeps all if it has no more.
+        tune: The keys of the configuration that are tuned, if they vary.
+
+    Returns:
+        Their runs. A setting that lacks a run of a seed that others of the architecture have is none of the best.
+    """
+    keys, tuned = _compared_and_tuned(results, tune)
+    rank = dict.fromkeys((result.config.get("seed", 0) for result in results), 0)  # one half
+    places = _places(results, tuned)
+    grids = [_Grid(runs, tuned, rank, places) for runs in _architectures(results, keys)]
+    return [run for grid in grids for index in grid.in_order(0)[:num] for run in grid.halves[index][0]]
+
+
+def _compared_and_tuned(results: Sequence[Result], tune: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The keys by which runs are compared, and those that are tuned; both vary, and the seed is neither."""
+    varied = varied_settings(results)
+    tuned = tuple(key for key in tune if key in varied)
+    return [key for key in varied if key not in (*tuned, "seed")], tuned
+
+
+def _architectures(results: Sequence[Result], compared: Sequence[str]) -> list[list[Result]]:
+    """The runs of each architecture."""
+    architectures: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        architectures[repr([setting_of(result, key) for key in compared])].append(result)
+    return list(architectures.values())
+
+
+def _places(results: Sequence[Result], tuned: Sequence[str]) -> Places:
+    """Where each setting lies in the grid of the sweep, of which an architecture may have a part only."""
+    settings = {repr(setting): setting for setting in (_setting(run, tuned) for run in results)}
+    return dict(zip(settings, places_in_order(list(settings.values())), strict=True))
+
+
+def _setting(run: Result, tuned: Sequence[str]) -> tuple[Any, ...]:
+    """A run's values of the tuned keys."""
+    return tuple(run.config.get(key) for key in tuned)
 
 
 class _Grid:
     """The settings of one architecture that have runs of all its seeds.
 
     Attributes:
+        example: Any of its runs.
+        rank: The rank of each seed.
         settings: Each one's values of the tuned keys.
         halves: For each setting its runs with seeds of even, and those with seeds of odd rank.
         incomplete: How many settings lack runs.
+        places: Where each setting lies in the grid of the sweep.
     """
 
-    def __init__(self, runs: Sequence[Result], tuned: Sequence[str], rank: Mapping[Any, int]) -> None:
+    def __init__(self, runs: Sequence[Result], tuned: Sequence[str], rank: Mapping[Any, int], places: Places) -> None:
+        self.example, self.rank = runs[0], rank
         gathered: dict[str, list[Result]] = defaultdict(list)
         for run in runs:
-            gathered[repr([run.config.get(key) for key in tuned])].append(run)
+            gathered[repr(_setting(run, tuned))].append(run)
         seeds = {run.config.get("seed", 0) for run in runs}
         complete = [some for some in gathered.values() if {run.config.get("seed", 0) for run in some} == seeds]
         self.incomplete = len(gathered) - len(complete)
-        self.settings = [tuple(some[0].config.get(key) for key in tuned) for some in complete]
+        self.settings = [_setting(some[0], tuned) for some in complete]
         self.halves = [
             tuple([run for run in some if rank[run.config.get("seed", 0)] % 2 == half] for half in (0, 1))
             for some in complete
         ]
-        self.places = places_in_order(self.settings)
+        self.places = [places[repr(setting)] for setting in self.settings]
+        self._num_values = [len(set(column)) for column in zip(*places.values(), strict=True)]
 
-    def best(self, half: int) -> int:
-        """The index of the best setting on the seeds of one half."""
-        num_values = [len(set(column)) for column in zip(*self.places, strict=True)]
+    def in_order(self, half: int) -> list[int]:
+        """The indices of the settings, the best on the seeds of one half first."""
 
         def goodness(index: int) -> tuple[float, ...]:
             runs = self.halves[index][half]
             from_the_middle = sum(
-                abs(place - (num - 1) / 2) for place, num in zip(self.places[index], num_values, strict=True)
+                abs(place - (num - 1) / 2) for place, num in zip(self.places[index], self._num_values, strict=True)
             )
             return -float(sum(run.is_solved for run in runs)), _badness(runs), from_the_middle
 
-        return min(range(len(self.settings)), key=goodness)
+        return sorted(range(len(self.settings)), key=goodness)
 
     def at_an_end(self, chosen: Sequence[int], tuned: Sequence[str]) -> dict[str, float]:
         """The keys of numbers that both halves choose at the same end of the grid, where there may be more to gain.
@@ -138,14 +186,14 @@ class _Grid:
         """
         found = {}
         for column, key in enumerate(tuned):
-            places = [place[column] for place in self.places]
-            ends = {places[index] for index in chosen}
+            ends = {self.places[index][column] for index in chosen}
             numbers: list[Any] = [
                 value for value in (setting[column] for setting in self.settings) if _is_number(value)
             ]
             if len(numbers) < len(self.settings):
                 continue
-            if len(set(places)) < VALUES_WITH_ENDS or len(ends) > 1 or not ends & {0, max(places)}:
+            last = self._num_values[column] - 1
+            if last < VALUES_WITH_ENDS - 1 or len(ends) > 1 or not ends & {0, last}:
                 continue
             runs = [run for index in chosen for half in self.halves[index] for run in half]
             if any(run.is_solved for run in runs) or any(
@@ -167,19 +215,16 @@ class _Grid:
         )
 
 
-def _judged(
-    compared: Mapping[str, Any], runs: Sequence[Result], tuned: tuple[str, ...], rank: Mapping[Any, int]
-) -> Judged:
+def _judged(compared: Mapping[str, Any], grid: _Grid, tuned: tuple[str, ...]) -> Judged:
     """One architecture, from all of its runs."""
-    grid = _Grid(runs, tuned, rank)
     if not grid.settings or not all(grid.halves[0]):
-        return Judged(compared, runs[0], [], tuned, incomplete=grid.incomplete)
-    chosen = [grid.best(half) for half in (0, 1)]
+        return Judged(compared, grid.example, [], tuned, incomplete=grid.incomplete)
+    chosen = [grid.in_order(half)[0] for half in (0, 1)]
     pooled = [run for half, index in enumerate(chosen) for run in grid.halves[index][1 - half]]
-    pooled.sort(key=lambda run: rank[run.config.get("seed", 0)])
+    pooled.sort(key=lambda run: grid.rank[run.config.get("seed", 0)])
     choices = tuple(grid.settings[index] for index in chosen)
     at_an_end = grid.at_an_end(chosen, tuned)
-    return Judged(compared, runs[0], pooled, tuned, choices, len(grid.settings), at_an_end, grid.incomplete)
+    return Judged(compared, grid.example, pooled, tuned, choices, len(grid.settings), at_an_end, grid.incomplete)
 
 
 def _badness(runs: Sequence[Result]) -> float:
