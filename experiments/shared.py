@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from dlcourse.jobs.pilots import FIRST_SEED
 from dlcourse.palette import CLASS_COLORS, DATA_COLOR, FAINT, INK, NETWORK_COLOR
 from dlcourse.recording import TUNED, Result, cells, results_of, row
 
@@ -38,6 +39,16 @@ def measured(name: str, *settings: str) -> list[Result]:
         SystemExit: If there are none; it says which command makes them.
     """
     return sorted(results_of(OUTPUTS / name), key=lambda result: [result.config[setting] for setting in settings])
+
+
+def with_pilots(name: str) -> list[Result]:
+    """All runs of a sweep at every setting: its own, of the best settings, and the pilots, which chose these."""
+    return [*measured(name), *measured(f"{name}_pilots")]
+
+
+def folder_of(name: str, result: Result) -> Path:
+    """The folder of one of these runs."""
+    return OUTPUTS / (f"{name}_pilots" if result.config["seed"] >= FIRST_SEED else name) / result.run
 
 
 def tuned_rows(results: Sequence[Result], metric: str, *settings: str, tune: Sequence[str] = TUNED) -> list[Row]:
@@ -94,7 +105,7 @@ def steps_until_solved(fields: Mapping[str, Any], num_steps: object) -> str:
 
 def trained(network: Network, name: str, result: Result) -> Network:
     """Gives a network the parameters that this run of an experiment ended with, and returns it."""
-    network.load_state_dict(torch.load(OUTPUTS / name / result.run / "model.pt", weights_only=True))
+    network.load_state_dict(torch.load(folder_of(name, result) / "model.pt", weights_only=True))
     return network
 
 

@@ -22,7 +22,7 @@ from dlcourse.networks.constructions import absolute_sum, nest, nested_tents
 from dlcourse.pieces.bounds import alternating_points_error, alternating_points_wrong, most_on_line
 from dlcourse.recording import Cell, Result, cells
 from dlcourse.tasks import Alternating, FoldedTents
-from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, table, write_csv
+from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, table, with_pilots, write_csv
 
 FOLDER = Path(__file__).parent
 MANY = 64  # points that nobody learns
@@ -33,9 +33,9 @@ COLOURS = {1: Colour.RED, 2: Colour.ORANGE, 3: Colour.VIOLET, 5: Colour.BLUE}  #
 
 def main() -> None:
     """Tables, figure and page into this folder."""
-    points = measured("depth_separation", "task.num_points")
+    points, tried = measured("depth_separation", "task.num_points"), with_pilots("depth_separation")
     plane = [plane_construction(), *map(plane_row, cells(measured("depth_separation_plane")))]
-    write_csv(FOLDER / "points.csv", list(points_rows(points)), digits=4)
+    write_csv(FOLDER / "points.csv", list(points_rows(points, tried)), digits=4)
     write_csv(FOLDER / "plane.csv", plane, digits=4)
     save(figure(), FOLDER / "depth_separation.png")
     fill(FOLDER / "README.md", numbers())
@@ -44,14 +44,15 @@ def main() -> None:
 # --- the tables -------------------------------------------------------------------------------------------------------
 
 
-def points_rows(results: Sequence[Result]) -> Iterator[Row]:
-    """For each number of points, the construction and the trained networks, by depth."""
+def points_rows(results: Sequence[Result], tried: Sequence[Result]) -> Iterator[Row]:
+    """For each number of points, the construction and the trained networks, by depth; all that were tried, too."""
     for num_points in sorted({result.config["task.num_points"] for result in results}):
         yield points_construction(num_points)
         runs = [result for result in results if result.config["task.num_points"] == num_points]
+        all_runs = [result for result in tried if result.config["task.num_points"] == num_points]
         for cell in sorted(cells(runs), key=lambda cell: cell.depth):
             assert cell.width is not None
-            yield points_row(num_points, cell, [cell.width] * cell.depth, runs)
+            yield points_row(num_points, cell, [cell.width] * cell.depth, all_runs)
 
 
 def points_construction(num_points: int) -> Row:
@@ -82,7 +83,7 @@ def points_construction(num_points: int) -> Row:
 
 
 def points_row(num_points: int, cell: Cell, widths: list[int], runs: Sequence[Result]) -> Row:
-    """One shape, tuned and over its seeds; `wrong_fewest` is that of all its runs, at all rates."""
+    """One shape, tuned and over its seeds; `wrong_fewest` is that of all its runs, those of the pilots too."""
     accuracy, counts = cell.quartiles("accuracy"), cell.quartiles("num_pieces")
     assert accuracy is not None and counts is not None
     all_runs = [run for run in runs if len(run.config["model.widths"]) == cell.depth]

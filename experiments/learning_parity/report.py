@@ -37,6 +37,7 @@ from experiments.shared import (
     table,
     the_row,
     tuned_rows,
+    with_pilots,
     write_csv,
 )
 
@@ -57,7 +58,7 @@ def main() -> None:
     """Tables and figures into this folder, and numbers into its page."""
     results = measured("learning_parity")
     write_csv(FOLDER / "sweep.csv", tuned_rows(results, "accuracy", "task.num_bits"), digits=5)
-    by_rate = tuned_rows(results, "accuracy", "task.num_bits", *TUNED, tune=[])
+    by_rate = tuned_rows(with_pilots("learning_parity"), "accuracy", "task.num_bits", *TUNED, tune=[])
     write_csv(FOLDER / "sweep_by_rate.csv", by_rate, digits=5)
     write_csv(FOLDER / "truth_table.csv", tuned_rows(measured("parity"), "accuracy"), digits=5)
     save(figure_of_sweep(read_csv(FOLDER / "sweep_by_rate.csv")), FOLDER / "who_learns_parity.png", dpi=80)

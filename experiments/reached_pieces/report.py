@@ -20,7 +20,18 @@ from dlcourse import pieces
 from dlcourse.networks import MLP, stack
 from dlcourse.recording import Result, cells, quartiles_over_seeds
 from dlcourse.recording import row as tuned_row
-from experiments.shared import Row, fill, measured, read_csv, save_in_256_colours, share, table, trained, write_csv
+from experiments.shared import (
+    Row,
+    fill,
+    measured,
+    read_csv,
+    save_in_256_colours,
+    share,
+    table,
+    trained,
+    with_pilots,
+    write_csv,
+)
 
 WIDTHS, DEPTHS = (2, 3, 4, 8, 16), (1, 2, 3, 4, 5)  # on the line
 PLANE_DEPTHS = (1, 2, 3)
@@ -44,10 +55,10 @@ def main() -> None:
     """The tables and the figure into this folder, and numbers into its page."""
     searches = [searched(result) for sweep in SEARCHES for result in measured(sweep, "width", "depth")]
     write_csv(FOLDER / "pieces.csv", searches, line_end="\r\n")
-    results = measured(TRAINING)
-    counts = counted(results)
-    write_csv(FOLDER / "training.csv", tuned(results, counts), digits=4)
-    write_csv(FOLDER / "settings.csv", by_setting(results, counts), digits=4)
+    tried = with_pilots(TRAINING)
+    counts = counted(tried)
+    write_csv(FOLDER / "training.csv", tuned(measured(TRAINING), counts), digits=4)
+    write_csv(FOLDER / "settings.csv", by_setting(tried, counts), digits=4)
     figure = draw(read_csv(FOLDER / "pieces.csv"), read_csv(FOLDER / "training.csv"))
     save_in_256_colours(figure, FOLDER / "reached_pieces.png")
     fill(FOLDER / "README.md", numbers())

@@ -16,7 +16,7 @@ from dlcourse import pieces
 from dlcourse.recording import Cell, Result, cells, row
 from dlcourse.recording.loading import load
 from dlcourse.tasks import ZigZag
-from experiments.shared import OUTPUTS, Colour, Row, fill, finish, measured, read_csv, save, share, table, write_csv
+from experiments.shared import Colour, Row, fill, finish, folder_of, measured, read_csv, save, share, table, write_csv
 
 FOLDER = Path(__file__).parent
 NAME = "skip_connections"
@@ -29,10 +29,10 @@ Field = dict[str, str]
 
 def main() -> None:
     """The table and the figure into this folder, and the numbers into the page."""
-    results = measured(NAME)
-    constant = [result for result in results if is_constant(result)]
+    results, at_all_rates = measured(NAME), measured(f"{NAME}_pilots")
+    constant = [result for result in at_all_rates if is_constant(result)]
     apart, tuned = cells(results, tune=["optimizer.rate"]), cells(results)
-    rows = [cell_row(cell, constant, results) for cell in [*apart, *tuned]]
+    rows = [cell_row(cell, constant, at_all_rates) for cell in [*apart, *tuned]]
     write_csv(FOLDER / "results.csv", rows, digits=4)
     save(draw(read_csv(FOLDER / "results.csv")), FOLDER / "skip_connections.png")
     fill(FOLDER / "README.md", numbers())
@@ -42,18 +42,24 @@ def is_constant(result: Result) -> bool:
     """Whether a trained network is constant on the task's domain: one piece, of slope 0."""
     if result.metrics.get("num_pieces") != 1:
         return False
-    line = pieces.on_line(load(OUTPUTS / NAME / result.run).network, TASK.low, TASK.high)
+    line = pieces.on_line(load(folder_of(NAME, result)).network, TASK.low, TASK.high)
     return not line.slopes.any()
 
 
 def is_off_at_first(result: Result) -> bool:
     """Whether no unit of a trained network's first layer is on anywhere on the task's domain: at both of its ends."""
-    first = load(OUTPUTS / NAME / result.run).network.hidden.layers[0]
+    first = load(folder_of(NAME, result)).network.hidden.layers[0]
     return not bool((first(torch.tensor([[TASK.low], [TASK.high]])) > 0).any())
 
 
-def cell_row(cell: Cell, constant: Sequence[Result], results: Sequence[Result]) -> Row:
-    """One depth and width, with or without skip connections, from one initialisation or that which suits it."""
+def cell_row(cell: Cell, constant: Sequence[Result], at_all_rates: Sequence[Result]) -> Row:
+    """One depth and width, with or without skip connections, from one initialisation or that which suits it.
+
+    Args:
+        cell: The runs by which it is judged.
+        constant: Those pilots that ended as constants.
+        at_all_rates: All pilots: of the sweep's own runs, only those at the best rates were trained.
+    """
     initialization, _, skip = cell.setting.rpartition("skip=")
     start = initialization.rstrip("-") or "tuned"
 
@@ -71,7 +77,7 @@ def cell_row(cell: Cell, constant: Sequence[Result], results: Sequence[Result]) 
         "skip": "yes" if skip == "True" else "no",
         **{key: value for key, value in row(cell, "mean_squared_error").items() if key != "setting"},
         "constant at all rates": len(here),
-        "runs at all rates": sum(map(alike, results)),
+        "runs at all rates": sum(map(alike, at_all_rates)),
         "constant at the largest rate": sum(result.config["optimizer.rate"] == LARGEST_RATE for result in here),
         "first layer off": sum(map(is_off_at_first, here)),
     }

@@ -31,6 +31,7 @@ from experiments.shared import (
     the_row,
     trained,
     tuned_rows,
+    with_pilots,
     write_csv,
 )
 
@@ -48,7 +49,8 @@ def main() -> None:
     spirals = measured("softmax_spirals")
     found = cells(spirals)
     write_csv(FOLDER / "spirals.csv", [{**row(cell, "accuracy"), **regions(cell)} for cell in found], digits=4)
-    by_rate = tuned_rows(spirals, "accuracy", "optimizer.rate", "model.initialization", tune=[])
+    tried = with_pilots("softmax_spirals")
+    by_rate = tuned_rows(tried, "accuracy", "optimizer.rate", "model.initialization", tune=[])
     by_start = tuned_rows(spirals, "accuracy", "model.initialization", tune=["optimizer.rate"])
     write_csv(FOLDER / "spirals_by_initialization.csv", by_start, digits=4)
     write_csv(FOLDER / "spirals_by_rate.csv", by_rate, digits=4)

@@ -21,7 +21,20 @@ from matplotlib.figure import Figure
 from dlcourse.recording import Result, quartiles_over_seeds
 from dlcourse.tasks import Smooth, ZigZag
 from dlcourse.tasks.curve import Curve
-from experiments.shared import Colour, Row, fill, finish, measured, read_csv, save, share, table, tuned_rows, write_csv
+from experiments.shared import (
+    Colour,
+    Row,
+    fill,
+    finish,
+    measured,
+    read_csv,
+    save,
+    share,
+    table,
+    tuned_rows,
+    with_pilots,
+    write_csv,
+)
 
 FOLDER = Path(__file__).parent
 SINE, ZIGZAG = "sine", "zig-zag of 8 pieces"
@@ -77,7 +90,7 @@ def errors(sweep: str) -> list[Row]:
 def by_rate(sweep: str) -> list[Row]:
     """Medians at every rate, and how many seeds solve the task there."""
     groups: dict[tuple[int, str, int, float], list[Result]] = defaultdict(list)
-    for result in measured(sweep):
+    for result in with_pilots(sweep):
         keys = ("num_steps", "model.activation", "model.width", "optimizer.rate")
         groups[tuple(result.config[key] for key in keys)].append(result)
     rows: list[Row] = []

@@ -9,6 +9,7 @@ Run from the root of the repository.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from experiments.shared import Colour, fill, finish, measured, read_csv, save, s
 FOLDER = Path(__file__).parent
 FOLDS, DEPTHS, SIZES, BUDGETS = (2, 3, 4, 5), (1, 2, 3, 5), (80, 240, 720), (1000, 10000)
 BATCH_SIZE = 64
+INITIALIZATION = re.compile("torch|he")
 COLOURS = {1: Colour.BLUE, 2: Colour.ORANGE, 3: Colour.VIOLET, 5: Colour.RED}  # by depth
 
 Row = dict[str, str]
@@ -30,16 +32,12 @@ Row = dict[str, str]
 
 def main() -> None:
     """Tables and figures into this folder, and numbers into its page."""
-    metric, compared, start = "mean_squared_error", ("task.num_folds", "num_steps"), "model.initialization"
+    metric, compared = "mean_squared_error", ("task.num_folds", "num_steps")
     both = [measured("what_depth_buys"), measured("what_depth_buys_long")]
     rows = [row for results in both for row in tuned_rows(results, metric, *compared)]
-    by_start = [
-        row for results in both for row in tuned_rows(results, metric, *compared, start, tune=["optimizer.rate"])
-    ]
     batches = tuned_rows(measured("what_depth_buys_batches"), metric, *compared, "batch_size")
     write_csv(FOLDER / "batches.csv", batches, digits=4)
     write_csv(FOLDER / "surface.csv", rows, digits=4)
-    write_csv(FOLDER / "surface_by_initialization.csv", by_start, digits=4)
     read = read_csv(FOLDER / "surface.csv")
     save(surface_figure(read), FOLDER / "surface.png")
     save(compute_figure(read), FOLDER / "compute.png")
@@ -49,7 +47,6 @@ def main() -> None:
 def numbers() -> dict[str, str]:
     """What the page says, from the table beside it."""
     rows = read_csv(FOLDER / "surface.csv")
-    by_start = read_csv(FOLDER / "surface_by_initialization.csv")
     said = {
         "edges": f"{sum(bool(row['at_an_end']) for row in rows)} of {len(rows)}",
         "work": table(
@@ -89,15 +86,11 @@ def numbers() -> dict[str, str]:
                 for size in SIZES
             ]
         )
-    return {
-        **said,
-        **against_one_layer(rows),
-        **{
-            f"{name}-{start}": number
-            for start in ("torch", "he")
-            for name, number in against_one_layer(from_start(by_start, start)).items()
-        },
-    }
+    deep = [row for row in rows if row["depth"] != "1"]
+    for start in ("torch", "he"):
+        by_both = sum(set(INITIALIZATION.findall(row["chosen"])) == {start} for row in deep)
+        said[f"chosen-{start}"] = f"{by_both} of {len(deep)}"
+    return {**said, **against_one_layer(rows)}
 
 
 def against_one_layer(rows: Sequence[Row]) -> dict[str, str]:
@@ -126,11 +119,6 @@ def by_batch(rows: Sequence[Row]) -> dict[int, dict[int, Row]]:
         for size in (16, BATCH_SIZE, 256, 1000)
     }
     return {size: {depth: of(some, 3, depth, 720, 1000) for depth in DEPTHS} for size, some in tables.items()}
-
-
-def from_start(rows: Sequence[Row], start: str) -> list[Row]:
-    """The networks from one initialisation."""
-    return [row for row in rows if row["initialization"] == start]
 
 
 def error_of(row: Row) -> float:
