@@ -177,7 +177,7 @@ class Sweep:
         for failure in [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
             self.has_failed = True
             say.failure(failure.reason, failure.config.command(say.program()))
-        for folder in dict.fromkeys(pilot.folder.parent for pilot in first):
+        for folder in dict.fromkeys(pilot.folder.parent for pilot in first if pilot.folder not in finished):
             write_csv(read_results(folder), folder / "results.csv")
         left = left_to_run(configs, outcomes)
         say.left_out(sum(config.folder not in left for config in configs), len(configs), first[0])
