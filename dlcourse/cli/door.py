@@ -175,7 +175,7 @@ def launch(
     if _command.searches:
         _check_direction(str(config.sweeper.direction), jobs)
     if _command.sweep is None:
-        _command.sweep = Sweep()
+        _command.sweep = Sweep(searches=_command.searches)
     return _command.sweep.launch(jobs, overrides, to_workers(*options))
 
 

@@ -1,7 +1,8 @@
 """What happens to the jobs of a command line, one or many: they are done, and what came of them is said."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.estimate import BYTES_OF_A_WORKER, num_bytes, num_bytes_on_disk, num_seconds
 from dlcourse.jobs.measure import measure_all
-from dlcourse.jobs.runs import run, stacks
+from dlcourse.jobs.runs import each_run, run, stacks
 from dlcourse.jobs.unfinished import Outcome, finished_results, reason_of_failure
 from dlcourse.jobs.workers import HERE, Workers
 from dlcourse.measurements import Measurement
@@ -105,14 +106,22 @@ def _result_or_complaint(outcome: Outcome) -> Result:
 class Sweep:
     """The jobs of a command with many: a sweeper may launch them in several batches.
 
+    There can be tens of thousands: once they are done, only what is said of them in the end is kept.
+
+    Args:
+        searches: Whether a sweeper chooses jobs by what came of others.
+
     Attributes:
         has_begun: Whether a batch has been launched.
         has_failed: Whether a job has failed.
         only_planned: Whether a plan was told, and nothing done.
     """
 
-    def __init__(self) -> None:
-        self._jobs: list[RunConfig | Measurement] = []
+    def __init__(self, *, searches: bool) -> None:
+        # By their folder and by whether they train: the last job, which stands for all of them, and the names of all.
+        self._last: dict[tuple[Path, bool], RunConfig | Measurement] = {}
+        self._names: dict[tuple[Path, bool], set[str]] = defaultdict(set)
+        self._searches = searches
         self._trials: list[tuple[float, RunConfig, list[str]]] = []
         self._read: dict[Path, Result] = {}  # what was finished before, by its folder
         self.has_begun = self.has_failed = self.only_planned = False
@@ -170,19 +179,25 @@ class Sweep:
         for kind, some in (("runs", configs), ("measurements", measurements)):
             say.finished_already(sum(isinstance(finished.get(job.folder), Result) for job in some), len(some), kind)
         note_large_batches([job for job in configs if job.folder not in finished])
+        accepted: list[RunConfig | Measurement] = [*configs, *measurements]
         self._read |= {folder: found for folder, found in finished.items() if isinstance(found, Result)}
-        for folder in {each.folder for each in [*configs, *measurements]} - finished.keys():  # done now, or again
+        for folder in {asked.folder for asked in accepted} - finished.keys():  # done now, or again
             self._read.pop(folder, None)
-        self._jobs += [*configs, *measurements]
-        outcomes_of_runs = iter(run(configs, workers=workers, finished=finished, program=say.program()))
-        others = iter(measure_all(measurements, workers=workers, finished=finished, program=say.program()))
+        for asked in accepted:
+            group = asked.folder.parent, isinstance(asked, RunConfig)
+            self._last[group] = asked
+            self._names[group].add(asked.run_name)
+        done = each_run(configs, workers=workers, finished=finished, program=say.program())
+        came_to = {config.folder: _headline(config, outcome) for config, outcome in done}
+        others = measure_all(measurements, workers=workers, finished=finished, program=say.program())
+        came_to |= {each.folder: _headline(each, outcome) for each, outcome in zip(measurements, others, strict=True)}
         values: list[float | None] = []
         for job, given in zip(jobs, overrides, strict=True):
-            value = _headline(job, outcomes_of_runs if isinstance(job, RunConfig) else others)
+            value = FailedRunError(str(job), job.command) if isinstance(job, RefusedError) else came_to[job.folder]
             if isinstance(value, FailedRunError):
                 self.has_failed = True
                 say.failure(str(value), value.command)
-            elif isinstance(job, RunConfig) and value is not None:
+            elif self._searches and isinstance(job, RunConfig) and value is not None:
                 self._trials.append((value, job, given))
             values.append(None if isinstance(value, FailedRunError) else value)
         return values
@@ -191,10 +206,9 @@ class Sweep:
         """Lays depth against width, prints the tables of all that was asked for, and says where there is more."""
         if self.only_planned:
             return
-        # Every folder once: the last of its runs, and of its measurements, stands for all of them.
-        for job in {(job.folder.parent, isinstance(job, RunConfig)): job for job in self._jobs}.values():
+        for group, job in self._last.items():
             if isinstance(job, RunConfig):
-                _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)], self._read)
+                _compare(job, self._names[group], self._read)
             else:
                 _tabulate(job, self._read)
 
@@ -293,13 +307,8 @@ def note_large_batches(configs: Sequence[RunConfig]) -> None:
             say.large_batches(config.batch_size, num_items)
 
 
-def _headline(
-    job: RunConfig | Measurement | RefusedError, outcomes: Iterator[Outcome]
-) -> float | FailedRunError | None:
-    """What a job came to: its headline metric, or why it counts as failed; takes its outcome, if it has one."""
-    if isinstance(job, RefusedError):
-        return FailedRunError(str(job), job.command)
-    outcome = next(outcomes)
+def _headline(job: RunConfig | Measurement, outcome: Outcome) -> float | FailedRunError | None:
+    """What a job came to: its headline metric, or why it counts as failed."""
     reason = reason_of_failure(outcome)
     if reason is not None:
         # A run that diverged has a result, and would not be done again without being told to.
@@ -309,10 +318,9 @@ def _headline(
     return float(outcome.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
 
-def _compare(config: RunConfig, configs: Sequence[RunConfig], known: Mapping[Path, Result]) -> None:
-    """Lays depth against width for a folder of runs, and prints the table of those that were asked for."""
+def _compare(config: RunConfig, names: Collection[str], known: Mapping[Path, Result]) -> None:
+    """Lays depth against width for a folder of runs, and prints the table of those that were asked for, by name."""
     folder = config.folder.parent
-    names = {asked.run_name for asked in configs if asked.folder.parent == folder}
     found = read_results(folder, known)
     say.comparison(folder, [result for result in found if result.run in names], config.compare.tune)
     compare(folder, found, config.compare.tune, anew=False)
