@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,15 @@ class Job(ABC):
     plan: bool
     only: str | None
 
+    # What is made once of a job, for nothing changes one. Tens of thousands can wait at the same time, and their values
+    # share the keys of one `__dict__`: with these as further entries, each would need 1.3 kB for one of its own.
+    __slots__ = ("_digest", "_folder", "_run_name", "_settings")
+
+    _digest: str
+    _folder: Path
+    _run_name: str
+    _settings: dict[str, Any]
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -62,25 +71,31 @@ class Job(ABC):
     def overrides(self) -> dict[str, Any]:
         """What the command line sets to do the job again: every value."""
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """A hash of the settings, which tells the job from all others; made once, for nothing changes a job."""
-        return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        """A hash of the settings, which tells the job from all others."""
+        if not hasattr(self, "_digest"):
+            self._digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        return self._digest
 
-    @cached_property
+    @property
     def run_name(self) -> str:
         """The job's folder below `outputs/<name>`: readable, and unique by a hash of the settings."""
-        title = self.title
-        # File systems allow names of 255 bytes, and what is being written has a longer one for a while.
-        if len(title.encode()) > MAX_NAME - 11:
-            title = title.encode()[: MAX_NAME - 14].decode(errors="ignore") + "..."
-        return f"{title}-{self.digest[:10]}"
+        if not hasattr(self, "_run_name"):
+            title = self.title
+            # File systems allow names of 255 bytes, and what is being written has a longer one for a while.
+            if len(title.encode()) > MAX_NAME - 11:
+                title = title.encode()[: MAX_NAME - 14].decode(errors="ignore") + "..."
+            self._run_name = f"{title}-{self.digest[:10]}"
+        return self._run_name
 
-    @cached_property
+    @property
     def folder(self) -> Path:
         """`outputs/<name>/<run>`, a function of the configuration."""
-        assert self.name is not None  # where none was given, the constructor has chosen one
-        return Path(self.outputs, self.name, self.run_name)
+        if not hasattr(self, "_folder"):
+            assert self.name is not None  # where none was given, the constructor has chosen one
+            self._folder = Path(self.outputs, self.name, self.run_name)
+        return self._folder
 
     def to_yaml(self, program: str = "dlcourse") -> str:
         """The settings as YAML, headed by the command that does the job again.

@@ -15,6 +15,11 @@ def test_replaces_the_file_and_leaves_nothing_else(tmp_path: Path, sync: bool) -
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_in_parts(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "results.csv", (part for part in (b"a,", b"b\n")))
+    assert (tmp_path / "results.csv").read_bytes() == b"a,b\n"
+
+
 def test_what_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.json"
     write_atomically(path, b"old")

@@ -1,6 +1,8 @@
 import csv
 import json
 import math
+import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.recording import Result, read_json, read_results, write_csv, write_json, write_result
+from dlcourse.recording import Result, TaskFacts, read_json, read_results, write_csv, write_json, write_result
+from dlcourse.recording.results import _natural_order
+
+CSV_BUFFERS = 2**17 + 2**13
+"""Bytes that a CSV writer and an open file take, however many rows there are."""
 
 
 def result(run: str = "run", **config: Any) -> Result:
@@ -101,6 +107,42 @@ def test_broken_files_are_left_out_and_said(
     assert captured.out == ""
     assert captured.err.startswith(f"left out {path}: ")
     assert captured.err.count("\n") == 1
+
+
+@given(st.lists(st.text(alphabet="a=-01279.", min_size=1), min_size=2, max_size=2))
+def test_numbers_in_names_are_in_order(names: list[str]) -> None:
+    # Texts and numbers in turn, which Python compares one after another.
+    first, second = ([int(part) if part.isdigit() else part for part in re.split("([0-9]+)", each)] for each in names)
+    assert (_natural_order(names[0]) < _natural_order(names[1])) == (first < second)
+
+
+def test_of_many_results_only_what_differs_takes_memory(tmp_path: Path) -> None:
+    """What a sweep's runs have alike is in memory once; nor is more needed while their table is written."""
+    num = 100
+    for seed in range(num):
+        folder = tmp_path / f"zigzag-seed={seed}"
+        folder.mkdir()
+        config = {f"setting{key}": f"value {key}" for key in range(12)} | {f"rate{key}": key + 0.5 for key in range(12)}
+        metrics = {f"metric{key}": key + 1 / (seed + 3) for key in range(7)}
+        facts = TaskFacts("metric0", ("metric1",), 1, 1, 8, 0.125, "[0, 2]")
+        made_with = {f"version{key}": "2.13.0" for key in range(6)}
+        write_result(folder, Result(folder.name, config | {"seed": seed}, metrics, None, seed / 7, facts, made_with))
+    read_results(tmp_path)
+    tracemalloc.start()
+    try:
+        results = read_results(tmp_path)
+        kept, while_reading = (amount / num for amount in tracemalloc.get_traced_memory())
+        tracemalloc.reset_peak()
+        write_csv(results, tmp_path / "results.csv", judged=())
+        while_writing = (tracemalloc.get_traced_memory()[1] - CSV_BUFFERS) / num
+    finally:
+        tracemalloc.stop()
+    # Three dictionaries that share their keys, of 40 values (test_recording_sharing.py); seven metrics and the seconds,
+    # 24 bytes each; the name, 80; an object of seven fields with its headers, 200; and a tenth for lists of them.
+    expected = 1.1 * ((8 + 1) * (40 + 3 * 4) + 3 * 3 * 64 + 8 * 24 + 80 + 200)
+    assert kept < expected
+    assert while_reading < expected + 2 * 200  # the keys by which they are sorted; the file that is being read
+    assert while_writing < expected + 200  # each value of a setting as a text, to see which of them vary
 
 
 def test_no_folder_no_results(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def launch(
     if _command.searches or config.sweeper.get("max_batch_size"):
         _check_without_pilots(jobs)
     if _command.sweep is None:
-        _command.sweep = Sweep()
+        _command.sweep = Sweep(searches=_command.searches)
     return _command.sweep.launch(jobs, overrides, to_workers(*options))
 
 
@@ -219,8 +219,12 @@ def to_job(config: DictConfig) -> "RunConfig | Measurement":
     return checked(composed)
 
 
-def checked(composed: Any) -> "RunConfig | Measurement":
+def checked(composed: Any, parts: dict[int, Any] | None = None) -> "RunConfig | Measurement":
     """The same, of what has been made of a configuration: of schemas and of the classes of other packages.
+
+    Args:
+        composed: It.
+        parts: Of what many jobs have in common: see `real`.
 
     Raises:
         RefusedError: If a value is out of range.
@@ -230,7 +234,7 @@ def checked(composed: Any) -> "RunConfig | Measurement":
             from dlcourse.jobs.config import RunConfig
             from dlcourse.jobs.estimate import check_memory
             from dlcourse.measurements import Measurement
-        job = real(composed)
+        job = real(composed, parts)
         if isinstance(job, RunConfig):
             check_memory(job)
     assert isinstance(job, RunConfig | Measurement)

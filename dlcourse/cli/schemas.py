@@ -69,11 +69,13 @@ def named(room: str, attribute: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def real(value: Any) -> Any:
+def real(value: Any, parts: dict[int, Any] | None = None) -> Any:
     """What was made of schemas, made again of the classes themselves, which check it.
 
     Args:
         value: An object, or a schema itself. What was no schema's is returned as it is.
+        parts: Parts that many objects have in common, by their `id`, with what was made of them; None for nothing yet.
+            Each of them is made once. They must not be deleted as long as this is used.
 
     Raises:
         TypeError, ValueError: If a class refuses a value.
@@ -86,7 +88,11 @@ def real(value: Any) -> Any:
         return value
     if isinstance(value, Enum):
         return kind[value.name]
-    return kind(**{name: real(getattr(value, name)) for name in _names_of_fields(made_of)})
+    if parts is not None and id(value) in parts:
+        if parts[id(value)] is None:
+            parts[id(value)] = real(value)
+        return parts[id(value)]
+    return kind(**{name: real(getattr(value, name), parts) for name in _names_of_fields(made_of)})
 
 
 @cache

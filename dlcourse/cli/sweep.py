@@ -1,19 +1,20 @@
 """What happens to the jobs of a command line, one or many: they are done, and what came of them is said."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from dlcourse.cli import say
+from dlcourse.cli.plan import tell_plan, tell_plan_of_sweep
 from dlcourse.cli.refusals import FailedRunError, RefusedError
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
-from dlcourse.jobs.estimate import BYTES_OF_A_WORKER, num_bytes, num_bytes_on_disk, num_seconds
 from dlcourse.jobs.measure import measure_all
-from dlcourse.jobs.pilots import as_many_as_left, left_to_run, pilots
-from dlcourse.jobs.runs import run, stacks
+from dlcourse.jobs.pilots import left_to_run, pilots
+from dlcourse.jobs.runs import each_run, run
 from dlcourse.jobs.unfinished import Outcome, finished_results, reason_of_failure
 from dlcourse.jobs.workers import HERE, Workers
 from dlcourse.measurements import Measurement
@@ -106,14 +107,22 @@ def _result_or_complaint(outcome: Outcome) -> Result:
 class Sweep:
     """The jobs of a command with many: a sweeper may launch them in several batches.
 
+    There can be tens of thousands: once they are done, only what is said of them in the end is kept.
+
+    Args:
+        searches: Whether a sweeper chooses jobs by what came of others.
+
     Attributes:
         has_begun: Whether a batch has been launched.
         has_failed: Whether a job has failed.
         only_planned: Whether a plan was told, and nothing done.
     """
 
-    def __init__(self) -> None:
-        self._jobs: list[RunConfig | Measurement] = []
+    def __init__(self, *, searches: bool) -> None:
+        # By their folder and by whether they train: the last job, which stands for all of them, and the names of all.
+        self._last: dict[tuple[Path, bool], RunConfig | Measurement] = {}
+        self._names: dict[tuple[Path, bool], set[str]] = defaultdict(set)
+        self._searches = searches
         self._trials: list[tuple[float, RunConfig, list[str]]] = []
         self._read: dict[Path, Result] = {}  # what was finished before, by its folder
         self.has_begun = self.has_failed = self.only_planned = False
@@ -145,7 +154,7 @@ class Sweep:
         finished = finished_results(accepted)
         if any(job.plan for job in accepted):
             self.has_begun = self.only_planned = True
-            _tell_plan_of_sweep(accepted, finished, workers)
+            tell_plan_of_sweep(accepted, finished, workers)
             return [None for _ in jobs]
         if any(job.only == "failed" for job in accepted):
             chosen = {index: again for index, job in enumerate(jobs) if (again := _again_if_failed(job, finished))}
@@ -158,19 +167,15 @@ class Sweep:
         if len(refusals) == len({job.folder.parent for job in accepted}) and not self.has_begun:
             raise RefusedError(next(iter(refusals.values())))
         self.has_begun = True
-        left = self._after_pilots(first, configs, workers)
-        to_do = {
-            index: _unless_refused(job, refusals)
-            for index, job in enumerate(jobs)
-            if not isinstance(job, RunConfig) or job.folder in left
-        }
-        done = self._do(list(to_do.values()), [overrides[index] for index in to_do], workers, finished)
+        to_do = dict(enumerate(_unless_refused(job, refusals) for job in jobs))
+        if first:
+            left = self._after_pilots(first, configs, workers)
+            to_do = {at: job for at, job in to_do.items() if not isinstance(job, RunConfig) or job.folder in left}
+        done = self._do(list(to_do.values()), [overrides[at] for at in to_do], workers, finished)
         return _spread(done, to_do, len(jobs))
 
     def _after_pilots(self, first: Sequence[RunConfig], configs: Sequence[RunConfig], workers: Workers) -> set[Path]:
-        """Trains the pilots, if there are some; the folders of the runs that are left to do."""
-        if not first:
-            return {config.folder for config in configs}
+        """Trains the pilots; the folders of the runs that are left to do."""
         finished = finished_results(first)
         say.finished_already(sum(isinstance(found, Result) for found in finished.values()), len(first), "pilots")
         outcomes = run(first, workers=workers, finished=finished, program=say.program())
@@ -196,19 +201,25 @@ class Sweep:
         for kind, some in (("runs", configs), ("measurements", measurements)):
             say.finished_already(sum(isinstance(finished.get(job.folder), Result) for job in some), len(some), kind)
         note_large_batches([job for job in configs if job.folder not in finished])
+        accepted: list[RunConfig | Measurement] = [*configs, *measurements]
         self._read |= {folder: found for folder, found in finished.items() if isinstance(found, Result)}
-        for folder in {each.folder for each in [*configs, *measurements]} - finished.keys():  # done now, or again
+        for folder in {asked.folder for asked in accepted} - finished.keys():  # done now, or again
             self._read.pop(folder, None)
-        self._jobs += [*configs, *measurements]
-        outcomes_of_runs = iter(run(configs, workers=workers, finished=finished, program=say.program()))
-        others = iter(measure_all(measurements, workers=workers, finished=finished, program=say.program()))
+        for asked in accepted:
+            group = asked.folder.parent, isinstance(asked, RunConfig)
+            self._last[group] = asked
+            self._names[group].add(asked.run_name)
+        done = each_run(configs, workers=workers, finished=finished, program=say.program())
+        came_to = {config.folder: _headline(config, outcome) for config, outcome in done}
+        others = measure_all(measurements, workers=workers, finished=finished, program=say.program())
+        came_to |= {each.folder: _headline(each, outcome) for each, outcome in zip(measurements, others, strict=True)}
         values: list[float | None] = []
         for job, given in zip(jobs, overrides, strict=True):
-            value = _headline(job, outcomes_of_runs if isinstance(job, RunConfig) else others)
+            value = FailedRunError(str(job), job.command) if isinstance(job, RefusedError) else came_to[job.folder]
             if isinstance(value, FailedRunError):
                 self.has_failed = True
                 say.failure(str(value), value.command)
-            elif isinstance(job, RunConfig) and value is not None:
+            elif self._searches and isinstance(job, RunConfig) and value is not None:
                 self._trials.append((value, job, given))
             values.append(None if isinstance(value, FailedRunError) else value)
         return values
@@ -217,10 +228,9 @@ class Sweep:
         """Lays depth against width, prints the tables of all that was asked for, and says where there is more."""
         if self.only_planned:
             return
-        # Every folder once: the last of its runs, and of its measurements, stands for all of them.
-        for job in {(job.folder.parent, isinstance(job, RunConfig)): job for job in self._jobs}.values():
+        for group, job in self._last.items():
             if isinstance(job, RunConfig):
-                _compare(job, [each for each in self._jobs if isinstance(each, RunConfig)], self._read)
+                _compare(job, self._names[group], self._read)
             else:
                 _tabulate(job, self._read)
 
@@ -297,47 +307,6 @@ def _has_failed(job: RunConfig | Measurement, finished: Mapping[Path, Outcome]) 
     return has_failed(job.folder) if found is None else reason_of_failure(found) is not None
 
 
-def _tell_plan_of_sweep(
-    jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers
-) -> None:
-    """Says what a sweep would do; it may have pilots, too."""
-    configs = [job for job in jobs if isinstance(job, RunConfig)]
-    if first := _pilots(configs):
-        known = finished_results(first)
-        say.plan_of_pilots(first[0].folder.parent)
-        tell_plan(first, known, workers, is_all=False)
-        left = left_to_run(configs, known.values()) if len(known) == len(first) else as_many_as_left(configs)
-        say.left_out(sum(config.folder not in left for config in configs), len(configs), first[0])
-        jobs = [job for job in jobs if not isinstance(job, RunConfig) or job.folder in left]
-    tell_plan(jobs, finished, workers)
-
-
-def tell_plan(
-    jobs: Sequence[RunConfig | Measurement], finished: Mapping[Path, Outcome], workers: Workers, *, is_all: bool = True
-) -> None:
-    """Says what a command would do: how many jobs, in how many stacks, how long, and how much room they take."""
-    to_do = {job.folder: job for job in jobs if job.folder not in finished}
-    pending = [job for job in to_do.values() if isinstance(job, RunConfig)]
-    num_pending = len(to_do) - len(pending)
-    say.plan(len(jobs), len(jobs) - len(to_do))
-    if num_pending:
-        say.plan_of_measurements(num_pending, min(workers.num_processes, num_pending))
-    if pending:
-        work = stacks(pending, workers.num_processes)
-        num_workers = min(workers.num_processes, len(work))
-        largest = sorted((sum(map(num_bytes, members)) for members in work), reverse=True)[:num_workers]
-        say.plan_of_runs(
-            len(pending),
-            num_stacks=len(work),
-            num_workers=num_workers,
-            seconds=sum(map(num_seconds, work)) / num_workers,
-            num_bytes=sum(largest) + (num_workers + (num_workers > 1)) * BYTES_OF_A_WORKER,
-            num_bytes_on_disk=sum(map(num_bytes_on_disk, pending)),
-        )
-    if is_all:
-        say.nothing_was_done()
-
-
 def unwritable(jobs: Sequence[RunConfig | Measurement]) -> dict[Path, str]:
     """The folders of results that cannot be written to, each with what there is to say of it; tried before anything."""
     found = {}
@@ -360,13 +329,8 @@ def note_large_batches(configs: Sequence[RunConfig]) -> None:
             say.large_batches(config.batch_size, num_items)
 
 
-def _headline(
-    job: RunConfig | Measurement | RefusedError, outcomes: Iterator[Outcome]
-) -> float | FailedRunError | None:
-    """What a job came to: its headline metric, or why it counts as failed; takes its outcome, if it has one."""
-    if isinstance(job, RefusedError):
-        return FailedRunError(str(job), job.command)
-    outcome = next(outcomes)
+def _headline(job: RunConfig | Measurement, outcome: Outcome) -> float | FailedRunError | None:
+    """What a job came to: its headline metric, or why it counts as failed."""
     reason = reason_of_failure(outcome)
     if reason is not None:
         # A run that diverged has a result, and would not be done again without being told to.
@@ -376,10 +340,9 @@ def _headline(
     return float(outcome.metrics[job.task.metric]) if isinstance(job, RunConfig) else None
 
 
-def _compare(config: RunConfig, configs: Sequence[RunConfig], known: Mapping[Path, Result]) -> None:
-    """Lays depth against width for a folder of runs, and prints the table of those that were asked for."""
+def _compare(config: RunConfig, names: Collection[str], known: Mapping[Path, Result]) -> None:
+    """Lays depth against width for a folder of runs, and prints the table of those that were asked for, by name."""
     folder = config.folder.parent
-    names = {asked.run_name for asked in configs if asked.folder.parent == folder}
     found = read_results(folder, known)
     say.comparison(folder, [result for result in found if result.run in names], config.compare.tune)
     compare(folder, found, config.compare.tune, anew=False)

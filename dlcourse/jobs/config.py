@@ -8,7 +8,6 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from dlcourse.checks import check_whole
 from dlcourse.job import NOT_IN_THE_FOLDER, Job, check_name, values_of
 from dlcourse.networks import MLPModel, Model, Precision
 from dlcourse.outside import origin
+from dlcourse.recording.sharing import with_shared_keys
 from dlcourse.recording.tuned import TUNED
 from dlcourse.tasks import Task
 from dlcourse.training import Optimizer
@@ -177,11 +177,12 @@ class RunConfig(Job):
 
     def settings(self) -> dict[str, Any]:
         """The same, with where classes of other packages come from, and where a model stands in comparisons."""
+        if not hasattr(self, "_settings"):  # a sweep asks for them some ten times a run
+            self._settings = with_shared_keys(self._made_settings())
         return dict(self._settings)
 
-    @cached_property
-    def _settings(self) -> dict[str, Any]:
-        """The settings, made once: a sweep asks for them some ten times a run."""
+    def _made_settings(self) -> dict[str, Any]:
+        """The settings, made anew."""
         settings: dict[str, Any] = {}
         for key, value in self.fields().items():
             settings[key] = value

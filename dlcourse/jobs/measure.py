@@ -49,7 +49,7 @@ def measure_all(
             shown.advance(1)
             yield measurement, outcome
 
-    return do_unfinished(
+    done = do_unfinished(
         measurements,
         do,
         finished=finished,
@@ -59,6 +59,8 @@ def measure_all(
         program=program,
         progress=progress,
     )
+    outcomes = {measurement.folder: outcome for measurement, outcome in done}
+    return [outcomes[measurement.folder] for measurement in measurements]
 
 
 def _outcomes(

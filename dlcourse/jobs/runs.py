@@ -61,6 +61,20 @@ def run(
     Raises:
         FolderTakenError: If a folder holds a finished run of another configuration.
     """
+    done = each_run(configs, workers=workers, finished=finished, progress=progress, program=program)
+    outcomes = {config.folder: outcome for config, outcome in done}
+    return [outcomes[config.folder] for config in configs]
+
+
+def each_run(
+    configs: Sequence[RunConfig],
+    *,
+    workers: Workers = HERE,
+    finished: Mapping[Path, Outcome] | None = None,
+    progress: bool = True,
+    program: str = "dlcourse",
+) -> Iterator[tuple[RunConfig, Outcome]]:
+    """The same for callers that need not keep tens of thousands of results: gives each run once, as it is done."""
 
     def do(pending: list[RunConfig], shown: Progress) -> Iterator[tuple[RunConfig, Outcome]]:
         who = workers.on_devices({config.torch_device.type for config in pending})

@@ -90,8 +90,8 @@ def do_unfinished(
     kind: str,
     program: str,
     progress: bool,
-) -> list[Outcome]:
-    """Makes sure that every job is finished, and returns what each came to.
+) -> Iterator[tuple[SomeJob, Outcome]]:
+    """Makes sure that every job is finished.
 
     Args:
         jobs: The jobs; the same one may come several times.
@@ -104,26 +104,26 @@ def do_unfinished(
         program: How the commands begin that are written into the folders.
         progress: Whether to show on stderr how far they are.
 
-    Returns:
-        One outcome a job, in their order.
+    Yields:
+        Each job, but once only where the same one comes several times, and what it came to: first those that were
+        finished, then the others as they are done. None of them is kept here.
 
     Raises:
         FolderTakenError: If a folder holds a finished job of another configuration.
     """
-    folders = [job.folder for job in jobs]
-    outcomes = dict(finished_results(jobs) if finished is None else finished)
-    for folder in outcomes:  # a process that was killed just before this would have been its last act
+    finished = finished_results(jobs) if finished is None else finished
+    for folder in finished:  # a process that was killed just before this would have been its last act
         with contextlib.suppress(OSError):  # it is not there, or not ours to delete
             (folder / "checkpoint.pt").unlink()
-    pending: dict[Path, SomeJob] = {}
-    for folder, job in zip(folders, jobs, strict=True):
-        if folder not in outcomes:
-            pending.setdefault(folder, job)
-    remove_what_the_dead_left(*{folder.parent for folder in folders}, *pending)
+    once: dict[Path, SomeJob] = {}
+    for job in jobs:
+        once.setdefault(job.folder, job)
+    yield from ((job, finished[folder]) for folder, job in once.items() if folder in finished)
+    pending = {folder: job for folder, job in once.items() if folder not in finished}
+    remove_what_the_dead_left(*{folder.parent for folder in once}, *pending)
     total = sum(map(size, pending.values()))
     with Progress(len(pending), total, unit=unit, kind=kind, shown=progress) as shown:
         for job, outcome in do(list(pending.values()), shown):
-            outcomes[job.folder] = outcome
             if isinstance(outcome, Failure):
                 write_failure(job.folder, Failed(job.run_name, outcome.reason, job.command(program)))
             else:
@@ -131,4 +131,4 @@ def do_unfinished(
                     with contextlib.suppress(OSError):
                         (job.folder / name).unlink()
             shown.done(has_failed=reason_of_failure(outcome) is not None)
-    return [outcomes[folder] for folder in folders]
+            yield job, outcome

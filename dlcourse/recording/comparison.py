@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,14 @@ def _made_of(folder: Path, results: Sequence[Result], tune: Sequence[str]) -> st
     """A hash of all that a comparison is made of, and of the names and sizes of the files that it consists of."""
     there = [path for path in [folder / "results.csv", *folder.glob("comparison/**/*")] if path.is_file()]
     files = sorted((str(path.relative_to(folder)), path.stat().st_size) for path in there if path.name != MADE_OF)
-    content = [dlcourse.__version__, folder.name, list(tune), files, [vars(result) for result in results]]
-    return hashlib.sha256(repr(content).encode()).hexdigest()
+    # The text of a list of all this, the last of it a list of the results; in pieces, because all of it would be larger
+    # than the results.
+    found = hashlib.sha256(f"[{dlcourse.__version__!r}, {folder.name!r}, {list(tune)!r}, {files!r}, [".encode())
+    for number, result in enumerate(results):
+        content = {each.name: getattr(result, each.name) for each in fields(result)}
+        found.update(f"{', ' if number else ''}{content!r}".encode())
+    found.update(b"]]")
+    return found.hexdigest()
 
 
 def write_comparison(

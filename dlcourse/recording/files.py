@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 # What is being written has a name that ends like this: the machine and the process that writes it. TensorBoard reads
@@ -20,12 +21,12 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_MACHINE}-{os.getpid()}.part")
 
 
-def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
+def write_atomically(path: Path, content: bytes | Iterable[bytes], *, sync: bool = False) -> None:
     """Writes a file under a temporary name and renames it, so that a killed process leaves no half file.
 
     Args:
         path: Where the content shall be; a file of that name is replaced. Its folder must exist.
-        content: The whole file.
+        content: The whole file, or its parts one after another.
         sync: Wait until the content is on the disk, so that not even a power failure can leave the name without it.
 
     Raises:
@@ -34,7 +35,7 @@ def write_atomically(path: Path, content: bytes, *, sync: bool = False) -> None:
     temporary = f"{path.parent}/.{_MACHINE}-{os.getpid()}.part"  # short, whatever the name of the file is
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

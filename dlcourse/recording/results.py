@@ -1,17 +1,18 @@
 """What a finished run came to: `metrics.json` in its folder, all runs of a folder, and one table of them as CSV."""
 
 import csv
-import io
 import json
 import math
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dlcourse.recording.files import write_atomically
+from dlcourse.recording.sharing import with_shared_keys
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,14 @@ def read_result(folder: Path) -> Result:
                 raise ValueError(f"metrics must be numbers, {', '.join(words or [task.metric])} is none")
             provenance = more.get("provenance")
             known = provenance if isinstance(provenance, dict) else {}
+            shared = (with_shared_keys(each) for each in (config, metrics, known))
+            config, metrics, known = shared  # there can be tens of thousands of results
             return Result(folder.name, config, metrics, diverged_at, seconds, task, known)
     raise ValueError("config, metrics, diverged_at and seconds are not all there")
+
+
+# Of thousands of runs of one task, one is enough.
+_shared_facts = lru_cache(maxsize=100, typed=True)(TaskFacts)
 
 
 def _task_facts(config: dict[str, Any], metrics: dict[str, Any], more: dict[Any, Any]) -> TaskFacts | None:
@@ -149,9 +156,9 @@ def _task_facts(config: dict[str, Any], metrics: dict[str, Any], more: dict[Any,
             **later,
         }:
             solved, domain = later.get("solved"), later.get("pieces_domain")
-            return TaskFacts(
+            return _shared_facts(
                 metric,
-                tuple(higher_is_better),
+                tuple(map(str, higher_is_better)),
                 in_features,
                 out_features,
                 num_pieces,
@@ -224,12 +231,11 @@ def write_csv(results: Sequence[Result], path: Path, *, judged: Collection[str] 
     varied = varied_settings(results)
     constant = [key for key in settings if key not in varied]
     of_runs = ["pieces_domain", "solved", "judged"] if judged is not None else []
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", *varied, *metrics, *of_runs, "diverged_at", "seconds", *constant])
-    for result in results:
-        writer.writerow(
-            [
+
+    def rows() -> Iterator[list[Any]]:
+        yield ["run", *varied, *metrics, *of_runs, "diverged_at", "seconds", *constant]
+        for result in results:
+            yield [
                 result.run,
                 *(setting_of(result, key) for key in varied),
                 *(result.metrics.get(key) for key in metrics),
@@ -238,8 +244,25 @@ def write_csv(results: Sequence[Result], path: Path, *, judged: Collection[str] 
                 result.seconds,
                 *(result.config.get(key) for key in constant),
             ]
-        )
-    write_atomically(path, text.getvalue().encode())
+
+    write_atomically(path, _lines(rows()))
+
+
+class _Line:
+    """What a CSV writer has written last."""
+
+    def write(self, text: str) -> None:
+        """Takes a line in place of the last one."""
+        self.content = text.encode()
+
+
+def _lines(rows: Iterator[list[Any]]) -> Iterator[bytes]:
+    """Rows as comma-separated values, one at a time."""
+    line = _Line()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row)
+        yield line.content
 
 
 def _of_run(result: Result, judged: Collection[str]) -> list[str | bool | None]:
@@ -284,8 +307,11 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: If it is not JSON.
     """
-    return _read(json.loads(path.read_text(encoding="utf-8")))
+    return _read(_DECODER.decode(path.read_text(encoding="utf-8")))
 
+
+# Most settings are the same in every run of a sweep: their numbers are in memory once for thousands of runs.
+_DECODER = json.JSONDecoder(parse_float=lru_cache(maxsize=1000)(float), parse_int=lru_cache(maxsize=1000)(int))
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -309,16 +335,18 @@ def _written(content: Any) -> Any:
 def _read(content: Any) -> Any:
     """The content with NaN and infinity in place of their strings."""
     match content:
-        case dict():  # keys are the same in every run of a sweep: one string each for thousands of runs
+        case dict():  # likewise their strings
             return {sys.intern(key): _read(value) for key, value in content.items()}
         case list():
             return [_read(value) for value in content]
         case str():
-            return _NOT_FINITE.get(content, content)
+            return _NOT_FINITE[content] if content in _NOT_FINITE else sys.intern(content)
     return content
 
 
-def _natural_order(name: str) -> list[str | int]:
-    """A sorting key in which "depth=2" comes before "depth=10"."""
-    # The split has text at the even places and digits at the odd ones, so a string never meets a number.
-    return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", name))]
+def _natural_order(name: str) -> str:
+    """A sorting key in which "depth=2" comes before "depth=10": before each number stands how long it is.
+
+    The zero byte in front of it, which no name has, makes the end of a text come before all that could follow.
+    """
+    return re.sub("0*([0-9]+)", lambda number: f"\0{chr(len(number[1]))}{number[1]}", name)

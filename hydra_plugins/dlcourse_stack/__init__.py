@@ -77,7 +77,7 @@ class StackLauncher(Launcher):
         try:
             plain = self._config_loader.plain_settings(self._config, overrides)
             if plain is not None:
-                return checked(with_settings(*plain))
+                return checked(with_settings(*plain), self._config_loader.parts(plain[0]))
             with self._config_loader.application_config(self._config, overrides, number) as config:
                 return to_job(config)
         except RefusedError as error:

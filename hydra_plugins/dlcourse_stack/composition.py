@@ -29,6 +29,9 @@ from omegaconf.errors import OmegaConfBaseException
 # What Hydra's grammar takes for a whole number, whatever stands before it.
 WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
+# So many lines are remembered. A grid has fewer; of thousands of seeds, each comes once.
+MOST_LINES = 1000
+
 # A setting's place among the dataclasses, and its value: (("model", "width"), 8).
 Setting = tuple[tuple[str, ...], Any]
 
@@ -47,6 +50,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
         self._without_hydra: dict[int, DictConfig] = {}
         self._refers: dict[int, bool] = {}  # to other values
         self._objects: dict[int, Any] = {}  # what they are as dataclasses
+        self._parts: dict[int, dict[int, Any]] = {}  # by the `id` of such an object
         self._settings: dict[tuple[int, str], Setting | None] = {}
         self._of_whole_numbers: dict[tuple[int, str], Setting | None] = {}
         self._hydra: dict[int, DictConfig] = {}
@@ -114,6 +118,12 @@ class SweepConfigLoader(ConfigLoaderImpl):
             return None
         return self._objects[id(composed)], plain
 
+    def parts(self, composed: Any) -> dict[int, Any]:
+        """The parts of dataclasses that are common to many jobs (see `plain_settings`), for `real`, which fills it."""
+        if id(composed) not in self._parts:
+            self._parts[id(composed)] = {id(part): None for part in vars(composed).values() if is_dataclass(part)}
+        return self._parts[id(composed)]
+
     def _setting(self, config: DictConfig, override: Override) -> Setting | None:
         """What an override sets, if it is one value that does not depend on others, and no dataclass.
 
@@ -172,6 +182,9 @@ class SweepConfigLoader(ConfigLoaderImpl):
 
     def _parse(self, lines: list[str]) -> list[Override]:
         """The overrides, checked; each text is parsed once (a grid of 300 jobs has some 20 of them)."""
+        if len(self._parsed) > MOST_LINES:
+            for remembered in (self._parsed, self._sets_values, self._settings):
+                remembered.clear()
         new = {line: self._parse_one(line) for line in lines if line not in self._parsed}
         self.validate_sweep_overrides_legal(overrides=[*new.values()], run_mode=RunMode.RUN, from_shell=True)
         self._parsed.update(new)
