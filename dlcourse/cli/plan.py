@@ -1,6 +1,7 @@
 """What a command would do, for `plan=true`: said, and not done."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dlcourse.cli import say
 from dlcourse.jobs.config import RunConfig
