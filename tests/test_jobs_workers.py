@@ -3,11 +3,13 @@
 import gc
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from dlcourse.jobs import workers
 from dlcourse.jobs.workers import KILLED, Died, Workers, in_workers
 
 TWO = Workers(num=2)
@@ -81,6 +83,42 @@ def is_collected(item: int) -> bool:
 @pytest.mark.slow
 def test_workers_look_for_garbage_once_they_work() -> None:
     assert dict(in_workers(is_collected, [1, 2], TWO)) == {1: True, 2: True}
+
+
+def has_imported(module: str) -> tuple[bool, int]:
+    return module in sys.modules, os.getpid()
+
+
+@pytest.mark.slow
+def test_prepared_workers_have_imported_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_spare", [])
+    assert "colorsys" not in sys.modules
+    workers.prepare(1, "colorsys")
+    workers.prepare(2, "colorsys")
+    prepared = list(workers._spare)
+    found = [outcome for _, outcome in in_workers(has_imported, ["colorsys"] * 8, TWO)]
+    assert all(isinstance(outcome, tuple) and outcome[0] for outcome in found)
+    assert len({outcome for outcome in found}) == 2
+    assert set(workers._spare) == set(prepared)
+    assert all(worker.is_ready for worker in prepared)
+    assert "colorsys" not in sys.modules
+
+
+@pytest.mark.slow
+def test_who_still_imports_what_nobody_needs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_spare", [])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "import os, time\nopen('{0}/part', 'w').write(str(os.getpid()))\nos.rename('{0}/part', '{0}/process')\n"
+    (tmp_path / "takes_long.py").write_text(text.format(tmp_path) + "time.sleep(1000)\n")
+    workers.prepare(1, "takes_long")
+    while not (tmp_path / "process").exists():
+        time.sleep(0.01)
+    process = int((tmp_path / "process").read_text())
+    os.kill(process, 0)  # it is there
+    workers._end_spare()
+    assert workers._spare == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def test_a_cuda_device_is_kept_busy_by_one_process() -> None:

@@ -245,6 +245,57 @@ def test_optuna_gets_the_objective_of_its_trials(tmp_path: Path, imported: Impor
     assert errors[best["best_params"]["optimizer.rate"]] == best["best_value"]
 
 
+# Says how many workers are prepared; 8 runs are much work, and 7 are not.
+TELLING = """
+from dlcourse.cli import main
+from dlcourse.jobs import early, workers
+
+early.WORTH_WORKERS = 8 * early.least_seconds(1, 64)
+workers.prepare = lambda num, module: print("prepared", num)
+main()
+"""
+
+# Prepares them, and says how many there were in the end.
+PREPARING = """
+from dlcourse.cli import main
+from dlcourse.jobs import early, runs, workers
+
+early.WORTH_WORKERS = runs.WORTH_WORKERS = 0.0
+main()
+print("workers", len(workers._spare))
+"""
+
+SHORT = ["-m", "num_steps=1", "pictures=false", "hydra.launcher.num_workers=2"]
+
+
+@pytest.mark.slow
+def test_workers_start_while_the_jobs_are_composed_where_they_will_be_needed(
+    tmp_path: Path, imported: Imported
+) -> None:
+    (tmp_path / "telling.py").write_text(TELLING)
+
+    def prepared(*arguments: str) -> list[str]:
+        done = imported.run(["telling.py", *SHORT, *arguments], tmp_path)
+        assert done.returncode == 0, done.stderr
+        return [words for words in done.stdout.splitlines() if words.startswith("prepared")]
+
+    assert prepared("seed=range(8)") == ["prepared 1", "prepared 2"]
+    assert len(finished(tmp_path)) == 8
+    assert prepared("seed=range(8)") == ["prepared -1", "prepared 0"]  # all are finished
+    assert prepared("seed=range(16)") == ["prepared 1", "prepared 2"]  # 8 are not
+    assert prepared("seed=range(7)", "name=few") == ["prepared -1", "prepared 0"]
+    assert prepared("seed=range(8)", "name=${task.num_folds}") == ["prepared -1", "prepared 0"]  # not plain
+
+
+@pytest.mark.slow
+def test_workers_that_started_early_do_the_work(tmp_path: Path, imported: Imported) -> None:
+    (tmp_path / "preparing.py").write_text(PREPARING)
+    done = imported.run(["preparing.py", *SHORT, "seed=range(8)"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "workers 2" in done.stdout  # and no others
+    assert len(finished(tmp_path)) == 8
+
+
 @pytest.mark.slow
 def test_a_dask_cluster_that_loses_one_of_four_workers_has_the_same_results(tmp_path: Path, imported: Imported) -> None:
     def dask(*arguments: str) -> Started:

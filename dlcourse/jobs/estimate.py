@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.early import FLOPS_PER_SECOND, SECONDS_OF_A_RUN
 from dlcourse.networks import MLPModel
 from dlcourse.recording.weights import kept_steps
-
-SECONDS_OF_A_RUN = 4e-3
-"""What a run takes that trains no step: its network, its data, its folder."""
 
 BYTES_OF_A_WORKER = 400 * 2**20
 """What a process takes that has imported torch, and nothing else."""
@@ -27,7 +25,7 @@ def num_seconds(configs: Sequence[RunConfig]) -> float:
     filled = [-(-size // 16) * 16 for size in sizes]
     flops = 6 * sum(a * b for a, b in pairwise(filled)) * (config.batch_size or 1000)
     overhead = 12e-6 * 3 * len(sizes) if isinstance(config.model, MLPModel) else 5e-4 * len(configs)
-    return SECONDS_OF_A_RUN * len(configs) + config.num_steps * (overhead + len(configs) * flops / 20e9)
+    return SECONDS_OF_A_RUN * len(configs) + config.num_steps * (overhead + len(configs) * flops / FLOPS_PER_SECOND)
 
 
 def num_bytes(config: RunConfig) -> int:

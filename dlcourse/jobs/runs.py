@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dlcourse.job import Failure
 from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.early import WORTH_WORKERS
 from dlcourse.jobs.estimate import num_seconds
 from dlcourse.jobs.progress import Progress, watched
 from dlcourse.jobs.stack import StoppedError, Trained, in_common, train_stack
@@ -30,8 +31,6 @@ from dlcourse.recording.run_folder import KeptAsideError, RunFolder
 
 # Larger stacks are not faster per member, and their activations and batches no longer fit into the cache.
 MAX_MEMBERS = 64
-# Seconds of work below which starting worker processes (each imports torch) takes longer than it saves.
-WORTH_WORKERS = 6.0
 
 
 def run(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._pool = _new_pool()
+        self._preparing: Future[None] | None = None
 
     def submit(self, function: Callable[[Item], Outcome], item: Item) -> "Future[Outcome]":
         """Starts a call."""
@@ -176,6 +178,15 @@ class _Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def prepare(self, module: str) -> None:
+        """Starts the process, and lets it import a module."""
+        self._preparing = self.submit(_import, module)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the process has nothing to do, not even something to import."""
+        return self._preparing is None or self._preparing.done()
+
     def kill(self) -> None:
         """Ends the process at once."""
         self._pool.shutdown(wait=True, kill_workers=True)
@@ -184,8 +195,28 @@ class _Worker:
 # Workers that have nothing to do. They stay for the next sweep, as a sweeper like Optuna has many small ones, and end
 # with this process.
 _spare: list[_Worker] = []
-# Before Python takes its modules apart: a pool that goes after those that it uses complains on stderr.
-atexit.register(_spare.clear)
+
+
+@atexit.register  # before Python takes its modules apart: a pool that goes after those that it uses complains on stderr
+def _end_spare() -> None:
+    """Lets the workers end that have nothing to do, and ends those at once that import what nobody will need."""
+    for worker in _spare:
+        if not worker.is_ready:
+            worker.kill()
+    _spare.clear()
+
+
+def prepare(num: int, module: str) -> None:
+    """Starts worker processes that will be needed soon, as many as there are not yet.
+
+    Args:
+        num: How many will be needed.
+        module: What they import already.
+    """
+    while len(_spare) < num:
+        worker = _Worker()
+        worker.prepare(module)
+        _spare.append(worker)
 
 
 @contextlib.contextmanager
@@ -234,6 +265,11 @@ class _ThisWorker:
 def is_orphaned() -> bool:
     """Whether this is a worker process, and the process that has started it has ended: nobody waits for an answer."""
     return _ThisWorker.parent is not None and os.getppid() != _ThisWorker.parent
+
+
+def _import(module: str) -> None:
+    """Imports a module in a worker process."""
+    import_module(module)
 
 
 def _call(function: Callable[[Item], Outcome], stops_itself: bool, item: Item) -> Outcome:

@@ -12,6 +12,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+DOES_THE_WORK = "dlcourse.jobs.runs"
+"""What worker processes import."""
+
+SOME = 20
+"""So many jobs say how much work all of them are."""
+
 
 @dataclass
 class StackLauncherConf:
@@ -52,10 +58,17 @@ class StackLauncher(Launcher):
         """Runs all jobs and returns each one's headline metric."""
         # Imported only here, because Hydra imports this module in every application, also in those without dlcourse.
         from dlcourse.cli.door import launch
+        from dlcourse.jobs.workers import prepare
 
         setup_globals()
         lines = [list(overrides) for overrides in job_overrides]
-        jobs = [self._job(overrides, number) for number, overrides in enumerate(lines, start=initial_job_idx)]
+        numbered = [*enumerate(lines, start=initial_job_idx)]
+        num_early = self._num_early(lines)
+        # The first job makes this process import torch, too. Until it is there, a core is left to that.
+        prepare(num_early - 1, DOES_THE_WORK)
+        jobs = [self._job(overrides, number) for number, overrides in numbered[:1]]
+        prepare(num_early, DOES_THE_WORK)
+        jobs += [self._job(overrides, number) for number, overrides in numbered[1:]]
         # Sweepers write into this folder when the launcher is done, and expect it to be there.
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         returns = []
@@ -66,6 +79,20 @@ class StackLauncher(Launcher):
             job.return_value = value
             returns.append(job)
         return returns
+
+    def _num_early(self, lines: list[list[str]]) -> int:
+        """How many worker processes the jobs are sure to need; 0 where it takes a composed job to say that."""
+        from dlcourse.cli.schemas import with_settings
+        from dlcourse.jobs.early import num_early
+        from dlcourse.jobs.workers import Workers
+
+        try:
+            some = [self._config_loader.plain_settings(self._config, each) for each in lines[:: len(lines) // SOME + 1]]
+            workers = Workers(*self._options)
+        except Exception:  # whatever it is, it is said when the job in question is composed
+            return 0
+        plain = [with_settings(*each) for each in some if each is not None]
+        return num_early(plain, len(lines), workers) if plain and len(plain) == len(some) else 0
 
     def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
