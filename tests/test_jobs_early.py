@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcourse.cli.schemas import schema
-from dlcourse.jobs.config import RunConfig
+from dlcourse.jobs.config import Compare, RunConfig
 from dlcourse.jobs.early import least_seconds, num_early
 from dlcourse.jobs.estimate import num_seconds
 from dlcourse.jobs.workers import Workers
@@ -60,7 +60,7 @@ def test_folders_that_are_not_finished_are_work(run: RunConfig, tmp_path: Path) 
     assert num_early([run], 2000, FOUR) == 4
 
 
-@pytest.mark.parametrize("changes", [{"plan": True}, {"only": "failed"}])
+@pytest.mark.parametrize("changes", [{"plan": True}, {"only": "failed"}, {"compare": Compare(pilots=4)}])
 def test_what_may_not_be_done_at_all_is_not_prepared(run: RunConfig, changes: dict[str, Any]) -> None:
     assert num_early([replace(run, **changes)], 2000, FOUR) == 0
 

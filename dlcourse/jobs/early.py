@@ -44,8 +44,11 @@ def least_seconds(num_steps: int, batch_size: int | None) -> float:
 
 
 def _is_to_be_done(job: Any) -> bool:
-    """Whether a job is a run (measurements have no optimizer) that is done unless it is finished."""
-    return hasattr(job, "optimizer") and not job.plan and job.only is None
+    """Whether a job is a run (measurements have no optimizer) that is done unless it is finished.
+
+    Where pilots come first, most jobs are not done, and which is not known yet.
+    """
+    return hasattr(job, "optimizer") and not job.plan and job.only is None and not job.compare.pilots
 
 
 def _num_finished(folder: str) -> int:
