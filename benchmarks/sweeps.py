@@ -1,6 +1,7 @@
 """What a sweep of 300 networks costs, beside Hydra's launchers over an eager loop, beside JAX, and beside its products.
 
     python benchmarks/sweeps.py [--jax-python .venv-jax/bin/python] [--rounds 3] [--steps 5000] [--seeds 10]
+    python benchmarks/sweeps.py --quick [--jax-python .venv-jax/bin/python]
     python benchmarks/sweeps.py --growth
 
 The reference sweep is `dlcourse -m experiment=reference_sweep pictures=false`. All contestants have the same number of
@@ -9,6 +10,9 @@ each with one thread and its share of the architectures, Hydra's basic launcher 
 faster). What would take hours is measured on one seed an architecture and scaled by the number of seeds. In every round
 each contestant has its turn, and the ratios are those of one round; the table shows medians. On a machine with other
 work to do, core-seconds say more than seconds.
+
+With `--quick` there is one round of less than six minutes on two cores: Hydra's joblib launcher is left out, and of 300
+jobs its basic launcher runs every twentieth, one seed of every second architecture, scaled by twenty.
 """
 
 import argparse
@@ -27,6 +31,7 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import torch
+from growth import in_training
 from training import Case, seconds, stacked_training
 
 HERE = Path(__file__).resolve().parent
@@ -34,6 +39,8 @@ DEPTHS, WIDTHS, BATCH_SIZE = (1, 2, 3, 4, 5, 6), (4, 8, 16, 32, 64), 64
 # Stacks as `dlcourse` makes them: widths of one size when filled up, and of how many widths they are.
 FILLED = {16: 3, 32: 1, 64: 1}
 NUM_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# Every second architecture: each width at three of the six depths, which are 3.47 on average (3.5 for all).
+SAMPLE = [("1,3,6", "4,16,64"), ("2,4,5", "8,32")]
 GRID = [f"depth={','.join(map(str, DEPTHS))}", f"width={','.join(map(str, WIDTHS))}"]
 
 
@@ -109,13 +116,32 @@ def flops(depth: int, width: int) -> int:
     return 6 * BATCH_SIZE * sum(a * b for a, b in pairwise([1, *[width] * depth, 1]))
 
 
-def contest(num_steps: int, num_seeds: int, jax_python: str | None) -> dict[str, Cost]:
+def basic_of_a_sample(num_steps: int, num_seeds: int) -> Cost:
+    """Hydra's basic launcher over one seed of every second architecture, scaled to all jobs.
+
+    It has as many threads as are faster at a fiftieth of the steps.
+    """
+    empty = eager("depth=1", "width=4", "seed=0", "num_steps=1")  # its start comes once
+
+    def sample(threads: int, steps: int) -> Cost:
+        fixed = ["seed=0", f"num_steps={steps}", f"threads={threads}"]
+        costs = [eager(f"depth={depths}", f"width={widths}", *fixed) + empty * -1 for depths, widths in SAMPLE]
+        return costs[0] + costs[1]
+
+    threads = min({1, NUM_CORES}, key=lambda threads: sample(threads, num_steps // 50).seconds)
+    return empty + sample(threads, num_steps) * (2 * num_seeds)
+
+
+def contest(num_steps: int, num_seeds: int, jax_python: str | None, *, is_quick: bool) -> dict[str, Cost]:
     """One round: what each contestant takes."""
     sizes = [f"num_steps={num_steps}", f"seed=range({num_seeds})"]
     costs = {"dlcourse": ours("experiment=reference_sweep", *sizes)}
     costs["products alone"] = products(num_steps, num_seeds)
     if jax_python:
         costs["JAX: vmap, scan, jit"] = jax(jax_python, num_steps, num_seeds)
+    if is_quick:
+        costs["Hydra basic, eager loop (every 20th job, scaled)"] = basic_of_a_sample(num_steps, num_seeds)
+        return costs
     # the start of an empty application comes once, all the rest with every job
     one, empty = [*GRID, "seed=0", f"num_steps={num_steps}"], eager("depth=1", "width=4", "seed=0", "num_steps=1")
     joblib = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={NUM_CORES}"]
@@ -126,9 +152,9 @@ def contest(num_steps: int, num_seeds: int, jax_python: str | None) -> dict[str,
     return costs
 
 
-def reference(num_rounds: int, num_steps: int, num_seeds: int, jax_python: str | None) -> None:
+def reference(num_rounds: int, num_steps: int, num_seeds: int, jax_python: str | None, *, is_quick: bool) -> None:
     """The table, and what else there is to say of the sweep."""
-    rounds = [contest(num_steps, num_seeds, jax_python) for _ in range(num_rounds)]
+    rounds = [contest(num_steps, num_seeds, jax_python, is_quick=is_quick) for _ in range(num_rounds)]
     num_runs = len(DEPTHS) * len(WIDTHS) * num_seeds
     print(f"reference sweep, {num_runs} runs of {num_steps} steps, {NUM_CORES} cores, medians of {num_rounds} rounds\n")
     print("| contestant | seconds | core-seconds | over ours, seconds | over ours, core-seconds | goal |")
@@ -144,6 +170,8 @@ def reference(num_rounds: int, num_steps: int, num_seeds: int, jax_python: str |
             statistics.median(its.core_seconds / mine.core_seconds for its, mine in of_ours),
         )
         print(f"| {name} | {' | '.join(f'{number:.3g}' for number in numbers)} | {goal} |", flush=True)
+    if is_quick:
+        return
     start = ours("model.depth=1", "seed=0", "num_steps=0")
     outside = ours("experiment=reference_sweep", f"seed=range({num_seeds})", "num_steps=1") + start * -1
     print(f"\noutside of training (one step a run): {1e3 * outside.seconds / num_runs:.1f} ms a run, "
@@ -174,29 +202,21 @@ def steady(jax_python: str) -> None:
     print(f"50 members, depth 3, width 32: ours {per[0]:.1f}, JAX {per[1]:.1f} us a step and member", flush=True)
 
 
-def growth() -> None:
-    """Seconds and memory of larger and larger sweeps."""
-    print("\n| runs | seconds | ms a run | largest process, MB |\n|---|---|---|---|")
-    for runs in (100, 300, 1000, 3000):
-        spent = ours("model.depth=3", "num_steps=1000", "log_every=500", f"seed=range({runs})").seconds
-        # of all children so far; the sweeps grow
-        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"| {runs} | {spent:.1f} | {1e3 * spent / runs:.1f} | {largest:.0f} |", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jax-python", help="the Python of an environment that has JAX")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contestant has its turn")
     parser.add_argument("--steps", type=int, default=5000, help="updates of each network")
     parser.add_argument("--seeds", type=int, default=10, help="networks of each architecture")
+    parser.add_argument("--quick", action="store_true", help="one round, with a sample of the jobs of Hydra's launcher")
     parser.add_argument("--growth", action="store_true", help="sweeps of 100 to 3,000 runs instead")
     options = parser.parse_args()
     if options.growth:
-        growth()
+        in_training()
         return
-    reference(options.rounds, options.steps, options.seeds, options.jax_python)
-    if options.jax_python:
+    rounds = 1 if options.quick else options.rounds
+    reference(rounds, options.steps, options.seeds, options.jax_python, is_quick=options.quick)
+    if options.jax_python and not options.quick:
         steady(options.jax_python)
 
 

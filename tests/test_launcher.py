@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from imported import Imported, Started
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.cli.door import CONFIGS
+from dlcourse.cli.door import CONFIGS, checked
 from dlcourse.cli.schemas import with_settings
+from hydra_plugins.dlcourse_stack import composition
 from hydra_plugins.dlcourse_stack.composition import SweepConfigLoader
 
 SWEEPS: list[list[str]] = [
@@ -179,6 +180,34 @@ def test_jobs_of_plain_settings_are_what_their_configurations_become(hydra: Any,
         assert (type(job), type(job.model)) == (type(expected), type(expected.model))
         assert repr(job) == repr(expected), overrides  # 1 and True are equal
     assert len(plain) > len(SWEEPS) / 2
+
+
+def test_of_thousands_of_lines_only_some_are_remembered(hydra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composition, "MOST_LINES", 10)
+    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    for number in range(100):
+        fast.load_sweep_config(master, [f"seed={number}", f"optimizer.rate=0.{number:03}", "model.width=16"])
+        found = fast.plain_settings(master, [f"seed={number}", f"optimizer.rate=0.{number:03}", "model.width=16"])
+        assert found is not None
+        job = with_settings(*found)
+        assert (job.seed, job.optimizer.rate, job.model.width) == (number, number / 1000, 16)
+        for remembered in (fast._parsed, fast._sets_values, fast._settings):
+            assert 0 < len(remembered) <= 10 + 3
+
+
+def test_parts_that_jobs_have_in_common_are_one_object(hydra: Any) -> None:
+    master = hydra.config_loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    fast = SweepConfigLoader(hydra.config_loader.get_search_path())
+    asked = [fast.plain_settings(master, [f"seed={seed}", f"model.width={seed + 1}"]) for seed in (0, 1)]
+    found = [each for each in asked if each is not None]
+    assert len(found) == 2
+    made = [checked(with_settings(*each), fast.parts(each[0])) for each in found]
+    alone = [checked(with_settings(*each)) for each in found]
+    assert made == alone
+    assert made[0].task is made[1].task
+    assert made[0].optimizer is made[1].optimizer
+    assert [each.model.width for each in made] == [1, 2]
 
 
 def test_what_is_not_plain_is_composed(hydra: Any) -> None:
