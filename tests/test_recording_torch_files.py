@@ -61,6 +61,13 @@ def test_layers_with_whole_numbers_and_numbers_that_are_none() -> None:
     assert known.is_proven
 
 
+def test_where_torch_gives_the_parts_other_names_it_writes_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_files, "ID", "another name")
+    for _ in range(5):
+        network = MLP(1, 1, width=3, depth=1)
+        assert torch_bytes(network.state_dict()) == by_torch(network.state_dict())
+
+
 def test_where_torch_writes_other_files_it_writes_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
     filled = torch_files._Archive.filled
     monkeypatch.setattr(torch_files._Archive, "filled", lambda known, values: filled(known, values) + b"something new")

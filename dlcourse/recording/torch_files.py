@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from zipfile import ZipFile, ZipInfo
@@ -41,7 +42,8 @@ def torch_bytes(content: Any) -> bytes:
     if known is None:
         if len(_known) >= MAX_KNOWN:
             _known.clear()
-        _known[kind] = _Archive(written, len(tensors))
+        with suppress(KeyError):  # a version of torch that gives the parts other names
+            _known[kind] = _Archive(written, len(tensors))
     else:
         known.is_proven = known.filled(values) == written
     return written
