@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,8 @@ class Job(ABC):
             if rest and first != group:
                 lines.append(f"{first}:")
             group = first
-            lines.append(f"  {rest}: {json.dumps(value)}" if rest else f"{key}: {json.dumps(value)}")
+            text = (_as_json if _can_be_kept(value) else json.dumps)(value)
+            lines.append(f"  {rest}: {text}" if rest else f"{key}: {text}")
         return "\n".join(lines) + "\n"
 
     def command(self, program: str = "dlcourse", **more: Any) -> str:
@@ -121,8 +122,11 @@ class Job(ABC):
             **more: Further values to set.
         """
         values = {"name": self.name, **self.overrides(), **self.elsewhere(), **more}
-        words = [f"{key}={_in_hydras_grammar(value)}" for key, value in values.items()]
-        return " ".join([program, *map(shlex.quote, words)])
+        words = [
+            (_word if _can_be_kept(value) else _word.__wrapped__)(key, value)  # the latter keeps nothing
+            for key, value in values.items()
+        ]
+        return " ".join([program, *words])
 
     def elsewhere(self) -> dict[str, Any]:
         """What says where the job is done and where its result goes, if that is not the usual."""
@@ -154,6 +158,23 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be the name of one folder, without control characters, got {name!r}")
     if len(name.encode()) > MAX_NAME:
         raise ValueError(f"name must have at most {MAX_NAME} bytes, got {len(name.encode())}: {name[:40]}...")
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether a value is told from all that are equal to it by its type: a list cannot be asked, and 0.0 == -0.0."""
+    return type(value) in (str, int, bool, type(None)) or (type(value) is float and value != 0)
+
+
+@lru_cache(4096, typed=True)  # most runs of a sweep have the same values
+def _as_json(value: Any) -> str:
+    """A value in a line of YAML."""
+    return json.dumps(value)
+
+
+@lru_cache(4096, typed=True)
+def _word(key: str, value: Any) -> str:
+    """A word of a command line."""
+    return shlex.quote(f"{key}={_in_hydras_grammar(value)}")
 
 
 def _in_hydras_grammar(value: Any) -> str:

@@ -208,6 +208,16 @@ def test_command_repeats_the_run() -> None:
         assert (again.settings(), again.name) == (each.settings(), each.name)
 
 
+def test_values_that_are_equal_are_written_as_they_are() -> None:
+    each = config()
+    for _ in range(2):
+        for value, said in ((1, "1"), (True, "true"), (1.0, "1.0"), (0.0, "0.0"), (-0.0, "-0.0"), ([1], "[1]")):
+            assert shlex.split(each.command(more=value))[-1] == f"more={said}"
+    for noise in (0.0, -0.0, 1.0):
+        written = config(task=ZigZag(num_folds=3, noise=noise)).to_yaml()
+        assert f"\n  noise: {noise}\n" in written
+
+
 @functools.cache
 def composed(*overrides: str) -> Any:
     """What a command line comes to; several tests look at the same one."""

@@ -1,6 +1,7 @@
-"""Files of torch whose pickle is not made again are those that `torch.save` writes."""
+"""Files of torch into which other values were put are those that `torch.save` writes."""
 
 import io
+import math
 from collections import OrderedDict
 from typing import Any
 
@@ -24,19 +25,57 @@ def by_torch(content: Any) -> bytes:
     return file.getvalue()
 
 
-def test_networks_of_one_architecture_have_the_bytes_of_torch_and_one_pickle() -> None:
-    for _ in range(3):
-        network = MLP(2, 1, width=4, depth=2)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_networks_of_one_architecture_have_the_bytes_of_torch(dtype: torch.dtype) -> None:
+    for depth in range(3):
+        for _ in range(5):
+            network = MLP(2, 1, width=4, depth=depth, dtype=dtype)
+            assert torch_bytes(network.state_dict()) == by_torch(network.state_dict())
+    assert [known.is_proven for known in torch_files._known.values()] == [True] * 3
+
+
+def test_torch_writes_no_more_than_the_first_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = [MLP(1, 1, width=3, depth=1).state_dict() for _ in range(6)]
+    expected = [by_torch(content) for content in contents]
+    calls: list[Any] = []
+    save = torch.save
+    monkeypatch.setattr(torch, "save", lambda content, file: (calls.append(content), save(content, file)))
+    assert [torch_bytes(content) for content in contents] == expected
+    assert calls == contents[:2]
+
+
+def test_what_is_read_are_the_values_of_each() -> None:
+    networks = [MLP(1, 1, width=3, depth=1).state_dict() for _ in range(4)]
+    for network in networks:
+        read = torch.load(io.BytesIO(torch_bytes(network)), weights_only=True)
+        assert list(read) == list(network) and all(read[name].equal(value) for name, value in network.items())
+
+
+def test_layers_with_whole_numbers_and_numbers_that_are_none() -> None:
+    for value in (0.0, -0.0, math.nan, math.inf):
+        network = nn.BatchNorm1d(2)
+        nn.init.constant_(network.weight, value)
+        network(torch.rand(4, 2))
         assert torch_bytes(network.state_dict()) == by_torch(network.state_dict())
-    assert len(torch_files._known) == 1
+    (known,) = torch_files._known.values()
+    assert known.is_proven
 
 
-def test_what_is_read_are_the_values_of_the_second() -> None:
-    first, second = (MLP(1, 1, width=3, depth=1).state_dict() for _ in range(2))
-    torch_bytes(first)
-    read = torch.load(io.BytesIO(torch_bytes(second)), weights_only=True)
-    assert list(read) == list(second) and all(read[name].equal(value) for name, value in second.items())
-    assert not any(read[name].equal(first[name]) for name in first)
+def test_where_torch_gives_the_parts_other_names_it_writes_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_files, "ID", "another name")
+    for _ in range(5):
+        network = MLP(1, 1, width=3, depth=1)
+        assert torch_bytes(network.state_dict()) == by_torch(network.state_dict())
+
+
+def test_where_torch_writes_other_files_it_writes_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    filled = torch_files._Archive.filled
+    monkeypatch.setattr(torch_files._Archive, "filled", lambda known, values: filled(known, values) + b"something new")
+    for _ in range(5):
+        network = MLP(1, 1, width=3, depth=1)
+        assert torch_bytes(network.state_dict()) == by_torch(network.state_dict())
+    (known,) = torch_files._known.values()
+    assert not known.is_proven
 
 
 @pytest.mark.parametrize(
@@ -52,7 +91,8 @@ def test_what_is_read_are_the_values_of_the_second() -> None:
         {"a": torch.zeros(3, 2), "b": torch.ones(3), "c": 1.0},
         {"a": torch.zeros(3, 2), "b": torch.ones(3), "c": 0.0},  # 0.0 == -0.0
         {"a": torch.zeros(3, 2), "b": torch.ones(3), "c": -0.0},
-        # what is not looked at closely, and is pickled by torch alone
+        # what is not looked at closely, and is written by torch alone
+        {"a": torch.zeros(3, 2, dtype=torch.bfloat16), "b": torch.ones(3)},
         {"a": torch.zeros(2, 3).T, "b": torch.ones(3)},
         {"a": torch.zeros(4, 2)[:3], "b": torch.ones(3)},
         {"a": (value := torch.zeros(3, 2)), "b": value[0, :]},
@@ -64,9 +104,9 @@ def test_what_is_read_are_the_values_of_the_second() -> None:
 )
 def test_what_is_no_more_than_similar_is_told_apart(other: Any) -> None:
     known = {"a": torch.zeros(3, 2), "b": torch.ones(3)}
-    for more in ({}, {"c": 1}, {"c": 0.0}):
+    for more in [{}, {"c": 1}, {"c": 0.0}] * 3:
         torch_bytes(known | more)
-    for _ in range(2):
+    for _ in range(4):
         assert torch_bytes(other) == by_torch(other)
 
 
@@ -74,11 +114,12 @@ def test_layers_of_other_versions_are_told_apart() -> None:
     network = nn.BatchNorm1d(2)
     later, earlier = network.state_dict(), network.state_dict()
     earlier._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]
-    torch_bytes(later)
+    for _ in range(3):
+        torch_bytes(later)
     assert torch_bytes(earlier) == by_torch(earlier) != by_torch(later)
 
 
-def test_no_more_pickles_are_kept_than_said() -> None:
+def test_no_more_files_are_kept_than_said() -> None:
     for size in range(3 * MAX_KNOWN):
         content = {"a": torch.arange(size)}
         assert torch_bytes(content) == by_torch(content)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ from dlcourse.recording.run_folder import KeptAsideError, RunFolder
 
 # Larger stacks are not faster per member, and their activations and batches no longer fit into the cache.
 MAX_MEMBERS = 64
+# So many threads write the folders of a stack's members.
+WRITERS = 4
 
 
 def run(
@@ -325,21 +328,28 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
 
         trained = train_stack(configs, checkpoints, progress=here.progress, save=save, stop=here.stop)
         facts = _facts(configs[0])  # all members learn one task
-        return [_finished(*each, facts, started) for each in zip(configs, folders, trained, strict=True)]
+        # A finished run waits until its result is on the disk: several wait together, and others are written meanwhile.
+        with ThreadPoolExecutor(WRITERS) as writers:
+            written = []
+            for config, folder, member in zip(configs, folders, trained, strict=True):
+                result = _result(config, member, facts, started)
+                finish = partial(
+                    folder.finish,
+                    network=member.network,
+                    history=member.history,
+                    weights=member.weights if config.keep_weights else None,
+                    result=result,
+                    pictures=_pictures(config, member),
+                    graph=graph_of(member.network) if config.pictures else None,
+                )
+                written.append(writers.submit(_finished, config, result, finish))
+            return [outcome.result() for outcome in written]
 
 
-def _finished(config: RunConfig, folder: RunFolder, trained: Trained, facts: TaskFacts, started: float) -> Outcome:
-    """Writes a run's folder."""
-    result = _result(config, trained, facts, started)
+def _finished(config: RunConfig, result: Result, finish: Callable[[], None]) -> Outcome:
+    """Has a run's folder written."""
     try:
-        folder.finish(
-            network=trained.network,
-            history=trained.history,
-            weights=trained.weights if config.keep_weights else None,
-            result=result,
-            pictures=_pictures(config, trained),
-            graph=graph_of(trained.network) if config.pictures else None,
-        )
+        finish()
     except KeptAsideError as error:
         return Failure(config, str(error))
     return result

@@ -115,8 +115,9 @@ def append_events(
     if graph is not None and not any(event.graph_def for event in events):
         first.append(_graph(begun, graph))
     content = _records([*first, *_timed(values, step_before, begun, now)])
-    with path.open("ab") as file:
-        file.truncate(size)
+    with open(path, "ab") as file:
+        if file.tell() > size:  # only then: of a file that was cut, some file systems write all to the disk at once
+            file.truncate(size)
         file.write(content)
 
 
