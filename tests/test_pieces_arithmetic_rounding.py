@@ -40,6 +40,16 @@ def test_norm_is_a_bound_and_not_a_loose_one(shape: tuple[int, int], num_vectors
     assert (bound <= 1.5 * true).all()
 
 
+def test_norm_of_layers_that_pass_their_inputs_on_is_close() -> None:
+    weight = np.random.default_rng(0).uniform(-1 / 8, 1 / 8, size=(3, 64, 64))  # as torch draws them
+    passed_on = np.broadcast_to(np.eye(64), weight.shape)
+    for layer in (passed_on, np.concatenate([passed_on, weight], axis=1), np.concatenate([passed_on, weight], axis=2)):
+        true = np.linalg.norm(layer, 2, axis=(1, 2))
+        bound = SLACK * norm(layer, 64)
+        assert (bound >= true).all()
+        assert (bound <= 1.1 * true).all()  # |(W W^T)^2|_F^(1/4) of the identity is 64^(1/8) = 1.68
+
+
 def test_norm_of_wide_layers_is_a_bound() -> None:
     weight = np.random.default_rng(0).normal(size=(2, 100, 70))
     assert (SLACK * norm(weight, 2) >= np.linalg.norm(weight, 2, axis=(1, 2))).all()
