@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
-from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
+from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, norm
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _FEW = 4  # numbers in a row cost less one by one
@@ -86,7 +86,7 @@ class DigitNetwork:
         base = base_for(max(layer.in_features for layer in self.layers), MOST_DIGITS)
         if base is None:
             return None
-        growth = np.log2(np.maximum(1.0, [self._stretch(index, member) for index in range(len(self.layers))]))
+        growth = np.log2(np.maximum(1.0, [self.stretch(index, member) for index in range(len(self.layers))]))
         most = float(base.bits * MOST_DIGITS)
         if not growth[:depth].sum() < most:
             return None
@@ -140,18 +140,19 @@ class DigitNetwork:
             few, dense = ([], None) if layer.is_sparse else _without_zeros(parts)
             sparse = [(i, same_places(weight, part)) for i, part in enumerate(parts)] if layer.is_sparse else []
             length = float(np.linalg.norm(left)) * base.below(len(parts))
-            stretch = self._stretch(index, member)
+            stretch = self.stretch(index, member)
             bias = base.split(layer.bias[member], MOST_FACTORS)
             self._converted[index, member] = _Layer(
                 few, dense, sparse, len(parts), place, SLACK * length + TINY, bias, stretch
             )
         return self._converted[index, member]
 
-    def _stretch(self, index: int, member: int) -> float:
+    def stretch(self, index: int, member: int) -> float:
         """A bound for the 2-norm of a member's W."""
         if (index, member) not in self._stretches:
             stored = self.layers[index].stored[member : member + 1]
-            self._stretches[index, member] = SLACK * float(norm(stored, stored[0].size)[0])
+            bound = close_norm(stored) if isinstance(stored, tuple) else norm(stored, stored.size)
+            self._stretches[index, member] = SLACK * float(bound[0])
         return self._stretches[index, member]
 
 
