@@ -1,6 +1,7 @@
-"""A network in numbers of several digits: pre-activations along segments, with bounds for what they are off by.
+"""A network in numbers of several digits: pre-activations on pieces, with bounds for what they are off by.
 
-Functions t -> slope t + intercept on intervals are the columns of `Digits`: all slopes, then all intercepts.
+Functions t -> slope t + intercept on intervals are the columns of `Digits`: all slopes, then all intercepts. Functions
+on faces of a plane have two slopes: all first ones, all second ones, then all intercepts.
 """
 
 import math
@@ -93,8 +94,8 @@ class DigitNetwork:
         following = np.fmin(most, np.cumsum(growth[::-1])[::-1][:depth])
         return [Base(base.bits, min(MOST_DIGITS, 2 + math.ceil((g + _SPARE_BITS) / base.bits))) for g in following]
 
-    def affine(self, base: Base, index: int, inputs: Digits, *, member: int = 0) -> Digits:
-        """A layer's pre-activations: W times all columns, plus b for the second half of them."""
+    def affine(self, base: Base, index: int, inputs: Digits, *, member: int = 0, num_slopes: int = 1) -> Digits:
+        """A layer's pre-activations: W times all columns, plus b for the last of them, the intercepts."""
         layer = self._layer(index, member, base)
         num_digits, num_inputs, num_columns = inputs.digits.shape
         num_units = len(layer.bias.left)
@@ -111,7 +112,7 @@ class DigitNetwork:
         if layer.dense is not None:
             layer.dense.add_to(sums[above:], inputs.digits)
         first = place - layer.bias.place
-        constants = sums[:, :, num_columns // 2 :]
+        constants = sums[:, :, num_columns // (num_slopes + 1) * num_slopes :]
         for k, digit in enumerate(layer.bias.digits[: max(0, len(sums) - first)], start=first):
             constants[k] += digit[:, None]
 
@@ -121,12 +122,14 @@ class DigitNetwork:
         error = stretched + math.sqrt(num_inputs) * layer.left * base.below(above - 1)
         return base.carried(sums, place, SLACK * (error + math.sqrt(num_units) * (lost_terms + lost_bias + TINY)))
 
-    def bend(self, base: Base, index: int, functions: Digits, step: Step, *, member: int = 0) -> Digits:
-        """What a layer makes of its pre-activations on parts of their intervals, where its units keep their signs."""
-        columns = np.concatenate([step.parent, step.parent + len(functions.error) // 2])
-        functions = functions.taken(columns)
+    def bend(
+        self, base: Base, index: int, functions: Digits, step: Step, *, member: int = 0, num_slopes: int = 1
+    ) -> Digits:
+        """What a layer makes of its pre-activations on parts of their pieces, where its units keep their signs."""
+        num_pieces = len(functions.error) // (num_slopes + 1)
+        functions = functions.taken(np.concatenate([step.parent + k * num_pieces for k in range(num_slopes + 1)]))
         slope = self.layers[index].slope[member][:, None]
-        kept = np.tile(step.positive | (slope == 1), 2)
+        kept = np.tile(step.positive | (slope == 1), num_slopes + 1)
         if self.layers[index].gates:
             return functions._replace(digits=functions.digits * kept)
         return base.times(np.where(kept, 1.0, slope), functions)
@@ -197,3 +200,10 @@ def along_segments(
         sums[k, :, :num_intervals], sums[k, :, num_intervals:] = end - start, start
     missing = 2 * float(np.abs(left).max()) * base.below(len(digits) + 2) + TINY
     return base.carried(sums, place + 2, np.full(2 * num_intervals, math.sqrt(num_inputs) * missing))
+
+
+def on_plane(base: Base, frame: Float[np.ndarray, "in_features 3"]) -> Digits:
+    """The inputs on a plane: its two directions as slopes, its origin as intercept."""
+    digits, place, left = base.split(frame, base.most)
+    missing = float(np.abs(left).max()) * base.below(len(digits)) + TINY
+    return Digits(np.stack(digits), place, np.full(3, SLACK * math.sqrt(len(frame)) * missing + TINY))

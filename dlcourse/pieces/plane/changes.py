@@ -1,6 +1,5 @@
 """Which borders between regions may show in the outputs, told by the patterns on their two sides."""
 
-
 import numpy as np
 from jaxtyping import Bool, Int, UInt64
 
