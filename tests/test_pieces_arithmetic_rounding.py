@@ -5,9 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from marks import examples
+from scipy.sparse import csr_array
 
 from dlcourse.pieces.arithmetic.integers import integers
-from dlcourse.pieces.arithmetic.rounding import SLACK, frobenius, grows, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.rounding import SLACK, close_norm, frobenius, grows, norm, quantum, roundings
 
 
 @pytest.mark.parametrize(
@@ -38,6 +43,41 @@ def test_norm_is_a_bound_and_not_a_loose_one(shape: tuple[int, int], num_vectors
     bound = SLACK * norm(weight, num_vectors)
     assert (bound >= true).all()
     assert (bound <= 1.5 * true).all()
+
+
+def test_norm_of_layers_that_pass_their_inputs_on_is_close() -> None:
+    weight = np.random.default_rng(0).uniform(-1 / 8, 1 / 8, size=(3, 64, 64))  # as torch draws them
+    passed_on = np.broadcast_to(np.eye(64), weight.shape)
+    for layer in (passed_on, np.concatenate([passed_on, weight], axis=1), np.concatenate([passed_on, weight], axis=2)):
+        true = np.linalg.norm(layer, 2, axis=(1, 2))
+        bound = SLACK * norm(layer, 64)
+        assert (bound >= true).all()
+        assert (bound <= 1.1 * true).all()  # |(W W^T)^2|_F^(1/4) of the identity is 64^(1/8) = 1.68
+
+
+@pytest.mark.parametrize("passed_on", ["rows", "columns", "all", "nothing"])
+def test_close_norm_of_convolutions_is_a_bound_and_closer(passed_on: str) -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(4, 4, 3, padding=1, bias=False).double()
+    images = torch.eye(4 * 64, dtype=torch.float64).reshape(-1, 4, 8, 8)
+    dense = convolution(images).detach().numpy().reshape(4 * 64, -1).T
+    one = np.eye(4 * 64)
+    weight = {"rows": np.vstack([one, dense]), "columns": np.hstack([-2 * one, dense]), "all": one, "nothing": dense}
+    true = np.linalg.norm(weight[passed_on], 2)
+    sparse = (csr_array(weight[passed_on]), csr_array(np.zeros_like(weight[passed_on])))
+    close, zero = SLACK * close_norm(sparse)
+    assert true <= close <= 1.7 * true
+    assert passed_on == "all" or close <= 0.65 * norm(sparse, 0)[0]
+    assert 0 < zero < 1e-25
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@examples(30)
+def test_close_norm_of_any_sparse_matrix_is_a_bound(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    weight = random.normal(size=random.integers(1, 12, size=2)) * 10.0 ** random.integers(-3, 4)
+    weight *= random.random(weight.shape) < random.random()
+    assert SLACK * close_norm((csr_array(weight),))[0] >= np.linalg.norm(weight, 2)
 
 
 def test_norm_of_wide_layers_is_a_bound() -> None:

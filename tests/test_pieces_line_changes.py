@@ -10,7 +10,7 @@ from networks import linear
 from torch import nn
 
 from dlcourse import pieces
-from dlcourse.pieces.line import changes
+from dlcourse.pieces.arithmetic import changes
 from dlcourse.pieces.reading import affine, network
 
 

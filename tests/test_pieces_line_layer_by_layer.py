@@ -14,10 +14,12 @@ from random_networks import case
 from torch import nn
 
 from dlcourse import pieces
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import blocks, layer_by_layer, steady, subdivision
 from dlcourse.pieces.line.closer import Closer, look_closer
 from dlcourse.pieces.line.digit_functions import DigitFunctions
-from dlcourse.pieces.reading import affine, network
+from dlcourse.pieces.line.segment import count_on_lines
+from dlcourse.pieces.reading import affine, network, read
 
 
 @pytest.fixture
@@ -68,6 +70,20 @@ def test_degenerate_networks_are_counted_right_in_blocks(in_blocks: Mock, first:
     assert in_blocks.called
 
 
+@pytest.mark.slow
+def test_degenerate_networks_are_counted_right_on_whole_lines_in_blocks(in_blocks: Mock) -> None:
+    num = 0
+    for seed in range(60, 80):
+        one = case(seed)
+        if one.on == "whole line":
+            line = pieces.on_line(one.network, **one.domain)
+            counts = exact_cells.counts(one.network, *exact_cells.whole_line(**one.domain))
+            assert (line.num_regions, line.num_pieces) == counts, one.families
+            num += 1
+    assert num > 2
+    assert in_blocks.called
+
+
 @MODERATE
 @pytest.mark.parametrize("is_whole", slow_except([False, True], False))
 def test_blocks_are_put_together_as_the_line_they_were_taken_from(in_blocks: Mock, is_whole: bool) -> None:
@@ -107,6 +123,38 @@ def test_convolutions_whose_weights_are_all_zero_have_one_region() -> None:
         nn.init.zeros_(parameter)
     line = pieces.on_line(nn.Sequential(convolution, nn.ReLU()), np.zeros((1, 16, 16)), np.ones((1, 16, 16)))
     assert (line.num_regions, line.num_pieces) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_blocks", [3_000], indirect=True)
+def test_lines_are_taken_some_at_once(in_blocks: Mock) -> None:
+    networks = [convolutional(seed) for seed in (4, 5)]
+    random = np.random.default_rng(4)
+    starts = random.normal(size=(2, 6, 1, 8, 8))
+    ends = starts + np.array([0.001, 0.01, 0.001, 0.1, 0.5, 0.01])[:, None, None, None] * random.normal(
+        size=starts.shape
+    )
+    layers = [
+        UnitLayer((*a.stored, *b.stored), np.concatenate([a.bias, b.bias]), np.concatenate([a.slope, b.slope]))
+        for a, b in zip(*(read(each, (1, 8, 8)) for each in networks), strict=True)
+    ]
+    flat = starts.reshape(2, 6, 64), ends.reshape(2, 6, 64)
+    counted = count_on_lines(layers, *flat, (1, 8, 8), 10_000)
+    assert len({len(some.intervals.last) for some in counted._subdivisions}) > 1  # one alone, and several
+    assert in_blocks.called
+    for member, network_ in enumerate(networks):
+        for index in range(6):
+            ends_of_line = starts[member, index], ends[member, index]
+            alone, line = pieces.on_line(network_, *ends_of_line), counted.line(member, index)
+            assert (line.num_regions, line.num_pieces) == (alone.num_regions, alone.num_pieces)
+            assert (line.start == ends_of_line[0]).all()
+            assert (line.end == ends_of_line[1]).all()
+            assert np.abs(line.region_breakpoints - alone.region_breakpoints).max(initial=0) <= 2.0**-19
+            assert line.slopes.shape == (alone.num_pieces, 2)
+    num_regions = int(counted.num_regions.sum())
+    count_on_lines(layers, *flat, (1, 8, 8), num_regions)
+    with pytest.raises(ValueError, match=f"max_regions must be at least the number of regions, got {num_regions - 1}"):
+        count_on_lines(layers, *flat, (1, 8, 8), num_regions - 1)
 
 
 @pytest.mark.slow

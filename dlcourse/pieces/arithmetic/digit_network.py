@@ -1,6 +1,7 @@
-"""A network in numbers of several digits: pre-activations along segments, with bounds for what they are off by.
+"""A network in numbers of several digits: pre-activations on pieces, with bounds for what they are off by.
 
-Functions t -> slope t + intercept on intervals are the columns of `Digits`: all slopes, then all intercepts.
+Functions t -> slope t + intercept on intervals are the columns of `Digits`: all slopes, then all intercepts. Functions
+on faces of a plane have two slopes: all first ones, all second ones, then all intercepts.
 """
 
 import math
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
-from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, norm
+from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, norm
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _FEW = 4  # numbers in a row cost less one by one
@@ -86,15 +87,15 @@ class DigitNetwork:
         base = base_for(max(layer.in_features for layer in self.layers), MOST_DIGITS)
         if base is None:
             return None
-        growth = np.log2(np.maximum(1.0, [self._stretch(index, member) for index in range(len(self.layers))]))
+        growth = np.log2(np.maximum(1.0, [self.stretch(index, member) for index in range(len(self.layers))]))
         most = float(base.bits * MOST_DIGITS)
         if not growth[:depth].sum() < most:
             return None
         following = np.fmin(most, np.cumsum(growth[::-1])[::-1][:depth])
         return [Base(base.bits, min(MOST_DIGITS, 2 + math.ceil((g + _SPARE_BITS) / base.bits))) for g in following]
 
-    def affine(self, base: Base, index: int, inputs: Digits, *, member: int = 0) -> Digits:
-        """A layer's pre-activations: W times all columns, plus b for the second half of them."""
+    def affine(self, base: Base, index: int, inputs: Digits, *, member: int = 0, num_slopes: int = 1) -> Digits:
+        """A layer's pre-activations: W times all columns, plus b for the last of them, the intercepts."""
         layer = self._layer(index, member, base)
         num_digits, num_inputs, num_columns = inputs.digits.shape
         num_units = len(layer.bias.left)
@@ -111,7 +112,7 @@ class DigitNetwork:
         if layer.dense is not None:
             layer.dense.add_to(sums[above:], inputs.digits)
         first = place - layer.bias.place
-        constants = sums[:, :, num_columns // 2 :]
+        constants = sums[:, :, num_columns // (num_slopes + 1) * num_slopes :]
         for k, digit in enumerate(layer.bias.digits[: max(0, len(sums) - first)], start=first):
             constants[k] += digit[:, None]
 
@@ -121,12 +122,14 @@ class DigitNetwork:
         error = stretched + math.sqrt(num_inputs) * layer.left * base.below(above - 1)
         return base.carried(sums, place, SLACK * (error + math.sqrt(num_units) * (lost_terms + lost_bias + TINY)))
 
-    def bend(self, base: Base, index: int, functions: Digits, step: Step, *, member: int = 0) -> Digits:
-        """What a layer makes of its pre-activations on parts of their intervals, where its units keep their signs."""
-        columns = np.concatenate([step.parent, step.parent + len(functions.error) // 2])
-        functions = functions.taken(columns)
+    def bend(
+        self, base: Base, index: int, functions: Digits, step: Step, *, member: int = 0, num_slopes: int = 1
+    ) -> Digits:
+        """What a layer makes of its pre-activations on parts of their pieces, where its units keep their signs."""
+        num_pieces = len(functions.error) // (num_slopes + 1)
+        functions = functions.taken(np.concatenate([step.parent + k * num_pieces for k in range(num_slopes + 1)]))
         slope = self.layers[index].slope[member][:, None]
-        kept = np.tile(step.positive | (slope == 1), 2)
+        kept = np.tile(step.positive | (slope == 1), num_slopes + 1)
         if self.layers[index].gates:
             return functions._replace(digits=functions.digits * kept)
         return base.times(np.where(kept, 1.0, slope), functions)
@@ -140,18 +143,19 @@ class DigitNetwork:
             few, dense = ([], None) if layer.is_sparse else _without_zeros(parts)
             sparse = [(i, same_places(weight, part)) for i, part in enumerate(parts)] if layer.is_sparse else []
             length = float(np.linalg.norm(left)) * base.below(len(parts))
-            stretch = self._stretch(index, member)
+            stretch = self.stretch(index, member)
             bias = base.split(layer.bias[member], MOST_FACTORS)
             self._converted[index, member] = _Layer(
                 few, dense, sparse, len(parts), place, SLACK * length + TINY, bias, stretch
             )
         return self._converted[index, member]
 
-    def _stretch(self, index: int, member: int) -> float:
+    def stretch(self, index: int, member: int) -> float:
         """A bound for the 2-norm of a member's W."""
         if (index, member) not in self._stretches:
             stored = self.layers[index].stored[member : member + 1]
-            self._stretches[index, member] = SLACK * float(norm(stored, stored[0].size)[0])
+            bound = close_norm(stored) if isinstance(stored, tuple) else norm(stored, stored.size)
+            self._stretches[index, member] = SLACK * float(bound[0])
         return self._stretches[index, member]
 
 
@@ -196,3 +200,10 @@ def along_segments(
         sums[k, :, :num_intervals], sums[k, :, num_intervals:] = end - start, start
     missing = 2 * float(np.abs(left).max()) * base.below(len(digits) + 2) + TINY
     return base.carried(sums, place + 2, np.full(2 * num_intervals, math.sqrt(num_inputs) * missing))
+
+
+def on_plane(base: Base, frame: Float[np.ndarray, "in_features 3"]) -> Digits:
+    """The inputs on a plane: its two directions as slopes, its origin as intercept."""
+    digits, place, left = base.split(frame, base.most)
+    missing = float(np.abs(left).max()) * base.below(len(digits)) + TINY
+    return Digits(np.stack(digits), place, np.full(3, SLACK * math.sqrt(len(frame)) * missing + TINY))

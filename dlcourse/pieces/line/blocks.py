@@ -55,6 +55,11 @@ def blocks(num_units: int, num_vertices: int) -> list[slice]:
     return [slice(first, last + 1) for first, last in pairwise(ends)]
 
 
+def num_at_once(num_units: int, num_vertices: float) -> int:
+    """How many lines of so many vertices are no more than a block together; one if that is not known yet, 0."""
+    return max(1, int(_NUMBERS / (num_units * num_vertices))) if num_vertices else 1
+
+
 def done(
     cuts: list[Cut], slopes: Float[np.ndarray, "out_features vertices"], error: Float[np.ndarray, "_"], quantum: float
 ) -> Done:

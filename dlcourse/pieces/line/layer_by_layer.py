@@ -56,8 +56,10 @@ def subdivide(
     ends: Float[np.ndarray, "members num_lines in_features"],
     max_regions: int,
     max_gigabytes: float | int | None,
+    *,
+    num_elsewhere: int = 0,
 ) -> Subdivided:
-    """Cuts segments, given by where they start and end."""
+    """Cuts segments, given by where they start and end; so many regions of others count for `max_regions`, too."""
     if max_regions < 1:
         raise ValueError(f"max_regions must be at least 1, got {max_regions}")
     if max_gigabytes is not None and not max_gigabytes > 0:
@@ -66,6 +68,7 @@ def subdivide(
     check_cut(layers, -1, 2 * starts.shape[0] * starts.shape[1], max_gigabytes, keep_values=True)
     with np.errstate(all="ignore"):  # overflow is looked for where it can begin
         found = Subdivision(layers, starts, ends)
+        found.block = found.block._replace(num_elsewhere=num_elsewhere)
         _take_layers(found, 0, limits)
         found.digits.forget()
         error, slopes = found.error[-1], found.rows[-1]

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Int64
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.layer import UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
+from dlcourse.pieces.line.blocks import num_at_once
 from dlcourse.pieces.line.layer_by_layer import Subdivided, subdivide
 from dlcourse.pieces.line.positions import on_half_line, on_segment
 from dlcourse.pieces.points import MOST_SHOWN, in_short
@@ -157,7 +158,7 @@ class OnLines:
     num_regions: Int64[np.ndarray, "members num_lines"]
     num_pieces: Int64[np.ndarray, "members num_lines"]
     num_settled: Int64[np.ndarray, "members num_lines"]
-    _subdivision: Subdivided = field(repr=False)
+    _subdivisions: list[Subdivided] = field(repr=False)  # of some lines after the others, numbered through all members
     _input_shape: tuple[int, ...] = field(repr=False)
 
     def __repr__(self) -> str:
@@ -171,13 +172,16 @@ class OnLines:
         if not (0 <= member < members and 0 <= index < num_lines):
             raise ValueError(f"there are {members} members and {num_lines} lines, got member {member}, line {index}")
         line = member * num_lines + index
+        ends = np.cumsum([len(some.intervals.last) for some in self._subdivisions])
+        which = int(np.searchsorted(ends, line, side="right"))
+        subdivision, line = self._subdivisions[which], line - int(ends[which - 1] if which else 0)
         return OnLine(
             num_regions=int(self.num_regions[member, index]),
             num_pieces=int(self.num_pieces[member, index]),
             num_settled=int(self.num_settled[member, index]),
-            start=self._subdivision.intervals.starts[line].reshape(self._input_shape),
-            end=self._subdivision.intervals.ends[line].reshape(self._input_shape),
-            _subdivision=self._subdivision,
+            start=subdivision.intervals.starts[line].reshape(self._input_shape),
+            end=subdivision.intervals.ends[line].reshape(self._input_shape),
+            _subdivision=subdivision,
             _line=line,
         )
 
@@ -191,14 +195,53 @@ def count_on_lines(
     max_gigabytes: float | int | None = None,
 ) -> OnLines:
     """What `on_lines` does once it has read the network and checked the segments."""
-    subdivision = subdivide(layers, starts, ends, max_regions, max_gigabytes)
-    num_regions = np.diff(subdivision.intervals.last, prepend=-1) - 1
-    num_pieces = np.add.reduceat(subdivision.kinks, subdivision.intervals.first, dtype=np.int64) + 1
     shape = starts.shape[:2]
-    return OnLines(
-        num_regions=num_regions.reshape(shape),
-        num_pieces=num_pieces.reshape(shape),
-        num_settled=subdivision.num_settled.reshape(shape),
-        _subdivision=subdivision,
-        _input_shape=input_shape,
+    if shape == (1, 1) or not any(layer.is_sparse for layer in layers):
+        subdivisions = [subdivide(layers, starts, ends, max_regions, max_gigabytes)]
+    else:
+        subdivisions = _some_at_once(layers, starts, ends, max_regions, max_gigabytes)
+    num_regions, num_pieces, num_settled = (
+        np.concatenate(of_lines).reshape(shape) for of_lines in zip(*map(_counts, subdivisions), strict=True)
     )
+    return OnLines(num_regions, num_pieces, num_settled, _subdivisions=subdivisions, _input_shape=input_shape)
+
+
+def _some_at_once(
+    layers: list[UnitLayer],
+    starts: Float[np.ndarray, "members num_lines in_features"],
+    ends: Float[np.ndarray, "members num_lines in_features"],
+    max_regions: int,
+    max_gigabytes: float | int | None,
+) -> list[Subdivided]:
+    """Takes some lines after others where zeros abound in layers, as in convolutions.
+
+    A line alone can be divided into blocks, which takes less memory and makes use of the units that have no kinks in
+    them; short ones are done sooner together. So there are first one, and then up to twice as many at once, as long as
+    they make no more than a block if they are like those before.
+    """
+    members, num_lines = starts.shape[:2]
+    widest, found, most_vertices = max(layer.bias.shape[1] for layer in layers), [], 0.0
+    num_elsewhere = members * num_lines  # regions of other lines, of which each has at least one
+    for member in range(members):
+        own, done, num = of_member(layers, member), 0, 1
+        while done < num_lines:
+            num = min(2 * num, num_at_once(widest, most_vertices))
+            some = slice(member, member + 1), slice(done, min(done + num, num_lines))
+            num = some[1].stop - done
+            num_elsewhere -= num
+            limits = max_regions, max_gigabytes
+            found.append(subdivide(own, starts[some], ends[some], *limits, num_elsewhere=num_elsewhere))
+            num_vertices = int(found[-1].intervals.last[-1]) + 1
+            num_elsewhere, done = num_elsewhere + num_vertices - num, done + num
+            most_vertices = max(most_vertices, num_vertices / num)
+    return found
+
+
+def _counts(
+    subdivision: Subdivided,
+) -> tuple[Int[np.ndarray, " lines"], Int[np.ndarray, " lines"], Int[np.ndarray, " lines"]]:
+    """Regions, pieces and signs that integers decided, of each line."""
+    intervals = subdivision.intervals
+    num_regions = np.diff(intervals.last, prepend=-1) - 1
+    num_pieces = np.add.reduceat(subdivision.kinks, intervals.first, dtype=np.int64) + 1
+    return num_regions, num_pieces, subdivision.num_settled

@@ -89,6 +89,10 @@ class Subdivision:
                 norm(layer.stored, 0) if layer.is_sparse else stretch
                 for layer, stretch in zip(layers, self.stretches, strict=True)
             ]
+            if grows(self.stretches):
+                for index in (index for index, layer in enumerate(layers) if layer.is_sparse):
+                    of_members = [self.digits.network.stretch(index, m) for m in range(self.intervals.members)]
+                    self.stretches[index] = np.array(of_members)
         self._start()
 
     @cached_property

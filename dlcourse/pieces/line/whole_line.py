@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic.rounding import EPS
-from dlcourse.pieces.layer import UnitLayer, of_member
+from dlcourse.pieces.layer import SparseWeight, UnitLayer, of_member
 from dlcourse.pieces.line.along import Along
 from dlcourse.pieces.line.segment import OnLine, count_on_lines
 from dlcourse.pieces.points import MOST_SHOWN, in_short
@@ -175,11 +175,21 @@ def _homogeneous(
     inputs = np.broadcast_to(inputs, (members, *inputs.shape))
     homogeneous = [UnitLayer(inputs, np.zeros(inputs.shape[:2]), np.ones(inputs.shape[:2]))]
     for layer in layers[:-1]:
-        passed_on = np.zeros((members, 1, layer.weight.shape[2] + 1))
-        passed_on[..., -1] = 1  # v
-        weight = np.concatenate([np.concatenate([layer.weight, layer.bias[..., None]], axis=2), passed_on], axis=1)
         slope = np.append(layer.slope, np.ones((members, 1)), axis=1)
-        homogeneous.append(UnitLayer(weight, np.zeros_like(slope), slope))
+        homogeneous.append(UnitLayer(_with_biases(layer, pass_on=True), np.zeros_like(slope), slope))
     last = layers[-1]
-    weight = np.concatenate([last.weight, last.bias[..., None]], axis=2)
-    return [*homogeneous, UnitLayer(weight, np.zeros_like(last.bias), last.slope)]
+    return [*homogeneous, UnitLayer(_with_biases(last, pass_on=False), np.zeros_like(last.bias), last.slope)]
+
+
+def _with_biases(layer: UnitLayer, *, pass_on: bool) -> Float[np.ndarray, "members units inputs"] | SparseWeight:
+    """(W, b), which v meets last; with one more row if it passes v on."""
+    if isinstance(layer.stored, np.ndarray):
+        weight = np.concatenate([layer.stored, layer.bias[..., None]], axis=2)
+        passed_on = np.zeros((len(weight), int(pass_on), weight.shape[2]))
+        passed_on[..., -1] = 1
+        return np.concatenate([weight, passed_on], axis=1)
+    from scipy.sparse import csr_array, hstack, vstack
+
+    v = csr_array(([1.0], ([0], [layer.in_features])), shape=(1, layer.in_features + 1))
+    weights = [hstack([w, csr_array(b[:, None])], format="csr") for w, b in zip(layer.stored, layer.bias, strict=True)]
+    return tuple(vstack([w, v], format="csr") for w in weights) if pass_on else tuple(weights)

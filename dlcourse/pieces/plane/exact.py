@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import Birth, History
@@ -43,7 +44,7 @@ class ExactPlane:
     _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.network = IntegerNetwork(self.layers)
+        self.network, self.digits = IntegerNetwork(self.layers), DigitNetwork(self.layers)
 
     def functions(self, layer: int, faces: Sequence[int]) -> list[Shaped[np.ndarray, "units 3"]]:
         """All pre-activations of a layer on some of the faces before that layer's cuts."""

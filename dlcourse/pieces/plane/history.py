@@ -37,6 +37,18 @@ class Birth(NamedTuple):
     lines: tuple[tuple[int, int], tuple[int, int]]
 
 
+class Births(NamedTuple):
+    """Where several vertices come from: as `Birth`, one row for each."""
+
+    layer: Int[np.ndarray, " vertices"]
+    face: Int[np.ndarray, " vertices"]
+    lines: Int[np.ndarray, "vertices 2 2"]
+
+    def taken(self, vertices: Int[np.ndarray, " some"]) -> "Births":
+        """Some of them."""
+        return Births(*(of_all[vertices] for of_all in self))
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """All that the layers that are done have left behind, but for the mesh as it is now.
@@ -62,6 +74,23 @@ class History:
                 break
         one, other = layers_and_units(np.array([made.line[index], made.other_line[index]])).tolist()
         return Birth(made.layer, int(made.face[index]), (tuple(one), tuple(other)))
+
+    def births(self, vertices: Int[np.ndarray, " vertices"]) -> Births:
+        """Where vertices come from; corners of the domain are where two of its sides meet."""
+        firsts = len(self.corners) + np.cumsum([0, *(len(made.face) for made in self.made)])
+        part = np.searchsorted(firsts, vertices, side="right") - 1
+        layer, face = np.empty((2, len(vertices)), dtype=np.int64)
+        births = Births(layer, face, np.empty((len(vertices), 2, 2), dtype=np.int64))
+        corner = np.flatnonzero(part < 0)
+        births.layer[corner], births.face[corner], births.lines[corner, :, 0] = 0, 0, -1
+        births.lines[corner, :, 1] = vertices[corner, None] - [0, 1]
+        for number in np.unique(part[part >= 0]).tolist():
+            which, made = np.flatnonzero(part == number), self.made[number]
+            index = vertices[which] - firsts[number]
+            births.layer[which], births.face[which] = made.layer, made.face[index]
+            lines = np.stack([made.line[index], made.other_line[index]], axis=1)
+            births.lines[which] = layers_and_units(lines.ravel()).reshape(-1, 2, 2)
+        return births
 
     def face_before(self, layer: int, face: int, earlier: int) -> int:
         """The face, as numbered before the cuts of an earlier layer, of which a face before a layer's is part."""

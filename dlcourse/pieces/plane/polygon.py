@@ -27,8 +27,8 @@ class OnPlane(Cells):
 
     Attributes:
         num_regions: Number of activation regions.
-        num_settled: Number of signs that floating point left open, so that exact arithmetic decided them, for the count
-            of regions.
+        num_settled: Number of signs that neither floats nor numbers of more digits proved, so that integers did, for
+            the count of regions.
         corners: The polygon's corners, counterclockwise, in the plane's coordinates.
         origin: x(0, 0).
         directions: dx/du and dx/dv.

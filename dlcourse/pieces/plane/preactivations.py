@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.plane.closer import Closer, look_closer
 from dlcourse.pieces.plane.exact import ExactPlane
 from dlcourse.pieces.plane.mesh import Mesh
 
@@ -47,13 +48,9 @@ class Preactivations(NamedTuple):
         self, vertices: Int[np.ndarray, " some"]
     ) -> tuple[Float[np.ndarray, "some units"], Int[np.ndarray, "some units"]]:
         """All values at some vertices, rounded once, and their signs."""
-        mesh = self.mesh
-        beside = np.empty(mesh.num_vertices, dtype=np.int64)
-        beside[mesh.ends[:, 0]] = mesh.faces[:, 0]
-        beside[mesh.ends[:, 1]] = mesh.faces[:, 0]
         values = np.empty((len(vertices), self.num_units))
         signs = np.empty((len(vertices), self.num_units), dtype=np.int64)
-        functions = self.exact.functions(self.layer, beside[vertices].tolist())
+        functions = self.exact.functions(self.layer, self._beside(vertices).tolist())
         denominator = self.exact.denominator(self.layer)
         for index, (vertex, function) in enumerate(zip(vertices.tolist(), functions, strict=True)):
             point = self.exact.point(vertex)
@@ -61,3 +58,16 @@ class Preactivations(NamedTuple):
             values[index] = (exact / (denominator * int(point[2]))).astype(np.float64)
             signs[index] = np.sign(exact).astype(np.int64)
         return values, signs
+
+    def closely_at(self, vertices: Int[np.ndarray, " some"]) -> Closer:
+        """All values at some vertices, worked out in digits."""
+        exact = self.exact
+        return look_closer(exact.digits, exact.frame, exact.history, self.layer, vertices, self._beside(vertices))
+
+    def _beside(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """A face beside each of some vertices."""
+        mesh = self.mesh
+        beside = np.empty(mesh.num_vertices, dtype=np.int64)
+        beside[mesh.ends[:, 0]] = mesh.faces[:, 0]
+        beside[mesh.ends[:, 1]] = mesh.faces[:, 0]
+        return beside.take(vertices)

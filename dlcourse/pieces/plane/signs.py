@@ -1,5 +1,6 @@
 """First stage of a cut: the sign of every unit at every vertex, exactly."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
+_VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
+
 
 class Signs(NamedTuple):
     """Which units are positive at each vertex, and which are zero; all others are negative."""
@@ -19,12 +22,12 @@ class Signs(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """Values that exact arithmetic worked out, rounded once, because a sign was open."""
+    """Values that digits or integers worked out, rounded once, because a sign was open."""
 
     vertices: Int[np.ndarray, " some"]
     values: Float[np.ndarray, "some units"]
     error: Float[np.ndarray, " some"]
-    num_signs: int  # how many were open
+    num_signs: int  # how many integers decided
 
 
 def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"]) -> tuple[Signs, Settled | None]:
@@ -44,15 +47,54 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         _take_out_zeros(before, vertices, unproven)
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
+    closer, proven = _closer(before, vertices, unproven, zero, passing)
+    positive[closer.vertices] = bits.pack((closer.values > 0) | passing)
+    zero[closer.vertices] &= ~unproven[proven]
+    vertices, unproven = vertices[~proven], unproven[~proven]
     if len(vertices) == 0:
-        return Signs(positive, zero), None
+        return Signs(positive, zero if zero.any() else None), closer if len(closer.vertices) else None
     values, signs = before.exactly_at(vertices)
     positive[vertices] = bits.pack((signs > 0) | passing)
     zero[vertices] = bits.pack((signs == 0) & ~passing)
     length = np.sqrt(np.einsum("ij,ij->i", values, values))
     num_signs = int(bits.unpack(unproven, before.num_units).sum())
-    settled = Settled(vertices, values, EPS * SLACK * length + TINY, num_signs)
+    settled = Settled(
+        np.concatenate([closer.vertices, vertices]),
+        np.concatenate([closer.values, values]),
+        np.concatenate([closer.error, EPS * SLACK * length + TINY]),
+        num_signs,
+    )
     return Signs(positive, zero if zero.any() else None), settled
+
+
+def _closer(
+    before: Preactivations,
+    vertices: Int[np.ndarray, " some"],
+    unproven: UInt64[np.ndarray, "some words"],
+    zero: UInt64[np.ndarray, "vertices words"],
+    passing: Bool[np.ndarray, " units"],
+) -> tuple[Settled, Bool[np.ndarray, " some"]]:
+    """Values from digits at those vertices where these prove all signs that were open, and which of some these are.
+
+    If digits do not tell a sign that floats had proven, that float is kept, and is off by what digits differ from it
+    and by their own error.
+    """
+    proven = np.zeros(len(vertices), dtype=bool)
+    # What bounds this close leave open is 0 as a rule, which digits do not prove.
+    vague = before.error[vertices] > _VAGUE * np.abs(before.values[vertices]).max(axis=1, initial=0)
+    some = np.flatnonzero(vague)
+    values, error = before.closely_at(vertices[some]) if len(some) else np.zeros((2, 0, before.num_units))
+    sure = np.abs(values) > error
+    is_open = bits.unpack(unproven[some], before.num_units) & ~passing
+    all_proven = (sure | ~is_open).all(axis=1) & np.isfinite(error).all(axis=1)
+    some, values, error, sure = (of_all[all_proven] for of_all in (some, values, error, sure))
+    is_zero = bits.unpack(zero[vertices[some]] & ~unproven[some], before.num_units)
+    known = np.where(is_zero, 0, before.values[vertices[some]])
+    rows = np.where(sure & ~is_zero, values, known)
+    off = np.abs(rows - values) + error
+    proven[some] = True
+    bound = SLACK * math.sqrt(before.num_units) * off.max(axis=1, initial=0) + TINY
+    return Settled(vertices[some], rows, bound, 0), proven
 
 
 _FLAGS = 2**18  # that are there at once: they stay in the cache

@@ -1,0 +1,153 @@
+"""Pre-activations at vertices in numbers of several digits, which prove most signs that floats leave open.
+
+A vertex is where two functions u and v are zero, in homogeneous coordinates p = u x v, and f is f . p / p[2] there. If
+the coefficients of u and v are off by du and dv, those of p are off by at most 2 (|u| dv + |v| du + du dv), |u| and |v|
+being the largest ones, and by what is lost in products. If f is off by df in every coefficient and p by dp, f . p is
+off by at most 3 (|f| dp + |p| df + df dp) and by what is lost; and the quotient by the sum of that and of |f(p)| dp,
+divided by |p[2]| - dp. The floats that both are rounded to, and their quotient, are off by less than 8 EPS of it.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork, on_plane
+from dlcourse.pieces.arithmetic.digits import Base, Digits
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.layer import Step
+from dlcourse.pieces.plane.history import Births, History
+
+_PART = 512  # vertices that are taken at once
+_NEXT, _LAST = [1, 2, 0], [2, 0, 1]  # of three coordinates: p[k] = u[k + 1] v[k + 2] - u[k + 2] v[k + 1]
+
+
+class Closer(NamedTuple):
+    """A layer's pre-activations at some vertices.
+
+    Attributes:
+        values: The values there, rounded to floats.
+        error: How far off each of them may be; infinity where digits fail.
+    """
+
+    values: Float[np.ndarray, "vertices units"]
+    error: Float[np.ndarray, "vertices units"]
+
+
+class _Lines(NamedTuple):
+    """Functions for some vertices, in digits whose place does not matter, with bounds for every coefficient."""
+
+    digits: Float[np.ndarray, "digits 3 vertices"]
+    error: Float[np.ndarray, " vertices"]
+
+
+def look_closer(
+    network: DigitNetwork,
+    frame: Float[np.ndarray, "in_features 3"],
+    history: History,
+    layer: int,
+    vertices: Int[np.ndarray, " some"],
+    faces: Int[np.ndarray, " some"],
+) -> Closer:
+    """Works out in digits a layer's pre-activations at vertices, given a face beside each."""
+    num_units = network.layers[layer].bias.shape[1]
+    closer = Closer(np.zeros((len(vertices), num_units)), np.full((len(vertices), num_units), np.inf))
+    bases = network.bases(layer + 1)
+    if bases is None:
+        return closer
+    for first in range(0, len(vertices), _PART):
+        part = slice(first, first + _PART)
+        found = _functions(network, bases, frame, history, layer, history.births(vertices[part]), faces[part])
+        values, error = _at_crossings(bases[layer], *found)
+        closer.values[part], closer.error[part] = values.T, error.T
+    return closer
+
+
+def _functions(
+    network: DigitNetwork,
+    bases: list[Base],
+    frame: Float[np.ndarray, "in_features 3"],
+    history: History,
+    layer: int,
+    births: Births,
+    faces: Int[np.ndarray, " vertices"],
+) -> tuple[Digits, _Lines, _Lines]:
+    """A layer's functions on faces, and those that are zero at the vertices' two lines."""
+    num = len(faces)
+    its_layer, its_unit = births.lines.transpose(2, 1, 0)  # of both lines of all vertices
+    its_face = np.stack([births.face] * 2)
+    for index in range(layer - 1, -1, -1):
+        above = (index < births.layer) & (index >= its_layer)
+        its_face[above] = history.parents[index][its_face[above]]
+    wanted = [np.unique(its_face[its_layer == index]) for index in range(layer)] + [np.unique(faces)]
+    for index in range(layer, 0, -1):
+        wanted[index - 1] = np.union1d(wanted[index - 1], history.parents[index - 1][wanted[index]])
+
+    digits, error = np.zeros((2, bases[0].most, 3, num)), np.zeros((2, num))
+    sides = _sides(bases[0], history.corners)
+    which, vertex = np.nonzero(its_layer < 0)
+    digits[which, : len(sides.digits), :, vertex] = sides.digits.transpose(2, 0, 1)[its_unit[which, vertex]]
+    error[which, vertex] = sides.error[its_unit[which, vertex]]
+    functions = on_plane(bases[0], frame)
+    for index in range(layer + 1):
+        if index > 0:
+            parent = np.searchsorted(wanted[index - 1], history.parents[index - 1][wanted[index]])
+            words = history.patterns[index - 1][wanted[index]]
+            step = Step(parent, bits.unpack(words, network.layers[index - 1].bias.shape[1]).T)
+            functions = network.bend(bases[index - 1], index - 1, functions, step, num_slopes=2)
+        functions = network.affine(bases[index], index, functions, num_slopes=2)
+        of_faces = functions.digits.reshape(*functions.digits.shape[:2], 3, -1)
+        which, vertex = np.nonzero(its_layer == index)
+        column = np.searchsorted(wanted[index], its_face[which, vertex])
+        some = of_faces[:, its_unit[which, vertex], :, column]  # [some, digits, 3]
+        digits[which, : len(of_faces), :, vertex] = some
+        error[which, vertex] = functions.error.reshape(3, -1).max(axis=0)[column]
+    column = np.searchsorted(wanted[layer], faces)
+    columns = np.concatenate([column + k * len(wanted[layer]) for k in range(3)])
+    return functions.taken(columns), _Lines(digits[0], error[0]), _Lines(digits[1], error[1])
+
+
+def _sides(base: Base, corners: Float[np.ndarray, "corners 2"]) -> _Lines:
+    """Functions that are zero on the sides of the domain."""
+    digits, _, left = base.split(np.append(corners, np.ones((len(corners), 1)), axis=1).T, base.most)
+    points = np.stack(digits)
+    off = np.full(len(corners), float(np.abs(left).max()) * base.below(len(digits)) + TINY)
+    return _crossings(base, _Lines(points, off), _Lines(np.roll(points, -1, axis=2), off))
+
+
+def _crossings(base: Base, one: _Lines, other: _Lines) -> _Lines:
+    """p = u x v, as derived above."""
+    (sums, lost), (taken, _) = (
+        base.products(one.digits[:, a], other.digits[:, b]) for a, b in ((_NEXT, _LAST), (_LAST, _NEXT))
+    )
+    largest, of_other = (np.abs(base.floats(line.digits)).max(axis=0) for line in (one, other))
+    off = np.ldexp(largest * other.error + of_other * one.error + one.error * other.error, -base.bits) + lost
+    point = base.carried(sums - taken, 1, SLACK * 2 * off + TINY)
+    return _Lines(point.digits, point.error)
+
+
+def _at_crossings(
+    base: Base, functions: Digits, one: _Lines, other: _Lines
+) -> tuple[Float[np.ndarray, "units vertices"], Float[np.ndarray, "units vertices"]]:
+    """The values of functions where two others are zero, and how far off they may be, as derived above."""
+    num = len(one.error)
+    point = _crossings(base, one, other)
+    coordinates, off = np.abs(base.floats(point.digits)), point.error
+
+    f = functions.digits.reshape(*functions.digits.shape[:2], 3, num)
+    products = [base.products(f[:, :, k], point.digits[:, None, k]) for k in range(3)]
+    sums = np.sum([of_one for of_one, _ in products], axis=0)
+    summed = base.carried(sums, 1, np.full(num, 3 * math.sqrt(len(f[0])) * products[0][1]))
+    above = np.ldexp(base.floats(summed.digits), base.bits * summed.place)
+    f_error = functions.error.reshape(3, num).max(axis=0)
+    sizes = np.abs(base.floats(functions.digits)).reshape(-1, 3, num).max(axis=1)
+    error = 3 * (sizes * off + coordinates.max(axis=0) * f_error + f_error * off)
+    error += np.ldexp(summed.error, base.bits * summed.place)
+
+    values = above / base.floats(point.digits)[2]
+    below = coordinates[2] * (1 - 4 * EPS) - SLACK * off
+    error = (error + np.abs(values) * off) / np.where(below > 0, below, 0) + 8 * EPS * np.abs(values)
+    scale = base.bits * functions.place
+    return np.ldexp(values, scale), SLACK * np.ldexp(error, scale) + TINY
