@@ -13,6 +13,7 @@ from dlcourse.pieces.arithmetic.rounding import (
     EXACT,
     SLACK,
     TINY,
+    TINY_LENGTH,
     frobenius,
     grows,
     norm,
@@ -29,6 +30,7 @@ from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.layout import Layout, signs_among
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
+from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
@@ -60,6 +62,7 @@ class Subdivision:
         closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
+        ties: Which units are alike, so that differences of them are 0.
         num_settled: For each line, the number of signs that integers decided.
         digits: The functions in numbers of several digits, which decide most of what floats leave open.
         in_blocks: Whether a line may be divided into blocks: one alone, of layers where zeros abound.
@@ -78,7 +81,7 @@ class Subdivision:
         self.num_settled = np.zeros(num_lines, dtype=np.int64)
         self.shift = np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
-        self.zeros = Zeros(self.intervals)
+        self.zeros, self.ties = Zeros(self.intervals), Ties(self.intervals)
         self.digits = DigitFunctions(self.intervals)
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
@@ -227,7 +230,8 @@ class Subdivision:
         part.block, part.steady, part.zeros = block, self.steady.between(old), self.zeros.between(old)
         part.intervals, part.quantum = copy(self.intervals), [*self.quantum]
         part.intervals.cuts, part.intervals.last = [*self.intervals.cuts], np.array([old.stop - old.start - 1])
-        part.zeros.intervals, part.digits = part.intervals, self.digits.of_block(part.intervals, block.goes_on)
+        part.zeros.intervals, part.ties = part.intervals, self.ties.of_block(part.intervals)
+        part.digits = self.digits.of_block(part.intervals, block.goes_on)
         part.rows, part.shift = self.rows[:, :, old].copy(), self.shift[old].copy()
         part.error = (self.error[:, old] if self.error.shape[1] > 1 else self.error).copy()
         return part
@@ -278,6 +282,7 @@ class Subdivision:
             proven |= ~self.zeros.may_differ(np.arange(proven.shape[1]))
         else:
             proven[:, vertices] |= ~self.zeros.may_differ(vertices)
+        self._take_out_ties(proven)
         vertices = np.flatnonzero(~proven.all(axis=0))
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
@@ -291,6 +296,21 @@ class Subdivision:
             self._move(vertices)
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
+
+    def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
+        """Makes values 0 that are not proven and are differences of equal ones.
+
+        Errors grow by what these values have been, in the 2-norm.
+        """
+        unit, vertex = np.nonzero(~proven)
+        if len(unit) == 0:
+            return
+        zero = self.ties.are_zero(self.digits.bending[len(self.intervals.cuts)], unit, vertex)
+        unit, vertex = unit[zero], vertex[zero]
+        proven[unit, vertex] = True
+        off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
+        self.error[0] = SLACK * (self.error[0] + np.sqrt(off) + TINY_LENGTH * (off > 0))
+        self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
@@ -343,18 +363,31 @@ class Subdivision:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
-        vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
+        tied = self._share_points(crossings, ~proven)
+        vague = ~(proven | tied) & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
         if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
-        if not proven.all():
+            tied = self._share_points(crossings, ~proven)
+        if tied.any():
+            crossings = crossings._replace(number=np.append(0, np.cumsum(~tied)))
+        if not (proven | tied).all():
             unit, interval, t, t_error, _ = crossings
-            open_ = interval[1:][~proven]
+            open_ = interval[1:][~(proven | tied)]
             self.count_settled(open_)
-            order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
+            order, number = self.intervals.exact_order(unit, interval, tied, np.unique(open_))
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
+
+    def _share_points(
+        self, crossings: Crossings, open_: Bool[np.ndarray, " crossings_less_1"]
+    ) -> Bool[np.ndarray, " crossings_less_1"]:
+        """Which crossings are known to be at the point of the one before, of those that are open."""
+        if not open_.any():
+            return open_
+        index = self.digits.bending[len(self.intervals.cuts)]
+        return self.ties.share_points(index, crossings.unit, crossings.interval, open_)
 
     def _errors_between(
         self, crossings: Crossings, layout: Layout, sizes: Sizes

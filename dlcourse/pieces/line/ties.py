@@ -1,0 +1,128 @@
+"""Pre-activations that are 0 because their terms cancel, and units that cross in one point because they are alike."""
+
+from collections.abc import Iterator
+from copy import copy
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from dlcourse.pieces.arithmetic.alike import ZERO, Alike, IsOn
+from dlcourse.pieces.line.intervals import Intervals
+
+_PART = 2**16  # sums that are taken at once
+
+
+class Ties:
+    """Which of a network's units are alike on lines (`Alike`), found when it is first asked for.
+
+    At a vertex a unit's value is its pre-activation if it is on in the intervals on both sides, and 0 if it is off on
+    one side and on on the other. At a line's end inputs may be equal that differ elsewhere on the line.
+
+    Attributes:
+        intervals: The intervals so far.
+    """
+
+    def __init__(self, intervals: Intervals) -> None:
+        self.intervals = intervals
+        self._found: dict[tuple[int, str], Alike] = {}
+
+    def of_block(self, intervals: Intervals) -> "Ties":
+        """The same for the intervals of a block of the line."""
+        part = copy(self)
+        part.intervals = intervals
+        return part
+
+    def are_zero(
+        self, index: int, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """Whether pre-activations of the layer that is to cut next, each at a vertex, are sums whose terms all cancel."""
+        last = self.intervals.last[self.intervals.line(vertex)]
+        zero = np.zeros(len(unit), dtype=bool)
+        for alike, some in self._by_line(vertex):
+            always = alike.names(index)[unit[some]] == ZERO
+            zero[some[always]] = True
+            some = some[~always]
+            for first in range(0, len(some), _PART):
+                part = some[first : first + _PART]
+                left, right = self._beside(vertex[part], last[part])
+                terms = alike.sums(index, unit[part], self._are_on(left, right))
+                zero[part] = np.bincount(terms.sum, minlength=len(part)) == 0
+        return zero
+
+    def share_points(
+        self,
+        index: int,
+        unit: Int[np.ndarray, " crossings"],
+        interval: Int[np.ndarray, " crossings"],
+        open_: Bool[np.ndarray, " crossings_less_1"],
+    ) -> Bool[np.ndarray, " crossings_less_1"]:
+        """Which crossings are at the point of the one before, as their units are alike there, up to the sign.
+
+        Args:
+            index: The layer that is to cut next.
+            unit: The units that cross, from left to right.
+            interval: The intervals that they cross.
+            open_: Which neighbours are asked about.
+        """
+        asked = np.flatnonzero(np.append(open_, False) | np.append(False, open_))
+        numbers = np.full(len(unit), -1)
+        for alike, which in self._by_line(interval[asked], inner=True):
+            known: dict[bytes, int] = {}
+            for first in range(0, len(which), _PART):
+                part = asked[which[first : first + _PART]]
+                terms = alike.sums(index, unit[part], self._are_on(interval[part], interval[part]))
+                keys = terms.keys(len(part), up_to_sign=True)
+                numbers[part] = [known.setdefault(key, len(known)) for key in keys]
+        same: Bool[np.ndarray, " crossings_less_1"] = (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1])
+        return same & open_
+
+    def _by_line(
+        self, vertex: Int[np.ndarray, " some"], *, inner: bool = False
+    ) -> Iterator[tuple[Alike, Int[np.ndarray, " _"]]]:
+        """What is alike on each line, and at its ends, if any inputs are, and which of the vertices are there."""
+        intervals = self.intervals
+        line = intervals.line(vertex)
+        where = np.zeros(len(vertex), dtype=np.int64)  # 1: where the line starts; 2: where it ends
+        if not inner:
+            for ends in (intervals.first, intervals.last):
+                layer, number = intervals.born(ends)
+                is_end = (vertex == ends[line]) & (layer[line] < 0)
+                where[is_end] = 1 + number[line[is_end]]
+        for one in np.unique(line).tolist():
+            for end in (0, 1, 2):
+                some = np.flatnonzero((line == one) & (where == end))
+                if len(some):
+                    alike = self._alike(one, end)
+                    if alike.any_inputs:
+                        yield alike, some
+
+    def _alike(self, line: int, where: int) -> Alike:
+        if (line, where) not in self._found:
+            intervals = self.intervals
+            ends = [intervals.starts[line], intervals.ends[line]]
+            inputs = np.stack(ends if where == 0 else [ends[where - 1]], axis=1)
+            self._found[line, where] = Alike(intervals.layers, line // intervals.lines_per_member, inputs)
+        return self._found[line, where]
+
+    def _beside(
+        self, vertex: Int[np.ndarray, " some"], last: Int[np.ndarray, " some"]
+    ) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
+        """The intervals on both sides of vertices; the one that there is at ends of lines and of blocks."""
+        is_first = np.isin(vertex, self.intervals.first)
+        return np.where(is_first, vertex, vertex - 1), np.where(vertex == last, vertex - 1, vertex)
+
+    def _are_on(self, left: Int[np.ndarray, " places"], right: Int[np.ndarray, " places"]) -> IsOn:
+        """Which units are on in the intervals on both sides of places, and which are off in both."""
+        cuts = [*self.intervals.cuts]
+
+        def is_on(
+            index: int, place: Int[np.ndarray, " terms"], unit: Int[np.ndarray, " terms"]
+        ) -> tuple[Bool[np.ndarray, " terms"], Bool[np.ndarray, " terms"]]:
+            nonlocal left, right
+            cut = cuts.pop()
+            assert cut.layer == index
+            a, b = cut.active[unit, left[place]], cut.active[unit, right[place]]
+            left, right = cut.parent[left], cut.parent[right]
+            return a & b, ~(a | b)
+
+        return is_on
