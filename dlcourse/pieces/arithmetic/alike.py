@@ -25,14 +25,8 @@ from dlcourse.pieces.layer import UnitLayer
 ZERO, ONE = 0, 1  # the names of the functions that are 0 and 1 everywhere
 _MOST_TERMS = 4  # that a unit may have to be taken apart: sums and differences of few, as in pools
 
-IsOn = Callable[
-    [int, Int[np.ndarray, " terms"], Int[np.ndarray, " terms"]],
-    tuple[Bool[np.ndarray, " terms"], Bool[np.ndarray, " terms"]],
-]
-"""Given a layer that bends, places and units of it, one of each for every term: which are on there, and which are off.
-
-What is neither is 0 there, such as what turns on or off at a vertex.
-"""
+IsOn = Callable[[int, Int[np.ndarray, " terms"], Int[np.ndarray, " terms"]], Bool[np.ndarray, " terms"]]
+"""Whether units are on at places, given a layer that bends, and one place and one unit of it for every term."""
 
 
 class Terms(NamedTuple):
@@ -132,12 +126,13 @@ class Alike:
             open_ = together([open_])
             layer = self._layers[k]
             if layer.bends:
-                on, off = is_on(k, open_.sum, open_.f)
                 slope = layer.slope[self._member][open_.f]
-                leaky = off & (slope != 0) & (slope != 1)
-                if leaky.any():
-                    done.append(self._named(open_.some(leaky), self._bent(self._names[k][open_.f], slope)[leaky]))
-                open_ = open_.some(on | (slope == 1))
+                on = is_on(k, open_.sum, open_.f) | (slope == 1)
+                leaky = open_.some(~on & (slope != 0))
+                if len(leaky.f):
+                    names = self._bent(self._names[k][leaky.f], layer.slope[self._member][leaky.f])
+                    done.append(self._named(leaky, names))
+                open_ = open_.some(on)
             names = self._names[k][open_.f]
             apart = self._rows[k].taken_apart[open_.f]
             done.append(self._named(open_.some(~apart), names[~apart]))

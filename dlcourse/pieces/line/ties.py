@@ -15,8 +15,7 @@ _PART = 2**16  # sums that are taken at once
 class Ties:
     """Which of a network's units are alike on lines (`Alike`), found when it is first asked for.
 
-    At a vertex a unit's value is its pre-activation if it is on in the intervals on both sides, and 0 if it is off on
-    one side and on on the other. At a line's end inputs may be equal that differ elsewhere on the line.
+    What is 0 all along an interval is 0 at its ends. At a line's ends inputs may be equal, too, that differ elsewhere.
 
     Attributes:
         intervals: The intervals so far.
@@ -42,11 +41,12 @@ class Ties:
             always = alike.names(index)[unit[some]] == ZERO
             zero[some[always]] = True
             some = some[~always]
-            for first in range(0, len(some), _PART):
-                part = some[first : first + _PART]
-                left, right = self._beside(vertex[part], last[part])
-                terms = alike.sums(index, unit[part], self._are_on(left, right))
-                zero[part] = np.bincount(terms.sum, minlength=len(part)) == 0
+            for beside in self._beside(vertex, last):
+                some = some[~zero[some]]
+                for first in range(0, len(some), _PART):
+                    part = some[first : first + _PART]
+                    terms = alike.sums(index, unit[part], self._are_on(beside[part]))
+                    zero[part] = np.bincount(terms.sum, minlength=len(part)) == 0
         return zero
 
     def share_points(
@@ -70,7 +70,7 @@ class Ties:
             known: dict[bytes, int] = {}
             for first in range(0, len(which), _PART):
                 part = asked[which[first : first + _PART]]
-                terms = alike.sums(index, unit[part], self._are_on(interval[part], interval[part]))
+                terms = alike.sums(index, unit[part], self._are_on(interval[part]))
                 keys = terms.keys(len(part), up_to_sign=True)
                 numbers[part] = [known.setdefault(key, len(known)) for key in keys]
         same: Bool[np.ndarray, " crossings_less_1"] = (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1])
@@ -109,20 +109,20 @@ class Ties:
     ) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
         """The intervals on both sides of vertices; the one that there is at ends of lines and of blocks."""
         is_first = np.isin(vertex, self.intervals.first)
-        return np.where(is_first, vertex, vertex - 1), np.where(vertex == last, vertex - 1, vertex)
+        return np.where(vertex == last, vertex - 1, vertex), np.where(is_first, vertex, vertex - 1)
 
-    def _are_on(self, left: Int[np.ndarray, " places"], right: Int[np.ndarray, " places"]) -> IsOn:
-        """Which units are on in the intervals on both sides of places, and which are off in both."""
+    def _are_on(self, interval: Int[np.ndarray, " places"]) -> IsOn:
+        """Which units are on in some intervals, one of them for each place."""
         cuts = [*self.intervals.cuts]
 
         def is_on(
             index: int, place: Int[np.ndarray, " terms"], unit: Int[np.ndarray, " terms"]
-        ) -> tuple[Bool[np.ndarray, " terms"], Bool[np.ndarray, " terms"]]:
-            nonlocal left, right
+        ) -> Bool[np.ndarray, " terms"]:
+            nonlocal interval
             cut = cuts.pop()
             assert cut.layer == index
-            a, b = cut.active[unit, left[place]], cut.active[unit, right[place]]
-            left, right = cut.parent[left], cut.parent[right]
-            return a & b, ~(a | b)
+            on: Bool[np.ndarray, " terms"] = cut.active[unit, interval[place]]
+            interval = cut.parent[interval]
+            return on
 
         return is_on
