@@ -91,16 +91,15 @@ class _Rows(NamedTuple):
 class Alike:
     """The names of a network's units where its inputs are given.
 
-    Attributes:
-        any_inputs: Whether any two inputs have one name. If not, units are alike by chance only.
+    If no two values of a layer have one name, the next layer's units are alike by chance only, and so each gets a name of
+    its own without a look at what it is made of.
     """
 
     def __init__(self, layers: list[UnitLayer], member: int, inputs: Float[np.ndarray, "in_features numbers"]) -> None:
         self._layers, self._member = layers, member
         self._numbers: dict[object, int] = {}
         inputs = inputs + 0.0  # of which none is -0.0
-        self._inputs = np.array([self._name((ZERO, each.tobytes())) if each.any() else ZERO for each in inputs])
-        self.any_inputs = len(np.unique(self._inputs)) < len(self._inputs)
+        self._inputs = np.array([self._name(("input", each.tobytes())) if each.any() else ZERO for each in inputs])
         self._values = self._inputs  # of the last layer that has names
         self._rows: list[_Rows] = []
         self._names: list[Int[np.ndarray, " units"]] = []
@@ -174,16 +173,17 @@ class Alike:
         simple = (num <= _MOST_TERMS) & (num_of_size_1 == num) & (bias == 0)
         self._rows.append(_Rows(starts, column, number, simple))
 
-        units = np.arange(len(bias))
-        values, biases = self._apart(index, Terms(units, units, np.ones(len(units)), np.ones_like(units)))
-        sums = together([self._named(values, self._values[values.f]), biases])
-        keys = sums.keys(len(units))
-        # A sum of one function alone, times 1, is that function.
-        first = np.searchsorted(sums.sum, units)
-        alone = np.flatnonzero(np.bincount(sums.sum, minlength=len(units)) == 1)
-        alone = alone[(sums.size[first[alone]] == 1) & (sums.times[first[alone]] == 1)]
-        names = np.array([self._name(key) if key else ZERO for key in keys])
-        names[alone] = sums.f[first[alone]]
+        if len(np.unique(self._values)) < len(self._values):
+            units = np.arange(len(bias))
+            values, biases = self._apart(index, Terms(units, units, np.ones(len(units)), np.ones_like(units)))
+            keys = together([self._named(values, self._values[values.f]), biases]).keys(len(units))
+            names = np.array([self._name(key) if key else ZERO for key in keys])
+        else:
+            names = np.array([self._name((index, "unit", unit)) for unit in range(len(bias))])
+        # What is only passed on keeps its name.
+        passed = np.flatnonzero(simple & (num == 1))
+        passed = passed[number[starts[passed]] == 1]
+        names[passed] = self._values[column[starts[passed]]]
         self._names.append(names)
         self._values = self._bent(names, slope)
 

@@ -35,19 +35,51 @@ class Ties:
         self, index: int, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"]
     ) -> Bool[np.ndarray, " some"]:
         """Whether pre-activations of the layer that is to cut next, each at a vertex, are sums whose terms all cancel."""
-        last = self.intervals.last[self.intervals.line(vertex)]
+        beside = self._beside(vertex)
         zero = np.zeros(len(unit), dtype=bool)
         for alike, some in self._by_line(vertex):
-            always = alike.names(index)[unit[some]] == ZERO
-            zero[some[always]] = True
-            some = some[~always]
-            for beside in self._beside(vertex, last):
-                some = some[~zero[some]]
-                for first in range(0, len(some), _PART):
-                    part = some[first : first + _PART]
-                    terms = alike.sums(index, unit[part], self._are_on(beside[part]))
-                    zero[part] = np.bincount(terms.sum, minlength=len(part)) == 0
+            zero[some] = alike.names(index)[unit[some]] == ZERO
+            for test in (self._cancel, self._are_as_what_made):
+                for interval in beside:
+                    some = some[~zero[some]]
+                    for first in range(0, len(some), _PART):
+                        part = some[first : first + _PART]
+                        zero[part] = test(alike, index, unit[part], interval[part], vertex[part])
         return zero
+
+    def _cancel(
+        self,
+        alike: Alike,
+        index: int,
+        unit: Int[np.ndarray, " some"],
+        interval: Int[np.ndarray, " some"],
+        _vertex: Int[np.ndarray, " some"],
+    ) -> Bool[np.ndarray, " some"]:
+        """Whether pre-activations are 0 all along some intervals."""
+        terms = alike.sums(index, unit, self._are_on(interval))
+        return np.bincount(terms.sum, minlength=len(unit)) == 0
+
+    def _are_as_what_made(
+        self,
+        alike: Alike,
+        index: int,
+        unit: Int[np.ndarray, " some"],
+        interval: Int[np.ndarray, " some"],
+        vertex: Int[np.ndarray, " some"],
+    ) -> Bool[np.ndarray, " some"]:
+        """Whether pre-activations are, beside some vertices, those that are zero there and made them, up to the sign."""
+        layer, maker = self.intervals.born(vertex)
+        keys = alike.sums(index, unit, self._are_on(interval)).keys(len(unit), up_to_sign=True)
+        same = np.zeros(len(unit), dtype=bool)
+        for num_cuts in range(len(self.intervals.cuts) - 1, -1, -1):
+            cut = self.intervals.cuts[num_cuts]
+            interval = cut.parent[interval]
+            made = np.flatnonzero(layer == cut.layer)
+            if len(made):
+                terms = alike.sums(cut.layer, maker[made], self._are_on(interval[made], num_cuts))
+                others = terms.keys(len(made), up_to_sign=True)
+                same[made] = [keys[k] == other for k, other in zip(made.tolist(), others, strict=True)]
+        return same
 
     def share_points(
         self,
@@ -79,7 +111,7 @@ class Ties:
     def _by_line(
         self, vertex: Int[np.ndarray, " some"], *, inner: bool = False
     ) -> Iterator[tuple[Alike, Int[np.ndarray, " _"]]]:
-        """What is alike on each line, and at its ends, if any inputs are, and which of the vertices are there."""
+        """What is alike on each line, and at its ends, and which of the vertices are there."""
         intervals = self.intervals
         line = intervals.line(vertex)
         where = np.zeros(len(vertex), dtype=np.int64)  # 1: where the line starts; 2: where it ends
@@ -92,9 +124,7 @@ class Ties:
             for end in (0, 1, 2):
                 some = np.flatnonzero((line == one) & (where == end))
                 if len(some):
-                    alike = self._alike(one, end)
-                    if alike.any_inputs:
-                        yield alike, some
+                    yield self._alike(one, end), some
 
     def _alike(self, line: int, where: int) -> Alike:
         if (line, where) not in self._found:
@@ -104,16 +134,15 @@ class Ties:
             self._found[line, where] = Alike(intervals.layers, line // intervals.lines_per_member, inputs)
         return self._found[line, where]
 
-    def _beside(
-        self, vertex: Int[np.ndarray, " some"], last: Int[np.ndarray, " some"]
-    ) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
+    def _beside(self, vertex: Int[np.ndarray, " some"]) -> tuple[Int[np.ndarray, " some"], Int[np.ndarray, " some"]]:
         """The intervals on both sides of vertices; the one that there is at ends of lines and of blocks."""
-        is_first = np.isin(vertex, self.intervals.first)
-        return np.where(vertex == last, vertex - 1, vertex), np.where(is_first, vertex, vertex - 1)
+        line = self.intervals.line(vertex)
+        is_first, is_last = vertex == self.intervals.first[line], vertex == self.intervals.last[line]
+        return vertex - is_last, vertex - 1 + is_first
 
-    def _are_on(self, interval: Int[np.ndarray, " places"]) -> IsOn:
-        """Which units are on in some intervals, one of them for each place."""
-        cuts = [*self.intervals.cuts]
+    def _are_on(self, interval: Int[np.ndarray, " places"], num_cuts: int | None = None) -> IsOn:
+        """Which units are on in some intervals, one of them for each place, that there are after so many cuts."""
+        cuts = self.intervals.cuts[:num_cuts]
 
         def is_on(
             index: int, place: Int[np.ndarray, " terms"], unit: Int[np.ndarray, " terms"]
