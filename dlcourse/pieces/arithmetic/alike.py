@@ -79,6 +79,11 @@ def together(parts: list[Terms]) -> Terms:
     return Terms(of_sum[first], f[first], size[first], times[kept])
 
 
+def _named(terms: Terms, names: Int[np.ndarray, " terms"]) -> Terms:
+    """Terms of functions, given their names, instead of units."""
+    return terms._replace(f=names).some(names != ZERO)
+
+
 class _Rows(NamedTuple):
     """The rows of a member's W without their zeros, one after the other."""
 
@@ -110,35 +115,56 @@ class Alike:
             self._take_layer(len(self._names))
         return self._names[index]
 
-    def sums(self, index: int, units: Int[np.ndarray, " sums"], is_on: IsOn) -> Terms:
+    def sums(
+        self,
+        index: int,
+        unit: Int[np.ndarray, " sums"],
+        place: Int[np.ndarray, " sums"],
+        is_on: IsOn,
+        *,
+        closely: bool = False,
+    ) -> Terms:
         """What pre-activations of a layer are made of at some places: functions with names.
 
         Args:
             index: The layer.
-            units: The unit of each sum; its place is the number of the sum.
-            is_on: Which units of earlier layers are on at these places, asked from the last layer to the first.
+            unit: The unit of each sum.
+            place: Where it is.
+            is_on: Which units of earlier layers are on at these places.
+            closely: Whether units that are equal only there may have one name, too.
         """
         self.names(index)
-        all_sums = np.arange(len(units))
-        open_, *done = self._apart(index, Terms(all_sums, units, np.ones(len(units)), np.ones_like(units)))
+        ones = np.ones_like(unit)
+        open_, *done = self._apart(index, Terms(np.arange(len(unit)), unit, ones.astype(float), ones))
         for k in range(index - 1, -1, -1):
             open_ = together([open_])
             layer = self._layers[k]
             if layer.bends:
                 slope = layer.slope[self._member][open_.f]
-                on = is_on(k, open_.sum, open_.f) | (slope == 1)
+                on = is_on(k, place[open_.sum], open_.f) | (slope == 1)
                 leaky = open_.some(~on & (slope != 0))
                 if len(leaky.f):
-                    names = self._bent(self._names[k][leaky.f], layer.slope[self._member][leaky.f])
-                    done.append(self._named(leaky, names))
+                    names = self._names_at(k, leaky, place, is_on, closely)
+                    done.append(_named(leaky, self._bent(names, layer.slope[self._member][leaky.f])))
                 open_ = open_.some(on)
-            names = self._names[k][open_.f]
             apart = self._rows[k].taken_apart[open_.f]
-            done.append(self._named(open_.some(~apart), names[~apart]))
-            open_, *more = self._apart(k, open_.some(apart & (names != ZERO)))
+            whole = open_.some(~apart)
+            done.append(_named(whole, self._names_at(k, whole, place, is_on, closely)))
+            open_, *more = self._apart(k, open_.some(apart & (self._names[k][open_.f] != ZERO)))
             done += more
-        done.append(self._named(open_, self._inputs[open_.f]))
+        done.append(_named(open_, self._inputs[open_.f]))
         return together(done)
+
+    def _names_at(
+        self, index: int, terms: Terms, place: Int[np.ndarray, " sums"], is_on: IsOn, closely: bool
+    ) -> Int[np.ndarray, " terms"]:
+        """The names of a layer's units in some sums, or of what they are at the places of these."""
+        if not closely or len(terms.f) == 0 or not any(layer.bends for layer in self._layers[:index]):
+            return self._names[index][terms.f]
+        num_units = len(self._names[index])
+        pairs, which = np.unique(place[terms.sum] * num_units + terms.f, return_inverse=True)
+        there, unit = np.divmod(pairs, num_units)
+        return self._names_of(self.sums(index, unit, there, is_on, closely=True), len(pairs))[which]
 
     def _apart(self, index: int, terms: Terms) -> tuple[Terms, Terms]:
         """What a layer's pre-activations are sums of: values of the layer before, and biases; times 1 each."""
@@ -155,9 +181,9 @@ class Alike:
         one = np.full(len(biased), ONE)
         return values, Terms(terms.sum[biased], one, np.abs(bias[biased]), np.sign(bias[biased]).astype(np.int64))
 
-    def _named(self, terms: Terms, names: Int[np.ndarray, " terms"]) -> Terms:
-        """Terms of functions, given their names, instead of units."""
-        return terms._replace(f=names).some(names != ZERO)
+    def _names_of(self, terms: Terms, num_sums: int) -> Int[np.ndarray, " sums"]:
+        """The names of sums of functions with names."""
+        return np.array([self._name(key) if key else ZERO for key in terms.keys(num_sums)], dtype=np.int64)
 
     def _take_layer(self, index: int) -> None:
         """Finds the names of one more layer."""
@@ -176,8 +202,7 @@ class Alike:
         if len(np.unique(self._values)) < len(self._values):
             units = np.arange(len(bias))
             values, biases = self._apart(index, Terms(units, units, np.ones(len(units)), np.ones_like(units)))
-            keys = together([self._named(values, self._values[values.f]), biases]).keys(len(units))
-            names = np.array([self._name(key) if key else ZERO for key in keys])
+            names = self._names_of(together([_named(values, self._values[values.f]), biases]), len(units))
         else:
             names = np.array([self._name((index, "unit", unit)) for unit in range(len(bias))])
         # What is only passed on keeps its name.

@@ -282,13 +282,14 @@ class Subdivision:
             proven |= ~self.zeros.may_differ(np.arange(proven.shape[1]))
         else:
             proven[:, vertices] |= ~self.zeros.may_differ(vertices)
-        self._take_out_ties(proven)
+        self._take_out_ties(proven, closely=False)
         vertices = np.flatnonzero(~proven.all(axis=0))
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
             self._look_closer(vertices[vague], proven)
-            vertices = np.flatnonzero(~proven.all(axis=0))
+        self._take_out_ties(proven, closely=True)
+        vertices = np.flatnonzero(~proven.all(axis=0))
         self.count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
         # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
         if len(vertices):
@@ -297,15 +298,12 @@ class Subdivision:
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
 
-    def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
-        """Makes values 0 that are not proven and are differences of equal ones.
-
-        Errors grow by what these values have been, in the 2-norm.
-        """
+    def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"], *, closely: bool) -> None:
+        """Makes values 0 that are not proven and are differences of equal ones; errors grow by what they have been."""
         unit, vertex = np.nonzero(~proven)
         if len(unit) == 0:
             return
-        zero = self.ties.are_zero(self.digits.bending[len(self.intervals.cuts)], unit, vertex)
+        zero = self.ties.are_zero(self.digits.bending[len(self.intervals.cuts)], unit, vertex, closely=closely)
         unit, vertex = unit[zero], vertex[zero]
         proven[unit, vertex] = True
         off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
@@ -363,13 +361,14 @@ class Subdivision:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
-        tied = self._share_points(crossings, ~proven)
+        tied = self._share_points(crossings, ~proven, closely=False)
         vague = ~(proven | tied) & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
         if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
-            tied = self._share_points(crossings, ~proven)
+            tied = self._share_points(crossings, ~proven, closely=False)
+        tied |= self._share_points(crossings, ~(proven | tied), closely=True)
         if tied.any():
             crossings = crossings._replace(number=np.append(0, np.cumsum(~tied)))
         if not (proven | tied).all():
@@ -381,13 +380,13 @@ class Subdivision:
         return crossings
 
     def _share_points(
-        self, crossings: Crossings, open_: Bool[np.ndarray, " crossings_less_1"]
+        self, crossings: Crossings, open_: Bool[np.ndarray, " crossings_less_1"], *, closely: bool
     ) -> Bool[np.ndarray, " crossings_less_1"]:
         """Which crossings are known to be at the point of the one before, of those that are open."""
         if not open_.any():
             return open_
         index = self.digits.bending[len(self.intervals.cuts)]
-        return self.ties.share_points(index, crossings.unit, crossings.interval, open_)
+        return self.ties.share_points(index, crossings.unit, crossings.interval, open_, closely=closely)
 
     def _errors_between(
         self, crossings: Crossings, layout: Layout, sizes: Sizes

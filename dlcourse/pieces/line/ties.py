@@ -32,9 +32,16 @@ class Ties:
         return part
 
     def are_zero(
-        self, index: int, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"]
+        self, index: int, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"], *, closely: bool
     ) -> Bool[np.ndarray, " some"]:
-        """Whether pre-activations of the layer that is to cut next, each at a vertex, are sums whose terms all cancel."""
+        """Whether pre-activations of the layer that is to cut next, each at a vertex, are sums whose terms all cancel.
+
+        Args:
+            index: That layer.
+            unit: The unit of each.
+            vertex: The vertex.
+            closely: As for `Alike.sums`.
+        """
         beside = self._beside(vertex)
         zero = np.zeros(len(unit), dtype=bool)
         for alike, some in self._by_line(vertex):
@@ -44,7 +51,7 @@ class Ties:
                     some = some[~zero[some]]
                     for first in range(0, len(some), _PART):
                         part = some[first : first + _PART]
-                        zero[part] = test(alike, index, unit[part], interval[part], vertex[part])
+                        zero[part] = test(alike, index, unit[part], interval[part], vertex[part], closely)
         return zero
 
     def _cancel(
@@ -54,9 +61,10 @@ class Ties:
         unit: Int[np.ndarray, " some"],
         interval: Int[np.ndarray, " some"],
         _vertex: Int[np.ndarray, " some"],
+        closely: bool,
     ) -> Bool[np.ndarray, " some"]:
         """Whether pre-activations are 0 all along some intervals."""
-        terms = alike.sums(index, unit, self._are_on(interval))
+        terms = alike.sums(index, unit, np.arange(len(unit)), self._are_on(interval), closely=closely)
         return np.bincount(terms.sum, minlength=len(unit)) == 0
 
     def _are_as_what_made(
@@ -66,19 +74,18 @@ class Ties:
         unit: Int[np.ndarray, " some"],
         interval: Int[np.ndarray, " some"],
         vertex: Int[np.ndarray, " some"],
+        closely: bool,
     ) -> Bool[np.ndarray, " some"]:
         """Whether pre-activations are, beside some vertices, those that are zero there and made them, up to the sign."""
         layer, maker = self.intervals.born(vertex)
-        keys = alike.sums(index, unit, self._are_on(interval)).keys(len(unit), up_to_sign=True)
+        place, is_on = np.arange(len(unit)), self._are_on(interval)
+        keys = alike.sums(index, unit, place, is_on, closely=closely).keys(len(unit), up_to_sign=True)
         same = np.zeros(len(unit), dtype=bool)
-        for num_cuts in range(len(self.intervals.cuts) - 1, -1, -1):
-            cut = self.intervals.cuts[num_cuts]
-            interval = cut.parent[interval]
-            made = np.flatnonzero(layer == cut.layer)
-            if len(made):
-                terms = alike.sums(cut.layer, maker[made], self._are_on(interval[made], num_cuts))
-                others = terms.keys(len(made), up_to_sign=True)
-                same[made] = [keys[k] == other for k, other in zip(made.tolist(), others, strict=True)]
+        for made_by in np.unique(layer[layer >= 0]).tolist():
+            made = np.flatnonzero(layer == made_by)
+            terms = alike.sums(made_by, maker[made], made, is_on, closely=closely)
+            others = terms.keys(len(made), up_to_sign=True)
+            same[made] = [keys[k] == other for k, other in zip(made.tolist(), others, strict=True)]
         return same
 
     def share_points(
@@ -87,6 +94,8 @@ class Ties:
         unit: Int[np.ndarray, " crossings"],
         interval: Int[np.ndarray, " crossings"],
         open_: Bool[np.ndarray, " crossings_less_1"],
+        *,
+        closely: bool,
     ) -> Bool[np.ndarray, " crossings_less_1"]:
         """Which crossings are at the point of the one before, as their units are alike there, up to the sign.
 
@@ -95,6 +104,7 @@ class Ties:
             unit: The units that cross, from left to right.
             interval: The intervals that they cross.
             open_: Which neighbours are asked about.
+            closely: As for `Alike.sums`.
         """
         asked = np.flatnonzero(np.append(open_, False) | np.append(False, open_))
         numbers = np.full(len(unit), -1)
@@ -102,7 +112,8 @@ class Ties:
             known: dict[bytes, int] = {}
             for first in range(0, len(which), _PART):
                 part = asked[which[first : first + _PART]]
-                terms = alike.sums(index, unit[part], self._are_on(interval[part]))
+                place, is_on = np.arange(len(part)), self._are_on(interval[part])
+                terms = alike.sums(index, unit[part], place, is_on, closely=closely)
                 keys = terms.keys(len(part), up_to_sign=True)
                 numbers[part] = [known.setdefault(key, len(known)) for key in keys]
         same: Bool[np.ndarray, " crossings_less_1"] = (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1])
@@ -140,18 +151,18 @@ class Ties:
         is_first, is_last = vertex == self.intervals.first[line], vertex == self.intervals.last[line]
         return vertex - is_last, vertex - 1 + is_first
 
-    def _are_on(self, interval: Int[np.ndarray, " places"], num_cuts: int | None = None) -> IsOn:
-        """Which units are on in some intervals, one of them for each place, that there are after so many cuts."""
-        cuts = self.intervals.cuts[:num_cuts]
+    def _are_on(self, interval: Int[np.ndarray, " places"]) -> IsOn:
+        """Which units are on in some intervals, one of them for each place."""
+        cuts = {}
+        for cut in reversed(self.intervals.cuts):
+            cuts[cut.layer] = cut.active, interval
+            interval = cut.parent[interval]
 
         def is_on(
             index: int, place: Int[np.ndarray, " terms"], unit: Int[np.ndarray, " terms"]
         ) -> Bool[np.ndarray, " terms"]:
-            nonlocal interval
-            cut = cuts.pop()
-            assert cut.layer == index
-            on: Bool[np.ndarray, " terms"] = cut.active[unit, interval[place]]
-            interval = cut.parent[interval]
+            active, those = cuts[index]
+            on: Bool[np.ndarray, " terms"] = active[unit, those[place]]
             return on
 
         return is_on
