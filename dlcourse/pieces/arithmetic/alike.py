@@ -10,8 +10,8 @@ functions of t. So units get *names*: those of one name are equal all along a li
 Two terms that have one name and opposite weights cancel. If nothing is left of a pre-activation, it is 0. Nothing is
 added up or rounded for that, and names are found by comparing all of what they stand for: a tie that is told is one.
 
-At one place more units are equal, because some are off there, and are 0. A pool's max(a, b) = b + relu(a - b) is a where
-a - b is on and b where it is off: `Alike.sums` says what units are made of at a place, given which units are on there.
+At one place more units are equal, because some are off there, and are 0. A pool's max(a, b) = b + relu(a - b) is a
+where a - b is on and b where it is off. `Alike.sums` says what units are made of at a place, given which are on there.
 """
 
 from collections.abc import Callable
@@ -96,8 +96,8 @@ class _Rows(NamedTuple):
 class Alike:
     """The names of a network's units where its inputs are given.
 
-    If no two values of a layer have one name, the next layer's units are alike by chance only, and so each gets a name of
-    its own without a look at what it is made of.
+    If no two values of a layer have one name, the next layer's units are alike by chance only, and so each gets a name
+    of its own without a look at what it is made of.
     """
 
     def __init__(self, layers: list[UnitLayer], member: int, inputs: Float[np.ndarray, "in_features numbers"]) -> None:
@@ -160,7 +160,8 @@ class Alike:
     ) -> Int[np.ndarray, " terms"]:
         """The names of a layer's units in some sums, or of what they are at the places of these."""
         if not closely or len(terms.f) == 0 or not any(layer.bends for layer in self._layers[:index]):
-            return self._names[index][terms.f]
+            names: Int[np.ndarray, " terms"] = self._names[index][terms.f]
+            return names
         num_units = len(self._names[index])
         pairs, which = np.unique(place[terms.sum] * num_units + terms.f, return_inverse=True)
         there, unit = np.divmod(pairs, num_units)
@@ -212,9 +213,7 @@ class Alike:
         self._names.append(names)
         self._values = self._bent(names, slope)
 
-    def _bent(
-        self, names: Int[np.ndarray, " some"], slope: Float[np.ndarray, " some"]
-    ) -> Int[np.ndarray, " some"]:
+    def _bent(self, names: Int[np.ndarray, " some"], slope: Float[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """The names of values, given those of the pre-activations."""
         pairs = zip(names.tolist(), slope.tolist(), strict=True)
         return np.array([n if s == 1 or n == ZERO else self._name((n, s)) for n, s in pairs], dtype=np.int64)

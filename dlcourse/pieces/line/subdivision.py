@@ -62,7 +62,7 @@ class Subdivision:
         closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
-        ties: Which units are alike, so that differences of them are 0.
+        ties: Which values are differences of equal ones.
         num_settled: For each line, the number of signs that integers decided.
         digits: The functions in numbers of several digits, which decide most of what floats leave open.
         in_blocks: Whether a line may be divided into blocks: one alone, of layers where zeros abound.
@@ -78,8 +78,7 @@ class Subdivision:
     ) -> None:
         self.intervals = Intervals(layers, starts, ends)
         num_lines = len(self.intervals.last)
-        self.num_settled = np.zeros(num_lines, dtype=np.int64)
-        self.shift = np.zeros(2 * num_lines)
+        self.num_settled, self.shift = np.zeros(num_lines, dtype=np.int64), np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
         self.zeros, self.ties = Zeros(self.intervals), Ties(self.intervals)
         self.digits = DigitFunctions(self.intervals)
@@ -272,7 +271,7 @@ class Subdivision:
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
-        unit, vertex = np.divmod(np.flatnonzero(~proven & (self.rows[0] != 0)), proven.shape[1])
+        unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
         left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (np.maximum(vertex - 1, 0), vertex))
         bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
         proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
@@ -300,14 +299,10 @@ class Subdivision:
 
     def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"], *, closely: bool) -> None:
         """Makes values 0 that are not proven and are differences of equal ones; errors grow by what they have been."""
-        unit, vertex = np.nonzero(~proven)
-        if len(unit) == 0:
-            return
-        zero = self.ties.are_zero(self.digits.bending[len(self.intervals.cuts)], unit, vertex, closely=closely)
-        unit, vertex = unit[zero], vertex[zero]
+        unit, vertex = self.ties.zeros(*np.nonzero(~proven), closely=closely)
         proven[unit, vertex] = True
         off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
-        self.error[0] = SLACK * (self.error[0] + np.sqrt(off) + TINY_LENGTH * (off > 0))
+        self.error[0] += (off > 0) * (SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH)
         self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
@@ -321,7 +316,7 @@ class Subdivision:
             self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
-        """Makes some vertices themselves the places that their values belong to."""
+        """Makes vertices the places that their values belong to."""
         if self.in_blocks:
             self.steady.move(vertices, self.shift[vertices])
         self.shift[vertices] = 0
@@ -361,16 +356,15 @@ class Subdivision:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
-        tied = self._share_points(crossings, ~proven, closely=False)
+        tied = self.ties.share_points(crossings, ~proven, closely=False)
         vague = ~(proven | tied) & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
         if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
-            tied = self._share_points(crossings, ~proven, closely=False)
-        tied |= self._share_points(crossings, ~(proven | tied), closely=True)
-        if tied.any():
-            crossings = crossings._replace(number=np.append(0, np.cumsum(~tied)))
+            tied = self.ties.share_points(crossings, ~proven, closely=False)
+        tied |= self.ties.share_points(crossings, ~(proven | tied), closely=True)
+        crossings = crossings._replace(number=crossings.number - np.append(0, np.cumsum(tied))[: len(unit)])
         if not (proven | tied).all():
             unit, interval, t, t_error, _ = crossings
             open_ = interval[1:][~(proven | tied)]
@@ -378,15 +372,6 @@ class Subdivision:
             order, number = self.intervals.exact_order(unit, interval, tied, np.unique(open_))
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
-
-    def _share_points(
-        self, crossings: Crossings, open_: Bool[np.ndarray, " crossings_less_1"], *, closely: bool
-    ) -> Bool[np.ndarray, " crossings_less_1"]:
-        """Which crossings are known to be at the point of the one before, of those that are open."""
-        if not open_.any():
-            return open_
-        index = self.digits.bending[len(self.intervals.cuts)]
-        return self.ties.share_points(index, crossings.unit, crossings.interval, open_, closely=closely)
 
     def _errors_between(
         self, crossings: Crossings, layout: Layout, sizes: Sizes

@@ -1,4 +1,4 @@
-"""Pre-activations that are 0 because their terms cancel, and units that cross in one point because they are alike."""
+"""Pre-activations that are 0 because equal functions are taken from each other, and units that cross in one point."""
 
 from collections.abc import Iterator
 from copy import copy
@@ -7,15 +7,17 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from dlcourse.pieces.arithmetic.alike import ZERO, Alike, IsOn
+from dlcourse.pieces.line.crossings import Crossings
 from dlcourse.pieces.line.intervals import Intervals
 
 _PART = 2**16  # sums that are taken at once
 
 
 class Ties:
-    """Which of a network's units are alike on lines (`Alike`), found when it is first asked for.
+    """What units are made of on lines (`Alike`), in networks of layers where zeros abound: convolutions and pools.
 
-    What is 0 all along an interval is 0 at its ends. At a line's ends inputs may be equal, too, that differ elsewhere.
+    What is 0 all along an interval is 0 at its ends. At the two ends of a line inputs may be equal, too, that differ
+    elsewhere. All of it is found when it is first asked for.
 
     Attributes:
         intervals: The intervals so far.
@@ -23,7 +25,9 @@ class Ties:
 
     def __init__(self, intervals: Intervals) -> None:
         self.intervals = intervals
-        self._found: dict[tuple[int, str], Alike] = {}
+        self._bending = [index for index, layer in enumerate(intervals.layers) if layer.bends]
+        self._is_asked = any(layer.is_sparse for layer in intervals.layers)
+        self._found: dict[tuple[int, int], Alike] = {}
 
     def of_block(self, intervals: Intervals) -> "Ties":
         """The same for the intervals of a block of the line."""
@@ -31,28 +35,56 @@ class Ties:
         part.intervals = intervals
         return part
 
-    def are_zero(
-        self, index: int, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"], *, closely: bool
-    ) -> Bool[np.ndarray, " some"]:
-        """Whether pre-activations of the layer that is to cut next, each at a vertex, are sums whose terms all cancel.
+    def zeros(
+        self, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"], *, closely: bool
+    ) -> tuple[Int[np.ndarray, " zeros"], Int[np.ndarray, " zeros"]]:
+        """Those of some units of the layer that is to cut next that are 0 at a vertex: the units and the vertices.
+
+        A pre-activation is 0 if all its terms cancel in an interval beside the vertex, or if it is there what the unit
+        is that made the vertex, up to the sign.
 
         Args:
-            index: That layer.
-            unit: The unit of each.
-            vertex: The vertex.
+            unit: The units.
+            vertex: A vertex for each.
             closely: As for `Alike.sums`.
         """
-        beside = self._beside(vertex)
         zero = np.zeros(len(unit), dtype=bool)
-        for alike, some in self._by_line(vertex):
-            zero[some] = alike.names(index)[unit[some]] == ZERO
-            for test in (self._cancel, self._are_as_what_made):
-                for interval in beside:
-                    some = some[~zero[some]]
-                    for first in range(0, len(some), _PART):
-                        part = some[first : first + _PART]
-                        zero[part] = test(alike, index, unit[part], interval[part], vertex[part], closely)
-        return zero
+        if self._is_asked and len(unit):
+            index, beside = self._bending[len(self.intervals.cuts)], self._beside(vertex)
+            for alike, some in self._by_line(vertex):
+                zero[some] = alike.names(index)[unit[some]] == ZERO
+                for test in (self._cancel, self._are_as_what_made):
+                    for interval in beside:
+                        some = some[~zero[some]]
+                        for first in range(0, len(some), _PART):
+                            part = some[first : first + _PART]
+                            zero[part] = test(alike, index, unit[part], interval[part], vertex[part], closely)
+        return unit[zero], vertex[zero]
+
+    def share_points(
+        self, crossings: Crossings, open_: Bool[np.ndarray, " crossings_less_1"], *, closely: bool
+    ) -> Bool[np.ndarray, " crossings_less_1"]:
+        """Which crossings are at the point of the one before, as their units are the same there, up to the sign.
+
+        Args:
+            crossings: Where units of the layer that is to cut next change their signs.
+            open_: Which neighbours are asked about.
+            closely: As for `Alike.sums`.
+        """
+        unit, interval = crossings.unit, crossings.interval
+        numbers = np.full(len(unit), -1)
+        if self._is_asked and open_.any():
+            index = self._bending[len(self.intervals.cuts)]
+            asked = np.flatnonzero(np.append(open_, False) | np.append(False, open_))
+            for alike, which in self._by_line(interval[asked], inner=True):
+                known: dict[bytes, int] = {}
+                for first in range(0, len(which), _PART):
+                    part = asked[which[first : first + _PART]]
+                    place, is_on = np.arange(len(part)), self._are_on(interval[part])
+                    terms = alike.sums(index, unit[part], place, is_on, closely=closely)
+                    keys = terms.keys(len(part), up_to_sign=True)
+                    numbers[part] = [known.setdefault(key, len(known)) for key in keys]
+        return np.asarray(open_ & (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1]))
 
     def _cancel(
         self,
@@ -65,7 +97,7 @@ class Ties:
     ) -> Bool[np.ndarray, " some"]:
         """Whether pre-activations are 0 all along some intervals."""
         terms = alike.sums(index, unit, np.arange(len(unit)), self._are_on(interval), closely=closely)
-        return np.bincount(terms.sum, minlength=len(unit)) == 0
+        return np.asarray(np.bincount(terms.sum, minlength=len(unit)) == 0)
 
     def _are_as_what_made(
         self,
@@ -76,7 +108,7 @@ class Ties:
         vertex: Int[np.ndarray, " some"],
         closely: bool,
     ) -> Bool[np.ndarray, " some"]:
-        """Whether pre-activations are, beside some vertices, those that are zero there and made them, up to the sign."""
+        """Whether pre-activations are, in intervals beside some vertices, those that made these, up to the sign."""
         layer, maker = self.intervals.born(vertex)
         place, is_on = np.arange(len(unit)), self._are_on(interval)
         keys = alike.sums(index, unit, place, is_on, closely=closely).keys(len(unit), up_to_sign=True)
@@ -88,47 +120,16 @@ class Ties:
             same[made] = [keys[k] == other for k, other in zip(made.tolist(), others, strict=True)]
         return same
 
-    def share_points(
-        self,
-        index: int,
-        unit: Int[np.ndarray, " crossings"],
-        interval: Int[np.ndarray, " crossings"],
-        open_: Bool[np.ndarray, " crossings_less_1"],
-        *,
-        closely: bool,
-    ) -> Bool[np.ndarray, " crossings_less_1"]:
-        """Which crossings are at the point of the one before, as their units are alike there, up to the sign.
-
-        Args:
-            index: The layer that is to cut next.
-            unit: The units that cross, from left to right.
-            interval: The intervals that they cross.
-            open_: Which neighbours are asked about.
-            closely: As for `Alike.sums`.
-        """
-        asked = np.flatnonzero(np.append(open_, False) | np.append(False, open_))
-        numbers = np.full(len(unit), -1)
-        for alike, which in self._by_line(interval[asked], inner=True):
-            known: dict[bytes, int] = {}
-            for first in range(0, len(which), _PART):
-                part = asked[which[first : first + _PART]]
-                place, is_on = np.arange(len(part)), self._are_on(interval[part])
-                terms = alike.sums(index, unit[part], place, is_on, closely=closely)
-                keys = terms.keys(len(part), up_to_sign=True)
-                numbers[part] = [known.setdefault(key, len(known)) for key in keys]
-        same: Bool[np.ndarray, " crossings_less_1"] = (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1])
-        return same & open_
-
     def _by_line(
         self, vertex: Int[np.ndarray, " some"], *, inner: bool = False
     ) -> Iterator[tuple[Alike, Int[np.ndarray, " _"]]]:
-        """What is alike on each line, and at its ends, and which of the vertices are there."""
+        """What is alike on each line, and at its ends if they are asked about, and which of the vertices are there."""
         intervals = self.intervals
         line = intervals.line(vertex)
         where = np.zeros(len(vertex), dtype=np.int64)  # 1: where the line starts; 2: where it ends
         if not inner:
             for ends in (intervals.first, intervals.last):
-                layer, number = intervals.born(ends)
+                layer, number = intervals.born(ends)  # a block's end may be a vertex that a unit has made
                 is_end = (vertex == ends[line]) & (layer[line] < 0)
                 where[is_end] = 1 + number[line[is_end]]
         for one in np.unique(line).tolist():
@@ -138,6 +139,7 @@ class Ties:
                     yield self._alike(one, end), some
 
     def _alike(self, line: int, where: int) -> Alike:
+        """What is alike on a line (0), where it starts (1) or where it ends (2)."""
         if (line, where) not in self._found:
             intervals = self.intervals
             ends = [intervals.starts[line], intervals.ends[line]]
