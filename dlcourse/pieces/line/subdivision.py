@@ -302,7 +302,7 @@ class Subdivision:
         unit, vertex = self.ties.zeros(*np.nonzero(~proven), closely=closely)
         proven[unit, vertex] = True
         off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
-        self.error[0] += (off > 0) * (SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH)
+        self.error[0] += np.where(off > 0, SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH, 0)
         self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:

@@ -72,7 +72,7 @@ class Ties:
             closely: As for `Alike.sums`.
         """
         unit, interval = crossings.unit, crossings.interval
-        numbers = np.full(len(unit), -1)
+        numbers = np.arange(-len(unit), 0)  # of the functions; all different as long as nothing is known
         if self._is_asked and open_.any():
             index = self._bending[len(self.intervals.cuts)]
             asked = np.flatnonzero(np.append(open_, False) | np.append(False, open_))
