@@ -90,18 +90,19 @@ def has_imported(module: str) -> tuple[bool, int]:
 
 
 @pytest.mark.slow
-def test_prepared_workers_have_imported_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_workers_have_imported_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_spare", [])
-    assert "colorsys" not in sys.modules
-    workers.prepare(1, "colorsys")
-    workers.prepare(2, "colorsys")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "what_they_need.py").touch()
+    workers.prepare(1, "what_they_need")
+    workers.prepare(2, "what_they_need")
     prepared = list(workers._spare)
-    found = [outcome for _, outcome in in_workers(has_imported, ["colorsys"] * 8, TWO)]
+    found = [outcome for _, outcome in in_workers(has_imported, ["what_they_need"] * 8, TWO)]
     assert all(isinstance(outcome, tuple) and outcome[0] for outcome in found)
     assert len({outcome for outcome in found}) == 2
     assert set(workers._spare) == set(prepared)
     assert all(worker.is_ready for worker in prepared)
-    assert "colorsys" not in sys.modules
+    assert "what_they_need" not in sys.modules
 
 
 @pytest.mark.slow

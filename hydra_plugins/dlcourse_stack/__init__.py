@@ -88,11 +88,11 @@ class StackLauncher(Launcher):
 
         try:
             some = [self._config_loader.plain_settings(self._config, each) for each in lines[:: len(lines) // SOME + 1]]
-            workers = Workers(*self._options)
+            plain = [with_settings(*each) for each in some if each is not None]
+            are_known = plain and len(plain) == len(some)
+            return num_early(plain, len(lines), Workers(*self._options)) if are_known else 0
         except Exception:  # whatever it is, it is said when the job in question is composed
             return 0
-        plain = [with_settings(*each) for each in some if each is not None]
-        return num_early(plain, len(lines), workers) if plain and len(plain) == len(some) else 0
 
     def _job(self, overrides: list[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
