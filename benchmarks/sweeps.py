@@ -11,7 +11,7 @@ faster). What would take hours is measured on one seed an architecture and scale
 each contestant has its turn, and the ratios are those of one round; the table shows medians. On a machine with other
 work to do, core-seconds say more than seconds.
 
-With `--quick` there is one round of less than six minutes on two cores: Hydra's joblib launcher is left out, and of 300
+With `--quick` there is one round of some five minutes on two cores: Hydra's joblib launcher is left out, and of 300
 jobs its basic launcher runs every twentieth, one seed of every second architecture, scaled by twenty.
 """
 
