@@ -140,7 +140,9 @@ def contest(num_steps: int, num_seeds: int, jax_python: str | None, *, is_quick:
     if jax_python:
         costs["JAX: vmap, scan, jit"] = jax(jax_python, num_steps, num_seeds)
     if is_quick:
-        costs["Hydra basic, eager loop (every 20th job, scaled)"] = basic_of_a_sample(num_steps, num_seeds)
+        costs[f"Hydra basic, eager loop (every {2 * num_seeds}th job, scaled)"] = basic_of_a_sample(
+            num_steps, num_seeds
+        )
         return costs
     # the start of an empty application comes once, all the rest with every job
     one, empty = [*GRID, "seed=0", f"num_steps={num_steps}"], eager("depth=1", "width=4", "seed=0", "num_steps=1")
