@@ -11,7 +11,7 @@ faster). What would take hours is measured on one seed an architecture and scale
 each contestant has its turn, and the ratios are those of one round; the table shows medians. On a machine with other
 work to do, core-seconds say more than seconds.
 
-With `--quick` there is one round of less than six minutes on two cores: Hydra's joblib launcher is left out, and of 300
+With `--quick` there is one round of some five minutes on two cores: Hydra's joblib launcher is left out, and of 300
 jobs its basic launcher runs every twentieth, one seed of every second architecture, scaled by twenty.
 """
 
@@ -140,7 +140,9 @@ def contest(num_steps: int, num_seeds: int, jax_python: str | None, *, is_quick:
     if jax_python:
         costs["JAX: vmap, scan, jit"] = jax(jax_python, num_steps, num_seeds)
     if is_quick:
-        costs["Hydra basic, eager loop (every 20th job, scaled)"] = basic_of_a_sample(num_steps, num_seeds)
+        costs[f"Hydra basic, eager loop (every {2 * num_seeds}th job, scaled)"] = basic_of_a_sample(
+            num_steps, num_seeds
+        )
         return costs
     # the start of an empty application comes once, all the rest with every job
     one, empty = [*GRID, "seed=0", f"num_steps={num_steps}"], eager("depth=1", "width=4", "seed=0", "num_steps=1")
