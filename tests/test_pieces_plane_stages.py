@@ -87,7 +87,8 @@ def test_a_bound_that_leaves_signs_open_lets_digits_or_integers_settle_them(vagu
     assert settled is not None
     assert (settled.vertices.tolist(), settled.num_signs) == ([1, 2], num_signs)
     assert settled.values.tolist() == [[0.5, 3.0], [0.5, -1.0]]
-    assert settled.error.max() <= FEW_ROUNDINGS
+    # In digits a value up to 3 is off by 8 EPS of itself, and one of two units is.
+    assert settled.error.max() <= (FEW_ROUNDINGS if num_signs else 3 * 2**0.5 * 8.01 * 2.0**-52)
 
 
 def test_zeros_at_corners_are_told_and_units_without_a_kink_are_positive() -> None:
