@@ -54,8 +54,8 @@ def plain(in_features: int, widths: list[int]) -> nn.Sequential:
 
 
 def residual(num_blocks: int, in_features: int = 16, width: int = 64) -> nn.Sequential:
-    blocks = [Residual(width, width) for _ in range(num_blocks)]
-    return nn.Sequential(nn.Linear(in_features, width), *blocks, nn.Linear(width, 1))
+    first, *blocks = nn.Linear(in_features, width), *(Residual(width, width) for _ in range(num_blocks))
+    return nn.Sequential(first, *blocks, nn.Linear(width, 1))
 
 
 def pooled() -> nn.Sequential:
