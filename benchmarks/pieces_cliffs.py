@@ -53,8 +53,9 @@ def plain(in_features: int, widths: list[int]) -> nn.Sequential:
     return nn.Sequential(*modules, nn.Linear(widths[-1], 1))
 
 
-def residual(num_blocks: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(16, 64), *(Residual(64, 64) for _ in range(num_blocks)), nn.Linear(64, 1))
+def residual(num_blocks: int, in_features: int = 16, width: int = 64) -> nn.Sequential:
+    first, *blocks = nn.Linear(in_features, width), *(Residual(width, width) for _ in range(num_blocks))
+    return nn.Sequential(first, *blocks, nn.Linear(width, 1))
 
 
 def pooled() -> nn.Sequential:
@@ -67,8 +68,48 @@ def convolutional(channels: int, one: int, other: int, size: int) -> nn.Sequenti
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(other * (size // 4) ** 2, 10))
 
 
+class Block(nn.Module):
+    """relu(s(x) + f(x)): f is two convolutions with batch normalisation, s the identity, or 1x1 and half as large."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        stride = 1 if channels == out_channels else 2
+        first = nn.Conv2d(channels, out_channels, 3, stride, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU()
+        self.block = nn.Sequential(*first, nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.skip = nn.Identity() if stride == 1 else nn.Conv2d(channels, out_channels, 1, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.skip(x) + self.block(x))
+
+
+def resnet() -> nn.Sequential:
+    """Three stages of a block each, 3x16x16 to 32 channels of 4x4."""
+    blocks = [Block(8, 8), Block(8, 16), Block(16, 32)]
+    first = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()
+    found = nn.Sequential(*first, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5))
+    for module in found.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    return found
+
+
+def stacked(num_layers: int) -> nn.Sequential:
+    """Convolutions of 8 channels on 16x16, as He draws them."""
+    sizes = [1] + [8] * num_layers
+    modules = [each for a, b in pairwise(sizes) for each in (nn.Conv2d(a, b, 3, padding=1), nn.ReLU())]
+    for layer in modules[::2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.normal_(layer.bias, std=0.3)
+    return nn.Sequential(*modules, nn.Flatten(), nn.Linear(8 * 256, 3))
+
+
 def on_line(network: nn.Module, points: np.ndarray) -> pieces.OnLine:
     return pieces.on_line(network, points[0], points[1])
+
+
+def on_whole_line(network: nn.Module, points: np.ndarray) -> pieces.OnWholeLine:
+    return pieces.on_line(network, origin=points[0], direction=points[1])
 
 
 def on_plane(network: nn.Module, points: np.ndarray) -> pieces.OnPlane:
@@ -102,7 +143,17 @@ CASES: dict[str, Case] = {
         f"deep, {n} layers of 64, line": (lambda n=n: plain(1, [64] * n), (1,), on_line)
         for n in (8, 16, 20, 30, 40, 60)
     },
+    **{f"planes, residual, {n} blocks of 32": (lambda n=n: residual(n, 5, 32), (5,), on_plane) for n in (6, 12)},
+    **{f"planes, deep, {n} layers of 32": (lambda n=n: plain(5, [32] * n), (5,), on_plane) for n in (6, 12)},
     "pooled, conv4-max-fc of 8x8 images, plane": (pooled, (1, 8, 8), on_plane),
+    "pooled, conv4-max-fc of 8x8 images, plane: pieces": (pooled, (1, 8, 8), pieces_on_plane),
+    **{f"images, {n} conv8 of 16x16, line": (lambda n=n: stacked(n), (1, 16, 16), on_line) for n in (4, 8)},
+    "images, ResNet of 3x16x16, line": (resnet, (3, 16, 16), on_line),
+    "images, conv8-max-conv12-max-fc of 28x28, whole line": (
+        lambda: convolutional(1, 8, 12, 28),
+        (1, 28, 28),
+        on_whole_line,
+    ),
     "images, conv8-max-conv12-max-fc of 28x28, line": (lambda: convolutional(1, 8, 12, 28), (1, 28, 28), on_line),
     "images, conv16-max-conv32-max-fc of 3x32x32, line": (lambda: convolutional(3, 16, 32, 32), (3, 32, 32), on_line),
     "images of 28x28, four fifths of the pixels 0, line": (

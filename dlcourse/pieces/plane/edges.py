@@ -72,13 +72,33 @@ def points_on_edges(before: Preactivations, along: EdgeSigns) -> EdgePoints:
     start, end = mesh.ends[:, 0][edge], mesh.ends[:, 1][edge]
     sizes = np.abs(before.at(start, unit)), np.abs(before.at(end, unit))
     t, t_error = share(*sizes, np.maximum(before.error[start], before.error[end]))
-    order, first, num_settled = in_order(edge, t, t_error, partial(_exact_order, before, along, unit))
+    look_closer = partial(_look_closer, before, edge, (start, end), unit, (t, t_error))
+    order, first, num_settled = in_order(edge, t, t_error, partial(_exact_order, before, along, unit), look_closer)
     unit, t, t_error = unit[order], t[order], t_error[order]  # edges keep their order, and so their ends theirs
     if first.all():
         return EdgePoints(edge, unit, t, t_error, start, end, np.arange(len(edge)), unit, edge, num_settled)
     number = np.cumsum(first) - 1
     one, its_unit, at, at_error, a, b = (of[first] for of in (edge, unit, t, t_error, start, end))
     return EdgePoints(one, its_unit, at, at_error, a, b, number, unit, edge, num_settled)
+
+
+def _look_closer(
+    before: Preactivations,
+    edge: Int[np.ndarray, " crossings"],
+    ends: tuple[Int[np.ndarray, " crossings"], Int[np.ndarray, " crossings"]],
+    unit: Int[np.ndarray, " crossings"],
+    shares: tuple[Float[np.ndarray, " crossings"], Float[np.ndarray, " crossings"]],
+    edges: Int[np.ndarray, " some"],
+) -> None:
+    """Works out in digits where units change their signs on some edges, if digits tell, and puts that in the shares."""
+    some = np.flatnonzero(np.isin(edge, edges))
+    vertices, place = np.unique(np.stack([of_all[some] for of_all in ends]), return_inverse=True)
+    closer, place = before.closely_at(vertices), place.reshape(2, -1)
+    start, end = closer.values[place, unit[some]]
+    error = closer.error[place, unit[some]].max(axis=0)
+    told = np.minimum(np.abs(start), np.abs(end)) > error
+    for of_all, better in zip(shares, share(np.abs(start), np.abs(end), error), strict=True):
+        of_all[some[told]] = better[told]
 
 
 def _exact_order(

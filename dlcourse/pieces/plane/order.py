@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 
+VAGUE = 2.0**-40  # of a line, or of the largest value: with bounds beyond that it pays to look closer
+
 # Zeros along one line, by their indices: in order, each with its place among them; equal ones have equal keys.
 ExactOrder = Callable[[int, Int[np.ndarray, " zeros"]], list[tuple[Fraction, int]]]
 
@@ -44,8 +46,17 @@ def in_order(
     t: Float[np.ndarray, " zeros"],
     t_error: Float[np.ndarray, " zeros"],
     exact_order: ExactOrder,
+    look_closer: Callable[[Int[np.ndarray, " lines"]], None] | None = None,
 ) -> Order:
-    """Zeros on lines, whose numbers are ascending, in order of t along each."""
+    """Zeros on lines, whose numbers are ascending, in order of t along each.
+
+    Args:
+        line: The lines.
+        t: Where they are along these.
+        t_error: How far off that may be.
+        exact_order: Puts those of a line in order exactly.
+        look_closer: If given, puts better numbers into t and t_error, for those on some lines.
+    """
     num = len(line)
     order, first = np.arange(num), np.ones(num, dtype=bool)
     beside = line[1:] == line[:-1]
@@ -64,6 +75,9 @@ def in_order(
     if proven.all():
         return Order(order, first, 0)
     lines = np.unique(line[some[1:]][~proven])
+    if look_closer is not None and (error[1:] + error[:-1])[~proven].max() > VAGUE:
+        look_closer(lines)
+        return in_order(line, t, t_error, exact_order)
     for one, (a, b) in zip(lines.tolist(), np.searchsorted(line, [lines, lines + 1]).T.tolist(), strict=True):
         keys = exact_order(one, order[a:b])
         order[a:b] = order[a:b][[index for _, index in keys]]

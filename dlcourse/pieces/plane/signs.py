@@ -8,10 +8,9 @@ from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.plane.order import VAGUE
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.zeros import may_differ_from_0
-
-_VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
 class Signs(NamedTuple):
@@ -81,7 +80,7 @@ def _closer(
     """
     proven = np.zeros(len(vertices), dtype=bool)
     # What bounds this close leave open is 0 as a rule, which digits do not prove.
-    vague = before.error[vertices] > _VAGUE * np.abs(before.values[vertices]).max(axis=1, initial=0)
+    vague = before.error[vertices] > VAGUE * np.abs(before.values[vertices]).max(axis=1, initial=0)
     some = np.flatnonzero(vague)
     values, error = before.closely_at(vertices[some]) if len(some) else np.zeros((2, 0, before.num_units))
     sure = np.abs(values) > error
