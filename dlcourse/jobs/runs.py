@@ -18,16 +18,14 @@ from dlcourse.jobs.config import RunConfig
 from dlcourse.jobs.early import WORTH_WORKERS
 from dlcourse.jobs.estimate import num_seconds
 from dlcourse.jobs.progress import Progress, watched
-from dlcourse.jobs.stack import StoppedError, Trained, in_common, train_stack
+from dlcourse.jobs.result import facts_of, hparams_of, pictures_of, result_of
+from dlcourse.jobs.stack import StoppedError, in_common, train_stack
 from dlcourse.jobs.unfinished import Outcome, do_unfinished, finished_result
 from dlcourse.jobs.workers import HERE, Died, Workers, in_workers, is_orphaned
-from dlcourse.networks import num_parameters
-from dlcourse.recording import Result, TaskFacts, last_values
+from dlcourse.recording import Result
 from dlcourse.recording.checkpoints import Checkpoint, UnfitCheckpointError, read_checkpoint
 from dlcourse.recording.files import scratch_folder, write_atomically
 from dlcourse.recording.graph import graph_of
-from dlcourse.recording.pictures import NUM_PICTURES, Stage, pictures
-from dlcourse.recording.provenance import provenance
 from dlcourse.recording.run_folder import KeptAsideError, RunFolder
 
 # Larger stacks are not faster per member, and their activations and batches no longer fit into the cache.
@@ -311,7 +309,7 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                     here.directory / config.folder,
                     config=config.to_yaml(program),
                     run=config.digest,
-                    hparams=_hparams(config) if config.events else None,
+                    hparams=hparams_of(config) if config.events else None,
                     pieces_domain=config.task.pieces_domain,
                     error=None if config.task.metric in config.task.higher_is_better else config.task.metric,
                     started=started,
@@ -327,19 +325,19 @@ def run_stack(configs: Sequence[RunConfig], here: _Here, program: str = "dlcours
                 folder.save(checkpoint)
 
         trained = train_stack(configs, checkpoints, progress=here.progress, save=save, stop=here.stop)
-        facts = _facts(configs[0])  # all members learn one task
+        facts = facts_of(configs[0])  # all members learn one task
         # A finished run waits until its result is on the disk: several wait together, and others are written meanwhile.
         with ThreadPoolExecutor(WRITERS) as writers:
             written = []
             for config, folder, member in zip(configs, folders, trained, strict=True):
-                result = _result(config, member, facts, started)
+                result = result_of(config, member, facts, started)
                 finish = partial(
                     folder.finish,
                     network=member.network,
                     history=member.history,
                     weights=member.weights if config.keep_weights else None,
                     result=result,
-                    pictures=_pictures(config, member),
+                    pictures=pictures_of(config, member),
                     graph=graph_of(member.network) if config.pictures else None,
                 )
                 written.append(writers.submit(_finished, config, result, finish))
@@ -353,51 +351,3 @@ def _finished(config: RunConfig, result: Result, finish: Callable[[], None]) -> 
     except KeptAsideError as error:
         return Failure(config, str(error))
     return result
-
-
-def _facts(config: RunConfig) -> TaskFacts:
-    """What a result says of its task."""
-    task = config.task
-    domain = task.pieces_domain if config.pieces_are_counted else None
-    sizes = task.in_features, task.out_features
-    return TaskFacts(task.metric, tuple(task.higher_is_better), *sizes, task.num_pieces, task.solved, domain)
-
-
-def _result(config: RunConfig, trained: Trained, facts: TaskFacts, started: float) -> Result:
-    """The last point of every curve, when the task was solved, and the number of parameters."""
-    metrics = {
-        tag.removeprefix("metric/").removeprefix("pieces/"): value
-        for tag, value in last_values(trained.history).items()
-    }
-    if facts.solved is not None:
-        metrics["steps_until_solved"] = facts.steps_until_solved(trained.history[f"metric/{facts.metric}"])
-    metrics["num_parameters"] = num_parameters(trained.network)
-    made_with = provenance(started, time.time(), config.torch_device)
-    settings, diverged_at = config.settings(), trained.diverged_at
-    return Result(config.run_name, settings, metrics, diverged_at, trained.seconds, facts, made_with)
-
-
-def _hparams(config: RunConfig) -> dict[str, bool | int | float | str]:
-    """The run's row in TensorBoard's HPARAMS tab, but for the number of parameters."""
-    return {
-        "task": config.task.name,
-        "depth": "" if config.model.depth is None else config.model.depth,
-        "width": config.model.width or str(config.model.layer_widths),
-        **config.model.hparams,
-        "optimizer": config.optimizer.name,
-        "rate": config.optimizer.rate,
-        "seed": config.seed,
-    }
-
-
-def _pictures(config: RunConfig, trained: Trained) -> dict[str, list[tuple[int, bytes]]]:
-    """What the network has learnt at some steps, as pictures; none if it has diverged, or no picture is wanted."""
-    if trained.data is None or trained.diverged_at is not None:
-        return {}
-    metric = config.task.metric
-    curve, weights = dict(trained.history[f"metric/{metric}"]), trained.weights.some(NUM_PICTURES)
-    stages = [
-        Stage(step, network, {metric: curve[step]})
-        for step, network in zip(weights.steps, weights.networks(trained.network), strict=True)
-    ]
-    return pictures(config.task, stages, trained.data, title=config.label, count_pieces=config.model.has_pieces)

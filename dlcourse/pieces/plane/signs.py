@@ -10,6 +10,7 @@ from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.plane.order import VAGUE
 from dlcourse.pieces.plane.preactivations import Preactivations
+from dlcourse.pieces.plane.ties import without_ties
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
 
@@ -44,6 +45,7 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
     unproven = unproven[vertices]
     if len(vertices) and before.layer > 0:
         _take_out_zeros(before, vertices, unproven)
+        unproven = without_ties(before, vertices, unproven)
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
     closer, proven = _closer(before, vertices, unproven, zero, passing)
