@@ -156,10 +156,18 @@ class Intervals:
         self,
         unit: Int[np.ndarray, " crossings"],
         interval: Int[np.ndarray, " crossings"],
+        tied: Bool[np.ndarray, " crossings_less_1"],
         intervals: Int[np.ndarray, " some"],
     ) -> tuple[Int[np.ndarray, " crossings"], Int[np.ndarray, " crossings"]]:
-        """The order of crossings, exact in some intervals, and the numbers of their points, which some share."""
-        order, apart = np.arange(len(unit)), np.ones(len(unit), dtype=bool)
+        """The order of crossings, exact in some intervals, and the numbers of their points, which some share.
+
+        Args:
+            unit: The units that cross.
+            interval: Where they do, in ascending order.
+            tied: Which of them share the point of the one before, elsewhere than in those intervals.
+            intervals: The intervals where the order is to be found.
+        """
+        order, apart = np.arange(len(unit)), np.append(True, ~tied)
         for part, functions in self.exactly(intervals):
             *_, function = functions
             for column, one in enumerate(intervals[part].tolist()):

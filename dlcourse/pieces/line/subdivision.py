@@ -13,6 +13,7 @@ from dlcourse.pieces.arithmetic.rounding import (
     EXACT,
     SLACK,
     TINY,
+    TINY_LENGTH,
     frobenius,
     grows,
     norm,
@@ -29,6 +30,7 @@ from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.layout import Layout, signs_among
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
+from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
@@ -60,6 +62,7 @@ class Subdivision:
         closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
+        ties: Which values are differences of equal ones.
         num_settled: For each line, the number of signs that integers decided.
         digits: The functions in numbers of several digits, which decide most of what floats leave open.
         in_blocks: Whether a line may be divided into blocks: one alone, of layers where zeros abound.
@@ -75,10 +78,9 @@ class Subdivision:
     ) -> None:
         self.intervals = Intervals(layers, starts, ends)
         num_lines = len(self.intervals.last)
-        self.num_settled = np.zeros(num_lines, dtype=np.int64)
-        self.shift = np.zeros(2 * num_lines)
+        self.num_settled, self.shift = np.zeros(num_lines, dtype=np.int64), np.zeros(2 * num_lines)
         self.member = np.repeat(np.arange(self.intervals.members), 2 * self.intervals.lines_per_member)
-        self.zeros = Zeros(self.intervals)
+        self.zeros, self.ties = Zeros(self.intervals), Ties(self.intervals)
         self.digits = DigitFunctions(self.intervals)
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
@@ -227,7 +229,8 @@ class Subdivision:
         part.block, part.steady, part.zeros = block, self.steady.between(old), self.zeros.between(old)
         part.intervals, part.quantum = copy(self.intervals), [*self.quantum]
         part.intervals.cuts, part.intervals.last = [*self.intervals.cuts], np.array([old.stop - old.start - 1])
-        part.zeros.intervals, part.digits = part.intervals, self.digits.of_block(part.intervals, block.goes_on)
+        part.zeros.intervals, part.ties = part.intervals, self.ties.of_block(part.intervals)
+        part.digits = self.digits.of_block(part.intervals, block.goes_on)
         part.rows, part.shift = self.rows[:, :, old].copy(), self.shift[old].copy()
         part.error = (self.error[:, old] if self.error.shape[1] > 1 else self.error).copy()
         return part
@@ -268,7 +271,7 @@ class Subdivision:
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
-        unit, vertex = np.divmod(np.flatnonzero(~proven & (self.rows[0] != 0)), proven.shape[1])
+        unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
         left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (np.maximum(vertex - 1, 0), vertex))
         bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
         proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
@@ -278,12 +281,14 @@ class Subdivision:
             proven |= ~self.zeros.may_differ(np.arange(proven.shape[1]))
         else:
             proven[:, vertices] |= ~self.zeros.may_differ(vertices)
+        self._take_out_ties(proven, closely=False)
         vertices = np.flatnonzero(~proven.all(axis=0))
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
             self._look_closer(vertices[vague], proven)
-            vertices = np.flatnonzero(~proven.all(axis=0))
+        self._take_out_ties(proven, closely=True)
+        vertices = np.flatnonzero(~proven.all(axis=0))
         self.count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
         # All of such a vertex's values are worked out anew: rounded only once, they make the bound start afresh.
         if len(vertices):
@@ -291,6 +296,14 @@ class Subdivision:
             self._move(vertices)
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
+
+    def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"], *, closely: bool) -> None:
+        """Makes values 0 that are not proven and are differences of equal ones; errors grow by what they have been."""
+        unit, vertex = self.ties.zeros(*np.nonzero(~proven), closely=closely)
+        proven[unit, vertex] = True
+        off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
+        self.error[0] += np.where(off > 0, SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH, 0)
+        self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
@@ -303,7 +316,7 @@ class Subdivision:
             self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
-        """Makes some vertices themselves the places that their values belong to."""
+        """Makes vertices the places that their values belong to."""
         if self.in_blocks:
             self.steady.move(vertices, self.shift[vertices])
         self.shift[vertices] = 0
@@ -343,16 +356,20 @@ class Subdivision:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
-        vague = ~proven & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
+        tied = self.ties.share_points(crossings, ~proven, closely=False)
+        vague = ~(proven | tied) & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
         if error is not None and vague.any():
             left = crossings.interval[1:][vague]
             self._look_closer(np.union1d(left, left + 1), np.ones(self.rows.shape[1:], dtype=bool))
             crossings, proven = from_left_to_right(unit, interval, self.rows[0], self.error[0])
-        if not proven.all():
+            tied = self.ties.share_points(crossings, ~proven, closely=False)
+        tied |= self.ties.share_points(crossings, ~(proven | tied), closely=True)
+        crossings = crossings._replace(number=crossings.number - np.append(0, np.cumsum(tied))[: len(unit)])
+        if not (proven | tied).all():
             unit, interval, t, t_error, _ = crossings
-            open_ = interval[1:][~proven]
+            open_ = interval[1:][~(proven | tied)]
             self.count_settled(open_)
-            order, number = self.intervals.exact_order(unit, interval, np.unique(open_))
+            order, number = self.intervals.exact_order(unit, interval, tied, np.unique(open_))
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
 
