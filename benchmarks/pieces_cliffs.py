@@ -81,6 +81,20 @@ def pieces_on_plane(network: nn.Module, points: np.ndarray) -> pieces.OnPlane:
     return plane
 
 
+def on_scattered_line(network: nn.Module, points: np.ndarray) -> pieces.OnLine:
+    """Between images four fifths of whose pixels are 0."""
+    return on_line(network, np.where(np.abs(points) < np.quantile(np.abs(points), 0.8), 0, points))
+
+
+def on_blank_line(network: nn.Module, points: np.ndarray) -> pieces.OnLine:
+    """Between images that are 0 outside of a square in the middle, half as high."""
+    size = points.shape[-1]
+    middle = slice(size // 4, size // 4 + size // 2)
+    blank = np.zeros_like(points)
+    blank[..., middle, middle] = points[..., middle, middle]
+    return on_line(network, blank)
+
+
 Case = tuple[Callable[[], nn.Module], tuple[int, ...], Callable[[nn.Module, np.ndarray], Any]]
 CASES: dict[str, Case] = {
     **{f"residual, {n} blocks of 64, line": (lambda n=n: residual(n), (16,), on_line) for n in (4, 6, 8, 10, 20, 40)},
@@ -91,6 +105,21 @@ CASES: dict[str, Case] = {
     "pooled, conv4-max-fc of 8x8 images, plane": (pooled, (1, 8, 8), on_plane),
     "images, conv8-max-conv12-max-fc of 28x28, line": (lambda: convolutional(1, 8, 12, 28), (1, 28, 28), on_line),
     "images, conv16-max-conv32-max-fc of 3x32x32, line": (lambda: convolutional(3, 16, 32, 32), (3, 32, 32), on_line),
+    "images of 28x28, four fifths of the pixels 0, line": (
+        lambda: convolutional(1, 8, 12, 28),
+        (1, 28, 28),
+        on_scattered_line,
+    ),
+    "images of 28x28, blank but for the middle, line": (
+        lambda: convolutional(1, 8, 12, 28),
+        (1, 28, 28),
+        on_blank_line,
+    ),
+    "images of 3x32x32, blank but for the middle, line": (
+        lambda: convolutional(3, 16, 32, 32),
+        (3, 32, 32),
+        on_blank_line,
+    ),
     "pieces, 6 layers of 50, plane in 5 inputs: regions": (lambda: plain(5, [50] * 6), (5,), on_plane),
     "pieces, 6 layers of 50, plane in 5 inputs: pieces": (lambda: plain(5, [50] * 6), (5,), pieces_on_plane),
 }
