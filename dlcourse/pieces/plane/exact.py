@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.alike import Alike
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import Birth, History
@@ -44,6 +46,11 @@ class ExactPlane:
 
     def __post_init__(self) -> None:
         self.network = IntegerNetwork(self.layers)
+
+    @cached_property
+    def alike(self) -> Alike:
+        """Which units are alike all over the plane."""
+        return Alike(self.layers, 0, self.frame)
 
     def functions(self, layer: int, faces: Sequence[int]) -> list[Shaped[np.ndarray, "units 3"]]:
         """All pre-activations of a layer on some of the faces before that layer's cuts."""

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt64
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.plane.preactivations import Preactivations
+from dlcourse.pieces.plane.ties import without_ties
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
 
@@ -42,6 +43,7 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
     unproven = unproven[vertices]
     if len(vertices) and before.layer > 0:
         _take_out_zeros(before, vertices, unproven)
+        unproven = without_ties(before, vertices, unproven)
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
     if len(vertices) == 0:

@@ -27,22 +27,22 @@ def may_differ_from_0(before: Preactivations, vertices: Int[np.ndarray, " some"]
     differs = np.empty((len(vertices), before.num_words), dtype=np.uint64)
     widest = max(layer.in_features for layer in before.exact.layers)
     at_once = max(1, _FLAGS // max(widest, before.num_units))
-    around = _around(before.mesh, vertices)
+    around = faces_around(before.mesh, vertices)
     for first in range(0, len(vertices), at_once):
         part = slice(first, min(first + at_once, len(vertices)))
         a, b = around.starts[[part.start, part.stop]]
-        differs[part] = bits.pack(_differs(before, _Around(around.face[a:b], around.starts[part] - a)))
+        differs[part] = bits.pack(_differs(before, Around(around.face[a:b], around.starts[part] - a)))
     return differs
 
 
-class _Around(NamedTuple):
+class Around(NamedTuple):
     """The faces around some vertices, one vertex after another."""
 
     face: Int[np.ndarray, " pairs"]
     starts: Int[np.ndarray, " _"]  # where each vertex has its first one
 
 
-def _differs(before: Preactivations, around: _Around) -> Bool[np.ndarray, "some units"]:
+def _differs(before: Preactivations, around: Around) -> Bool[np.ndarray, "some units"]:
     """The same, not packed, of vertices that are not too many."""
     layers, history = before.exact.layers, before.exact.history
     # All that a layer of ReLU gives is told by its own pattern: the last such layer is where to begin.
@@ -83,7 +83,7 @@ def _affine(layer: UnitLayer, nonzero: Bool[np.ndarray, "in_features some"]) -> 
     return differs
 
 
-def _around(mesh: Mesh, vertices: Int[np.ndarray, " some"]) -> _Around:
+def faces_around(mesh: Mesh, vertices: Int[np.ndarray, " some"]) -> Around:
     """The faces that have corners at some vertices; the last start is the number of all pairs."""
     place = np.full(mesh.num_vertices, -1)
     place[vertices] = np.arange(len(vertices))
@@ -93,4 +93,4 @@ def _around(mesh: Mesh, vertices: Int[np.ndarray, " some"]) -> _Around:
     vertex = vertex[kept]
     order = np.argsort(vertex)
     starts = np.searchsorted(vertex[order], np.arange(len(vertices) + 1))
-    return _Around(sides.face[kept[order]], starts)
+    return Around(sides.face[kept[order]], starts)
