@@ -48,7 +48,7 @@ def with_pilots(name: str) -> list[Result]:
 
 def folder_of(name: str, result: Result) -> Path:
     """The folder of one of these runs."""
-    return OUTPUTS / (f"{name}_pilots" if result.config["seed"] >= FIRST_SEED else name) / result.run
+    return OUTPUTS / (f"{name}_pilots" if result.config.get("seed", 0) >= FIRST_SEED else name) / result.run
 
 
 def tuned_rows(results: Sequence[Result], metric: str, *settings: str, tune: Sequence[str] = TUNED) -> list[Row]:
