@@ -23,7 +23,7 @@ from dlcourse.layerwise import (
 )
 from dlcourse.layerwise.flat import Flat
 from dlcourse.losses import Hinge, Loss, SoftmaxCrossEntropy, SquaredError
-from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack, stack
+from dlcourse.networks import MLP, Activation, SoftmaxClassifier, Stack, stack, unstack
 
 LOSSES: list[Loss] = [SquaredError(), SoftmaxCrossEntropy(), Hinge()]
 DEPTHS = range(7)
@@ -349,8 +349,10 @@ class TestSkipConnections:
             own, company = outputs(stack(modules), inputs), swept(modules, inputs, targets, SquaredError(), "mean")
             for i in (0, 4):
                 assert torch.equal(outputs(stack([modules[i]]), inputs[i]), own[i : i + 1])
-                gradient = LayerwiseGradient(in_company(stack([modules[i]])), 7, loss=SquaredError())
-                gradient.gradient_(inputs[[i, i]], targets[[i, i]])
+                lone = in_company(stack([modules[i]]), 7, SquaredError())
+                gradient = LayerwiseGradient(lone, 7, loss=SquaredError())
+                places = [i] * lone.num_members
+                gradient.gradient_(inputs[places], targets[places])
                 for name, gradients in company.items():
                     assert torch.equal(gradient.gradients.views[name][0], gradients[i])
 
@@ -617,17 +619,18 @@ def test_gradients_have_the_same_bits_in_any_company(activation: Activation, wid
     sizes = [(1, 5, 2), (3, 1, 1)] + [(0, 1, 1), (0, 5, 2)] * (width == 1)
     for depth, in_features, out_features in sizes:
         modules = [MLP(in_features, out_features, width=width, depth=depth, activation=activation) for _ in range(7)]
-        members, alone = stack(modules), {i: in_company(stack([modules[i]])) for i in (0, 6)}
+        members = stack(modules)
         for loss, n in itertools.product(LOSSES, (1, 64)):
             inputs, targets = torch.randn(7, n, in_features), targets_for(loss, 7, n, out_features).float()
             company = LayerwiseGradient(members, n, loss=loss)
             company.gradient_(inputs, targets)
-            for i, lone in alone.items():
-                gradient = LayerwiseGradient(lone, n, loss=loss)
-                gradient.gradient_(inputs[[i, i]], targets[[i, i]])
+            for i in (0, 6):
+                lone = in_company(stack([modules[i]]), n, loss)
+                gradient, places = LayerwiseGradient(lone, n, loss=loss), [i] * lone.num_members
+                gradient.gradient_(inputs[places], targets[places])
                 for name, gradients in company.gradients.views.items():
-                    assert torch.equal(gradient.gradients.views[name][0], gradients[i])
-                    assert torch.equal(gradient.gradients.views[name][1], gradients[i])
+                    for own in gradient.gradients.views[name]:
+                        assert torch.equal(own, gradients[i])
 
 
 class TestLayers:
@@ -679,11 +682,45 @@ class TestLayers:
         assert is_layered(stack([MLP(2, 1, width=3, depth=2)]).architecture)
 
 
-def test_beside_itself() -> None:
-    [module] = make(1, 3, 2, [5])
-    lone = in_company(stack([module]))
-    assert lone.num_members == 2
-    for name, parameter in module.named_parameters():
-        assert torch.equal(lone.parameters[name][0], parameter) and torch.equal(lone.parameters[name][1], parameter)
-    two = stack(make(2, 3, 2, [5]))
-    assert in_company(two) is two
+class TestInCompany:
+    def test_two_stay_as_they_are(self) -> None:
+        two = stack(make(2, 3, 2, [5]))
+        assert in_company(two, 4) is two and in_company(two, 4, SquaredError()) is two
+
+    @pytest.mark.parametrize("loss", [None, SquaredError()])
+    def test_one_gets_a_copy_where_it_is_rounded_otherwise_alone(
+        self, loss: SquaredError | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on a machine whose products of one matrix have other bits than those of two."""
+        exact, lone = torch.baddbmm, stack(make(1, 3, 2, [5]))
+
+        def product(bias: Tensor, h: Tensor, weight: Tensor, *, out: Tensor) -> Tensor:
+            result: Tensor = exact(bias, h, weight, out=out)
+            return result.mul_(1 + 2**-50) if len(h) == 1 else result
+
+        monkeypatch.setattr(torch, "baddbmm", product)
+        company = in_company(lone, 4, loss)
+        assert company.num_members == 2
+        for name, value in lone.parameters.items():
+            assert torch.equal(company.parameters[name], value.expand(2, *value.shape[1:]))
+        inputs = torch.randn(300, 3).double()
+        beside = outputs(stack([*unstack(lone), *make(1, 3, 2, [5])]), inputs)
+        assert torch.equal(outputs(lone, inputs), beside[:1])
+
+    @pytest.mark.parametrize("loss", [None, SquaredError()])
+    def test_one_stays_alone_where_its_bits_are_the_same(
+        self, loss: SquaredError | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exact, lone = torch.bmm, stack(make(1, 3, 2, [5]))
+
+        def one_by_one(left: Tensor, right: Tensor, *, out: Tensor) -> Tensor:
+            for row, (one, other) in enumerate(zip(left, right, strict=True)):
+                exact(one[None], other[None], out=out[row : row + 1])
+            return out
+
+        def with_bias(bias: Tensor, h: Tensor, weight: Tensor, *, out: Tensor) -> Tensor:
+            return one_by_one(h, weight, out=out).add_(bias)
+
+        monkeypatch.setattr(torch, "bmm", one_by_one)
+        monkeypatch.setattr(torch, "baddbmm", with_bias)
+        assert in_company(lone, 4, loss) is lone

@@ -30,8 +30,8 @@ class LayerwiseGradient:
     All memory is laid out once, with every layer's units filled up to a multiple of 16 by units that stay zero. That is
     faster (on a CPU a batched product of 8 x 8 matrices takes twice the time of one of 16 x 16), and it makes a
     member's bits independent of its companions: every member's matrix begins at a vector boundary, and no elementwise
-    pass has an odd tail. Both hold for two members or more; a lone one takes other instructions (`train` gives it a
-    copy for company).
+    pass has an odd tail. Both hold for two members or more; a lone one may take other instructions (where it does,
+    `in_company` gives it a copy beside it).
 
     Args:
         members: Where to start: a stack of `MLP` or `SoftmaxClassifier` on hidden layers; their values are copied.
@@ -40,6 +40,7 @@ class LayerwiseGradient:
         reduction: `mean` over the batch, or `sum` as on the slide L(D) = sum_i L(h(i), y(i)).
 
     Attributes:
+        num_members: How many members there are.
         parameters: All members' values; the caller may change them between calls.
         gradients: The same names and shapes, filled by `gradient_`; only where there is a loss.
 
@@ -62,6 +63,7 @@ class LayerwiseGradient:
         self._sizes = [members.parameters[f"{name}.bias"].shape[1] for name in self._names]
         self._lay_out_outputs((len(self._weights[0]), batch_size, self._weights[0].shape[2]))
         self._given_inputs = self._inputs[..., : members.parameters[f"{self._names[0]}.weight"].shape[2]]
+        self.num_members = members.num_members
         self._result: Tensor = self._outputs[-1][..., : self._sizes[-1]]
         self._loss = loss
         if loss is not None:
@@ -89,7 +91,10 @@ class LayerwiseGradient:
     ) -> None:
         """Overwrites the gradients by those of this batch."""
         assert self._loss is not None
-        derivative = self._loss.derivative(self.forward(inputs), targets)
+        self.downwards_(self._loss.derivative(self.forward(inputs), targets))
+
+    def downwards_(self, derivative: Float[Tensor, "members batch out_features"]) -> None:
+        """Overwrites the gradients, after `forward`, by those of a loss with this derivative dL/dy~ of each item."""
         torch.mul(derivative, self._scales, out=self._derivative)
         for call in self._downwards:
             call()
@@ -220,24 +225,28 @@ class Outputs:
             inputs = inputs.expand(members.num_members, n, inputs.shape[-1])
             with one_thread(), torch.no_grad():
                 return torch.stack([network(x.clone()) for network, x in zip(unstack(members), inputs, strict=True)])
-        company = in_company(members)
-        inputs = inputs.expand(company.num_members, n, inputs.shape[-1])
+        inputs = inputs.expand(members.num_members, n, inputs.shape[-1])
         with one_thread(), torch.no_grad():
-            return self._by_layers(company, inputs)[: members.num_members]
+            return self._by_layers(members, inputs)
 
-    def _by_layers(self, company: Stack, inputs: Tensor) -> Tensor:
-        """The outputs of two members or more, each on its own inputs, part after part."""
+    def _by_layers(self, members: Stack, inputs: Tensor) -> Tensor:
+        """The members' outputs, each on its own inputs, part after part."""
         n = inputs.shape[1]
         at_once = min(n, EVALUATED_AT_ONCE)
         if at_once not in self._layers:
-            self._layers[at_once] = LayerwiseGradient(company, at_once)
+            self._layers[at_once] = LayerwiseGradient(in_company(members, at_once), at_once)
         layers = self._layers[at_once]
-        layers.parameters.take(company.parameters)
-        parts = [layers.forward(part).clone() for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
+        layers.parameters.take(members.parameters)
+        inputs = inputs.expand(layers.num_members, -1, -1)
+
+        def computed(part: Tensor) -> Tensor:
+            return layers.forward(part)[: members.num_members].clone()
+
+        parts = [computed(part) for part in inputs[:, : n - n % at_once].split(at_once, dim=1)]
         # The memory is laid out for parts of exactly `at_once` items. So the last part begins earlier, among items that
         # were computed before, and these are dropped.
         if n % at_once:
-            parts.append(layers.forward(inputs[:, n - at_once :])[:, -(n % at_once) :].clone())
+            parts.append(computed(inputs[:, n - at_once :])[:, -(n % at_once) :])
         return torch.cat(parts, dim=1)
 
 
@@ -252,15 +261,55 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def in_company(members: Stack) -> Stack:
-    """A lone member twice, so that it is computed like one in company; stacks of two or more as they are."""
-    if members.num_members > 1:
+def in_company(members: Stack, batch_size: int, loss: Loss | None = None) -> Stack:
+    """A lone member twice, if it would have other bits alone than beside others; all other stacks as they are.
+
+    Args:
+        members: A stack whose layers can be told apart.
+        batch_size: Items per member and call.
+        loss: The loss, if gradients are wanted.
+
+    Cost: a lone member is computed once alone and once twice, from random numbers.
+    """
+    if members.num_members > 1 or _same_alone(members, batch_size, loss):
         return members
-    return Stack(
-        members.architecture,
-        {name: value.expand(2, *value.shape[1:]) for name, value in members.parameters.items()},
-        {name: value.expand(2, *value.shape[1:]) for name, value in members.buffers.items()},
+    return _repeated(members, 2)
+
+
+def _same_alone(member: Stack, batch_size: int, loss: Loss | None) -> bool:
+    """Whether a member has the same bits alone as beside another, here and now.
+
+    Which instructions compute it, and so how it is rounded, may depend on the number of members, on the shapes and on
+    the machine, but not on the values: of thousands of random numbers some would differ.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def some(*shape: int) -> Tensor:
+        like = next(iter(member.parameters.values()))
+        return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+
+    values = {name: some(*value.shape) / value.shape[-1] ** 0.5 for name, value in member.parameters.items()}
+    first_weight, *_, last_bias = values.values()
+    inputs, by_outputs = (some(1, batch_size, num) for num in (first_weight.shape[2], last_bias.shape[1]))
+    found = []
+    for num_members in (1, 2):
+        members = _repeated(Stack(member.architecture, values, member.buffers), num_members)
+        gradient = LayerwiseGradient(members, batch_size, loss=loss)
+        results = [gradient.forward(inputs.expand(num_members, -1, -1))]
+        if loss is not None:
+            gradient.downwards_(by_outputs.expand(num_members, -1, -1))
+            results += gradient.gradients.views.values()
+        found.append([result[0] for result in results])
+    return all(alone.equal(beside) for alone, beside in zip(*found, strict=True))
+
+
+def _repeated(member: Stack, times: int) -> Stack:
+    """So many copies of a lone member."""
+    parameters, buffers = (
+        {name: value.expand(times, *value.shape[1:]) for name, value in values.items()}
+        for values in (member.parameters, member.buffers)
     )
+    return Stack(member.architecture, parameters, buffers)
 
 
 # Layers are filled up to a multiple of 16 units: 16 float32 numbers are 64 bytes, which is a cache line, and the

@@ -163,7 +163,7 @@ class _Trainer:
         self.without_autograd: type[torch.inference_mode] | type[torch.no_grad]
         if is_layered(members.architecture):
             _check_sizes(members, batches)
-            self._company = in_company(members)
+            self._company = in_company(members, batches.num_items, loss)
             if self._company is not members:
                 # A lone member trains beside a copy of itself, which needs batches as well.
                 seeds, data = [*batches.seeds] * 2, (batches.inputs, batches.targets)
