@@ -16,7 +16,7 @@ run: $(INSTALLED) ## the main job: depth against width on the zig-zag
 	$(BIN)/dlcourse -m experiment=depth_vs_width_zigzag
 
 # Those that a report reads. A sweep of which some runs failed (exit code 1) has said so, and has its results.
-experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figures (an hour on two cores)
+experiments: $(INSTALLED) ## every experiment: its sweeps, its tables and figures (half an hour to an hour on two cores)
 	for settings in configs/experiment/*.yaml; do \
 		name=$$(basename $$settings .yaml); grep -q "experiment=$$name$$" experiments/*/report.py || continue; \
 		$(BIN)/dlcourse -m experiment=$$name || [ $$? -eq 1 ] || exit 1; done

@@ -1,4 +1,4 @@
-"""Pre-activations in digits at vertices of planes, against integers; degenerate networks, against exact fractions."""
+"""Better pre-activations at vertices of planes, against integers; degenerate networks, against exact fractions."""
 
 from unittest.mock import patch
 
@@ -38,21 +38,28 @@ def residual(num_blocks: int, width: int, seed: int) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("spare_bits", [64, 0])  # with so few digits bounds are felt
-@pytest.mark.parametrize("kind", slow_except(["residual", "leaky", "plain"], "residual"))
+@pytest.mark.parametrize("kind", slow_except(["residual", "leaky", "convolution", "plain"], "residual"))
 def test_values_are_those_of_integers_within_their_bounds(kind: str, spare_bits: int) -> None:
     network: nn.Module = residual(3, 6, 0) if kind == "residual" else he_network(3, [6, 6, 6], seed=0)
     if kind == "leaky":
         torch.manual_seed(0)
         bends = [module for _ in range(3) for module in (nn.Linear(6, 6), nn.LeakyReLU(0.3))]
         network = nn.Sequential(nn.Linear(3, 6), nn.LeakyReLU(0.3), *bends, nn.Linear(6, 2)).double()
+    shape: tuple[int, ...] = (3,)
+    if kind == "convolution":
+        torch.manual_seed(0)
+        first, shape = (nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)), (1, 4, 4)
+        network = nn.Sequential(*first, nn.Flatten(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)).double()
     num_close, num_finite, num_all = 0, 0, 0
 
     def compared(before: Preactivations, passing: np.ndarray) -> object:
         nonlocal num_close, num_finite, num_all
         vertices = np.arange(before.mesh.num_vertices)
-        closer, (exact, _) = before.closely_at(vertices), before.exactly_at(vertices)
-        off = np.abs(closer.values - exact) > closer.error + TOLERANCE * np.abs(exact)  # not where digits fail: NaN
-        assert not off.any()
+        anew, closer, (exact, _) = before.anew_at(vertices), before.closely_at(vertices), before.exactly_at(vertices)
+        for found, error in (anew, closer):
+            assert not (np.abs(found - exact) > error + TOLERANCE * np.abs(exact)).any()  # not where they fail: NaN
+        by_floats = (anew.error.max(axis=1) <= 2.0**-30 * np.abs(exact).max(axis=1)).sum()
+        assert by_floats > 0.9 * len(vertices)
         finite = np.isfinite(closer.error).all(axis=1)
         num_close += int((closer.error.max(axis=1) <= 2.0**-48 * np.abs(exact).max(axis=1)).sum())
         num_finite, num_all = num_finite + int(finite.sum()), num_all + len(vertices)
@@ -60,7 +67,7 @@ def test_values_are_those_of_integers_within_their_bounds(kind: str, spare_bits:
 
     few = patch.object(digit_network, "_SPARE_BITS", spare_bits)
     with few, patch.object(subdivision, "signs_at_vertices", side_effect=compared):
-        plane = pieces.on_plane(network, through=tuple(6 * np.random.default_rng(0).normal(size=(3, 3))))
+        plane = pieces.on_plane(network, through=tuple(6 * np.random.default_rng(0).normal(size=(3, *shape))))
     assert plane.num_regions > 30
     assert num_finite > 0.9 * num_all  # some lines may be nearly parallel
     assert num_close > 0.99 * num_all if spare_bits > 0 else num_close < num_all / 2

@@ -1,5 +1,6 @@
 """Fifth stage of a cut: the arrangement of a face's chords, those that coincide and those that cross."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
@@ -11,8 +12,10 @@ from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.border import Border
 from dlcourse.pieces.plane.chords import Chords, names
+from dlcourse.pieces.plane.closer import Closer
 from dlcourse.pieces.plane.exact import order_along
-from dlcourse.pieces.plane.order import Order, in_order, share
+from dlcourse.pieces.plane.history import Lines
+from dlcourse.pieces.plane.order import Order, in_order, put_shares_, share
 from dlcourse.pieces.plane.preactivations import Preactivations
 
 
@@ -119,7 +122,28 @@ def order_on_chords(
     t_error: Float[np.ndarray, " crossings"],
 ) -> Order:
     """The crossings in order along their chords; where several chords cross in one point they are not apart."""
-    return in_order(crossings.chord, t, t_error, partial(_exact_order, border.before, arrangement, crossings))
+    before = border.before
+    looks = before.anew, before.closely
+    look_closer = [partial(_look_closer, border, arrangement, look, crossings, (t, t_error)) for look in looks]
+    exact_order = partial(_exact_order, before, arrangement, crossings)
+    return in_order(crossings.chord, t, t_error, exact_order, look_closer)
+
+
+def _look_closer(
+    border: Border,
+    arrangement: Arrangement,
+    look: Callable[[Lines, Int[np.ndarray, " points"]], Closer],
+    crossings: Crossings,
+    shares: tuple[Float[np.ndarray, " crossings"], Float[np.ndarray, " crossings"]],
+    chords: Int[np.ndarray, " some"],
+) -> None:
+    """Works out better where some chords are crossed, and puts that in the shares."""
+    some = np.flatnonzero(np.isin(crossings.chord, chords))
+    place, unit = np.searchsorted(chords, crossings.chord[some]), crossings.unit[some]
+    _, faces, _, *ends = (of_all[chords] for of_all in arrangement.chords)
+    start, end = (look(border.lines(points, faces), faces) for points in ends)
+    error = np.maximum(start.error[place, unit], end.error[place, unit])
+    put_shares_(shares, some, start.values[place, unit], end.values[place, unit], error)
 
 
 def _exact_order(

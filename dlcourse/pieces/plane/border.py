@@ -8,6 +8,8 @@ from jaxtyping import Float, Int, UInt64
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.plane.edges import EdgePoints, EdgeSigns
+from dlcourse.pieces.plane.history import Lines
+from dlcourse.pieces.plane.mesh import layers_and_units
 from dlcourse.pieces.plane.parts import Parts, parts_between
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import Signs
@@ -68,6 +70,18 @@ class Border(NamedTuple):
             return on_edge
         everywhere: UInt64[np.ndarray, "some words"] = np.concatenate([at_vertices, on_edges]).take(which, axis=0)
         return everywhere
+
+    def lines(self, which: Int[np.ndarray, " some"], faces: Int[np.ndarray, " some"]) -> Lines:
+        """The lines that cross in some points at the borders of these faces."""
+        before, (layer, new) = self.before, (self.before.layer, np.flatnonzero(which >= self.num_vertices))
+        history, on_edge = before.exact.history, which[new] - self.num_vertices
+        lines = history.lines(np.minimum(which, self.num_vertices - 1))
+        lines.layer[0, new], lines.unit[0, new] = layers_and_units(before.mesh.lines[self.points.edge[on_edge]]).T
+        lines.layer[1, new], lines.unit[1, new] = layer, self.points.unit[on_edge]
+        of_new = Lines(lines.layer[:, new], lines.unit[:, new], np.stack([faces[new]] * 2))
+        history.go_down_(of_new, np.full(len(new), layer))
+        lines.face[:, new] = of_new.face
+        return lines
 
     def values(
         self, which: Int[np.ndarray, " some"], unit: Int[np.ndarray, " some"]

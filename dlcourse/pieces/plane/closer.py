@@ -18,17 +18,17 @@ from dlcourse.pieces.arithmetic.digit_network import DigitNetwork, on_plane
 from dlcourse.pieces.arithmetic.digits import Base, Digits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.layer import Step
-from dlcourse.pieces.plane.history import Births, History
+from dlcourse.pieces.plane.history import History, Lines
 
 _PART = 512  # vertices that are taken at once
-_NEXT, _LAST = [1, 2, 0], [2, 0, 1]  # of three coordinates: p[k] = u[k + 1] v[k + 2] - u[k + 2] v[k + 1]
+NEXT, LAST = [1, 2, 0], [2, 0, 1]  # of three coordinates: p[k] = u[k + 1] v[k + 2] - u[k + 2] v[k + 1]
 
 
 class Closer(NamedTuple):
-    """A layer's pre-activations at some vertices.
+    """A layer's pre-activations at some vertices or other points.
 
     Attributes:
-        values: The values there, rounded to floats.
+        values: The values there, as floats.
         error: How far off each of them may be; infinity where digits fail.
     """
 
@@ -36,7 +36,7 @@ class Closer(NamedTuple):
     error: Float[np.ndarray, "vertices units"]
 
 
-class _Lines(NamedTuple):
+class _Zeros(NamedTuple):
     """Functions for some vertices, in digits whose place does not matter, with bounds for every coefficient."""
 
     digits: Float[np.ndarray, "digits 3 vertices"]
@@ -48,18 +48,18 @@ def look_closer(
     frame: Float[np.ndarray, "in_features 3"],
     history: History,
     layer: int,
-    vertices: Int[np.ndarray, " some"],
-    faces: Int[np.ndarray, " some"],
+    lines: Lines,
+    faces: Int[np.ndarray, " points"],
 ) -> Closer:
-    """Works out in digits a layer's pre-activations at vertices, given a face beside each."""
+    """Works out in digits a layer's pre-activations at points, given the lines that cross there and a face beside."""
     num_units = network.layers[layer].bias.shape[1]
-    closer = Closer(np.zeros((len(vertices), num_units)), np.full((len(vertices), num_units), np.inf))
+    closer = Closer(np.zeros((len(faces), num_units)), np.full((len(faces), num_units), np.inf))
     bases = network.bases(layer + 1)
     if bases is None:
         return closer
-    for first in range(0, len(vertices), _PART):
+    for first in range(0, len(faces), _PART):
         part = slice(first, first + _PART)
-        found = _functions(network, bases, frame, history, layer, history.births(vertices[part]), faces[part])
+        found = _functions(network, bases, frame, history, layer, lines.taken(part), faces[part])
         values, error = _at_crossings(bases[layer], *found)
         closer.values[part], closer.error[part] = values.T, error.T
     return closer
@@ -71,25 +71,17 @@ def _functions(
     frame: Float[np.ndarray, "in_features 3"],
     history: History,
     layer: int,
-    births: Births,
+    lines: Lines,
     faces: Int[np.ndarray, " vertices"],
-) -> tuple[Digits, _Lines, _Lines]:
+) -> tuple[Digits, _Zeros, _Zeros]:
     """A layer's functions on faces, and those that are zero at the vertices' two lines."""
     num = len(faces)
-    its_layer, its_unit = births.lines.transpose(2, 1, 0)  # of both lines of all vertices
-    its_face = np.stack([births.face] * 2)
-    for index in range(layer - 1, -1, -1):
-        above = (index < births.layer) & (index >= its_layer)
-        its_face[above] = history.parents[index][its_face[above]]
-    wanted = [np.unique(its_face[its_layer == index]) for index in range(layer)] + [np.unique(faces)]
-    for index in range(layer, 0, -1):
-        wanted[index - 1] = np.union1d(wanted[index - 1], history.parents[index - 1][wanted[index]])
-
+    wanted = history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
     digits, error = np.zeros((2, bases[0].most, 3, num)), np.zeros((2, num))
     sides = _sides(bases[0], history.corners)
-    which, vertex = np.nonzero(its_layer < 0)
-    digits[which, : len(sides.digits), :, vertex] = sides.digits.transpose(2, 0, 1)[its_unit[which, vertex]]
-    error[which, vertex] = sides.error[its_unit[which, vertex]]
+    which, vertex = np.nonzero(lines.layer < 0)
+    digits[which, : len(sides.digits), :, vertex] = sides.digits.transpose(2, 0, 1)[lines.unit[which, vertex]]
+    error[which, vertex] = sides.error[lines.unit[which, vertex]]
     functions = on_plane(bases[0], frame)
     for index in range(layer + 1):
         if index > 0:
@@ -99,37 +91,37 @@ def _functions(
             functions = network.bend(bases[index - 1], index - 1, functions, step, num_slopes=2)
         functions = network.affine(bases[index], index, functions, num_slopes=2)
         of_faces = functions.digits.reshape(*functions.digits.shape[:2], 3, -1)
-        which, vertex = np.nonzero(its_layer == index)
-        column = np.searchsorted(wanted[index], its_face[which, vertex])
-        some = of_faces[:, its_unit[which, vertex], :, column]  # [some, digits, 3]
+        which, vertex = np.nonzero(lines.layer == index)
+        column = np.searchsorted(wanted[index], lines.face[which, vertex])
+        some = of_faces[:, lines.unit[which, vertex], :, column]  # [some, digits, 3]
         digits[which, : len(of_faces), :, vertex] = some
         error[which, vertex] = functions.error.reshape(3, -1).max(axis=0)[column]
     column = np.searchsorted(wanted[layer], faces)
     columns = np.concatenate([column + k * len(wanted[layer]) for k in range(3)])
-    return functions.taken(columns), _Lines(digits[0], error[0]), _Lines(digits[1], error[1])
+    return functions.taken(columns), _Zeros(digits[0], error[0]), _Zeros(digits[1], error[1])
 
 
-def _sides(base: Base, corners: Float[np.ndarray, "corners 2"]) -> _Lines:
+def _sides(base: Base, corners: Float[np.ndarray, "corners 2"]) -> _Zeros:
     """Functions that are zero on the sides of the domain."""
     digits, _, left = base.split(np.append(corners, np.ones((len(corners), 1)), axis=1).T, base.most)
     points = np.stack(digits)
     off = np.full(len(corners), float(np.abs(left).max()) * base.below(len(digits)) + TINY)
-    return _crossings(base, _Lines(points, off), _Lines(np.roll(points, -1, axis=2), off))
+    return _crossings(base, _Zeros(points, off), _Zeros(np.roll(points, -1, axis=2), off))
 
 
-def _crossings(base: Base, one: _Lines, other: _Lines) -> _Lines:
+def _crossings(base: Base, one: _Zeros, other: _Zeros) -> _Zeros:
     """p = u x v, as derived above."""
     (sums, lost), (taken, _) = (
-        base.products(one.digits[:, a], other.digits[:, b]) for a, b in ((_NEXT, _LAST), (_LAST, _NEXT))
+        base.products(one.digits[:, a], other.digits[:, b]) for a, b in ((NEXT, LAST), (LAST, NEXT))
     )
     largest, of_other = (np.abs(base.floats(line.digits)).max(axis=0) for line in (one, other))
     off = np.ldexp(largest * other.error + of_other * one.error + one.error * other.error, -base.bits) + lost
     point = base.carried(sums - taken, 1, SLACK * 2 * off + TINY)
-    return _Lines(point.digits, point.error)
+    return _Zeros(point.digits, point.error)
 
 
 def _at_crossings(
-    base: Base, functions: Digits, one: _Lines, other: _Lines
+    base: Base, functions: Digits, one: _Zeros, other: _Zeros
 ) -> tuple[Float[np.ndarray, "units vertices"], Float[np.ndarray, "units vertices"]]:
     """The values of functions where two others are zero, and how far off they may be, as derived above."""
     num = len(one.error)

@@ -1,5 +1,6 @@
 """Second stage of a cut: the points inside edges where units change their signs, and the parts between them."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
@@ -8,9 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.plane.closer import Closer
 from dlcourse.pieces.plane.exact import order_along
 from dlcourse.pieces.plane.mesh import Mesh, layers_and_units
-from dlcourse.pieces.plane.order import in_order, share
+from dlcourse.pieces.plane.order import in_order, put_shares_, share
 from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.signs import Signs
 
@@ -72,7 +74,8 @@ def points_on_edges(before: Preactivations, along: EdgeSigns) -> EdgePoints:
     start, end = mesh.ends[:, 0][edge], mesh.ends[:, 1][edge]
     sizes = np.abs(before.at(start, unit)), np.abs(before.at(end, unit))
     t, t_error = share(*sizes, np.maximum(before.error[start], before.error[end]))
-    look_closer = partial(_look_closer, before, edge, (start, end), unit, (t, t_error))
+    crossings = edge, (start, end), unit, (t, t_error)
+    look_closer = [partial(_look_closer, look, *crossings) for look in (before.anew_at, before.closely_at)]
     order, first, num_settled = in_order(edge, t, t_error, partial(_exact_order, before, along, unit), look_closer)
     unit, t, t_error = unit[order], t[order], t_error[order]  # edges keep their order, and so their ends theirs
     if first.all():
@@ -83,22 +86,20 @@ def points_on_edges(before: Preactivations, along: EdgeSigns) -> EdgePoints:
 
 
 def _look_closer(
-    before: Preactivations,
+    look: Callable[[Int[np.ndarray, " vertices"]], Closer],
     edge: Int[np.ndarray, " crossings"],
     ends: tuple[Int[np.ndarray, " crossings"], Int[np.ndarray, " crossings"]],
     unit: Int[np.ndarray, " crossings"],
     shares: tuple[Float[np.ndarray, " crossings"], Float[np.ndarray, " crossings"]],
     edges: Int[np.ndarray, " some"],
 ) -> None:
-    """Works out in digits where units change their signs on some edges, if digits tell, and puts that in the shares."""
+    """Works out better where units change their signs on some edges, and puts that in the shares."""
     some = np.flatnonzero(np.isin(edge, edges))
     vertices, place = np.unique(np.stack([of_all[some] for of_all in ends]), return_inverse=True)
-    closer, place = before.closely_at(vertices), place.reshape(2, -1)
+    closer, place = look(vertices), place.reshape(2, -1)
     start, end = closer.values[place, unit[some]]
     error = closer.error[place, unit[some]].max(axis=0)
-    told = np.minimum(np.abs(start), np.abs(end)) > error
-    for of_all, better in zip(shares, share(np.abs(start), np.abs(end), error), strict=True):
-        of_all[some[told]] = better[told]
+    put_shares_(shares, some, start, end, error)
 
 
 def _exact_order(

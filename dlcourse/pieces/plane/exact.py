@@ -20,6 +20,7 @@ from dlcourse.pieces.arithmetic.alike import Alike
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
+from dlcourse.pieces.plane.anew import Anew
 from dlcourse.pieces.plane.history import Birth, History
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
@@ -47,6 +48,7 @@ class ExactPlane:
 
     def __post_init__(self) -> None:
         self.network, self.digits = IntegerNetwork(self.layers), DigitNetwork(self.layers)
+        self.anew = Anew(self.digits, self.frame, self.history)
 
     @cached_property
     def alike(self) -> Alike:

@@ -37,16 +37,26 @@ class Birth(NamedTuple):
     lines: tuple[tuple[int, int], tuple[int, int]]
 
 
-class Births(NamedTuple):
-    """Where several vertices come from: as `Birth`, one row for each."""
+class Lines(NamedTuple):
+    """The two lines that cross in each of several vertices.
 
-    layer: Int[np.ndarray, " vertices"]
-    face: Int[np.ndarray, " vertices"]
-    lines: Int[np.ndarray, "vertices 2 2"]
+    Attributes:
+        layer: The layer of the unit whose zero set each line is, or -1 for a side of the domain.
+        unit: The unit, or the side.
+        face: The face for which it is, as numbered before that layer's cuts.
+    """
 
-    def taken(self, vertices: Int[np.ndarray, " some"]) -> "Births":
-        """Some of them."""
-        return Births(*(of_all[vertices] for of_all in self))
+    layer: Int[np.ndarray, "2 vertices"]
+    unit: Int[np.ndarray, "2 vertices"]
+    face: Int[np.ndarray, "2 vertices"]
+
+    def taken(self, part: slice) -> "Lines":
+        """Those of some of the vertices."""
+        return Lines(*(of_all[:, part] for of_all in self))
+
+    def faces(self, layer: int) -> Int[np.ndarray, " some"]:
+        """The faces for which a layer's units are needed, each once, in order."""
+        return np.unique(self.face[self.layer == layer])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,22 +85,35 @@ class History:
         one, other = layers_and_units(np.array([made.line[index], made.other_line[index]])).tolist()
         return Birth(made.layer, int(made.face[index]), (tuple(one), tuple(other)))
 
-    def births(self, vertices: Int[np.ndarray, " vertices"]) -> Births:
-        """Where vertices come from; corners of the domain are where two of its sides meet."""
+    def lines(self, vertices: Int[np.ndarray, " vertices"]) -> Lines:
+        """The lines that cross in vertices; corners of the domain are where two of its sides meet."""
         firsts = len(self.corners) + np.cumsum([0, *(len(made.face) for made in self.made)])
         part = np.searchsorted(firsts, vertices, side="right") - 1
-        layer, face = np.empty((2, len(vertices)), dtype=np.int64)
-        births = Births(layer, face, np.empty((len(vertices), 2, 2), dtype=np.int64))
+        lines = Lines(*np.full((3, 2, len(vertices)), -1))
         corner = np.flatnonzero(part < 0)
-        births.layer[corner], births.face[corner], births.lines[corner, :, 0] = 0, 0, -1
-        births.lines[corner, :, 1] = vertices[corner, None] - [0, 1]
+        lines.unit[:, corner] = vertices[corner] - [[0], [1]]
+        born = np.zeros(len(vertices), dtype=np.int64)
         for number in np.unique(part[part >= 0]).tolist():
             which, made = np.flatnonzero(part == number), self.made[number]
             index = vertices[which] - firsts[number]
-            births.layer[which], births.face[which] = made.layer, made.face[index]
-            lines = np.stack([made.line[index], made.other_line[index]], axis=1)
-            births.lines[which] = layers_and_units(lines.ravel()).reshape(-1, 2, 2)
-        return births
+            for k, line in enumerate((made.line[index], made.other_line[index])):
+                lines.layer[k, which], lines.unit[k, which] = layers_and_units(line).T
+            lines.face[:, which], born[which] = made.face[index], made.layer
+        self.go_down_(lines, born)
+        return lines
+
+    def go_down_(self, lines: Lines, born: Int[np.ndarray, " vertices"]) -> None:
+        """Puts the faces that are wanted in place of parts of them, as numbered before the cuts of these layers."""
+        for layer in range(int(born.max(initial=0)) - 1, -1, -1):
+            earlier = (lines.layer <= layer) & (born > layer)
+            lines.face[earlier] = self.parents[layer][lines.face[earlier]]
+
+    def with_parents(self, faces: list[Int[np.ndarray, " some"]]) -> list[Int[np.ndarray, " more"]]:
+        """Faces before the cuts of the first layers, each once and in order, with all that they are parts of."""
+        found = [faces[-1]]
+        for index in range(len(faces) - 1, 0, -1):
+            found.append(np.union1d(faces[index - 1], self.parents[index - 1][found[-1]]))
+        return found[::-1]
 
     def face_before(self, layer: int, face: int, earlier: int) -> int:
         """The face, as numbered before the cuts of an earlier layer, of which a face before a layer's is part."""

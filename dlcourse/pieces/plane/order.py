@@ -1,6 +1,6 @@
 """Zeros of units in order along lines, be these edges or chords: by floats where gaps are proven, exactly elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
@@ -41,12 +41,33 @@ def share(
     return t, SLACK * (error / whole + 2 * EPS * t)
 
 
+def put_shares_(
+    shares: tuple[Float[np.ndarray, " zeros"], Float[np.ndarray, " zeros"]],
+    some: Int[np.ndarray, " some"],
+    start: Float[np.ndarray, " some"],
+    end: Float[np.ndarray, " some"],
+    error: Float[np.ndarray, " some"],
+) -> None:
+    """Puts better shares in the place of some, if values at their ends tell their signs.
+
+    Args:
+        shares: What `share` gave.
+        some: Which of them may be better.
+        start: The values at t = 0.
+        end: The values at t = 1.
+        error: A bound for the errors of both, at least TINY.
+    """
+    told = np.minimum(np.abs(start), np.abs(end)) > error
+    for of_all, better in zip(shares, share(np.abs(start), np.abs(end), error), strict=True):
+        of_all[some[told]] = better[told]
+
+
 def in_order(
     line: Int[np.ndarray, " zeros"],
     t: Float[np.ndarray, " zeros"],
     t_error: Float[np.ndarray, " zeros"],
     exact_order: ExactOrder,
-    look_closer: Callable[[Int[np.ndarray, " lines"]], None] | None = None,
+    look_closer: Sequence[Callable[[Int[np.ndarray, " lines"]], None]],
 ) -> Order:
     """Zeros on lines, whose numbers are ascending, in order of t along each.
 
@@ -55,7 +76,7 @@ def in_order(
         t: Where they are along these.
         t_error: How far off that may be.
         exact_order: Puts those of a line in order exactly.
-        look_closer: If given, puts better numbers into t and t_error, for those on some lines.
+        look_closer: Each puts better numbers into t and t_error, for those on some lines, the next one still better.
     """
     num = len(line)
     order, first = np.arange(num), np.ones(num, dtype=bool)
@@ -75,9 +96,9 @@ def in_order(
     if proven.all():
         return Order(order, first, 0)
     lines = np.unique(line[some[1:]][~proven])
-    if look_closer is not None and (error[1:] + error[:-1])[~proven].max() > VAGUE:
-        look_closer(lines)
-        return in_order(line, t, t_error, exact_order)
+    if look_closer and (error[1:] + error[:-1])[~proven].max() > VAGUE:
+        look_closer[0](lines)
+        return in_order(line, t, t_error, exact_order, look_closer[1:])
     for one, (a, b) in zip(lines.tolist(), np.searchsorted(line, [lines, lines + 1]).T.tolist(), strict=True):
         keys = exact_order(one, order[a:b])
         order[a:b] = order[a:b][[index for _, index in keys]]

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.plane.closer import Closer, look_closer
 from dlcourse.pieces.plane.exact import ExactPlane
+from dlcourse.pieces.plane.history import Lines
 from dlcourse.pieces.plane.mesh import Mesh
 
 
@@ -59,10 +60,21 @@ class Preactivations(NamedTuple):
             signs[index] = np.sign(exact).astype(np.int64)
         return values, signs
 
+    def anew_at(self, vertices: Int[np.ndarray, " some"]) -> Closer:
+        """All values at some vertices, worked out from the inputs."""
+        return self.anew(self.exact.history.lines(vertices), self._beside(vertices))
+
     def closely_at(self, vertices: Int[np.ndarray, " some"]) -> Closer:
         """All values at some vertices, worked out in digits."""
-        exact = self.exact
-        return look_closer(exact.digits, exact.frame, exact.history, self.layer, vertices, self._beside(vertices))
+        return self.closely(self.exact.history.lines(vertices), self._beside(vertices))
+
+    def anew(self, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
+        """The same at points of these faces, given the lines that cross there."""
+        return self.exact.anew.at(self.layer, lines, faces)
+
+    def closely(self, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
+        """The same, worked out in digits."""
+        return look_closer(self.exact.digits, self.exact.frame, self.exact.history, self.layer, lines, faces)
 
     def _beside(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """A face beside each of some vertices."""

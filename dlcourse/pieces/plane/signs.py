@@ -75,27 +75,32 @@ def _closer(
     zero: UInt64[np.ndarray, "vertices words"],
     passing: Bool[np.ndarray, " units"],
 ) -> tuple[Settled, Bool[np.ndarray, " some"]]:
-    """Values from digits at those vertices where these prove all signs that were open, and which of some these are.
+    """Better values at those vertices where these prove all signs that were open, and which of some these are.
 
-    If digits do not tell a sign that floats had proven, that float is kept, and is off by what digits differ from it
-    and by their own error.
+    They are worked out anew from the inputs, and in digits where that is not enough. If they do not tell a sign that
+    had been proven, that float is kept, and is off by what they differ from it and by their own error.
     """
-    proven = np.zeros(len(vertices), dtype=bool)
-    # What bounds this close leave open is 0 as a rule, which digits do not prove.
+    proven, better_error = np.zeros(len(vertices), dtype=bool), np.empty(len(vertices))
+    better = np.empty((len(vertices), before.num_units))
+    # What bounds this close leave open is 0 as a rule, which neither proves.
     vague = before.error[vertices] > VAGUE * np.abs(before.values[vertices]).max(axis=1, initial=0)
-    some = np.flatnonzero(vague)
-    values, error = before.closely_at(vertices[some]) if len(some) else np.zeros((2, 0, before.num_units))
-    sure = np.abs(values) > error
-    is_open = bits.unpack(unproven[some], before.num_units) & ~passing
-    all_proven = (sure | ~is_open).all(axis=1) & np.isfinite(error).all(axis=1)
-    some, values, error, sure = (of_all[all_proven] for of_all in (some, values, error, sure))
-    is_zero = bits.unpack(zero[vertices[some]] & ~unproven[some], before.num_units)
-    known = np.where(is_zero, 0, before.values[vertices[some]])
-    rows = np.where(sure & ~is_zero, values, known)
-    off = np.abs(rows - values) + error
-    proven[some] = True
-    bound = SLACK * math.sqrt(before.num_units) * off.max(axis=1, initial=0) + TINY
-    return Settled(vertices[some], rows, bound, 0), proven
+    for look in (before.anew_at, before.closely_at):
+        some = np.flatnonzero(vague & ~proven)
+        if len(some) == 0:
+            break
+        values, error = look(vertices[some])
+        sure = np.abs(values) > error
+        is_open = bits.unpack(unproven[some], before.num_units) & ~passing
+        all_proven = (sure | ~is_open).all(axis=1) & np.isfinite(error).all(axis=1)
+        some, values, error, sure = (of_all[all_proven] for of_all in (some, values, error, sure))
+        is_zero = bits.unpack(zero[vertices[some]] & ~unproven[some], before.num_units)
+        known = np.where(is_zero, 0, before.values[vertices[some]])
+        rows = np.where(sure & ~is_zero, values, known)
+        off = np.abs(rows - values) + error
+        bound = SLACK * math.sqrt(before.num_units) * off.max(axis=1, initial=0) + TINY
+        better[some], better_error[some] = rows, bound
+        proven[some] = True
+    return Settled(vertices[proven], better[proven], better_error[proven], 0), proven
 
 
 _FLAGS = 2**18  # that are there at once: they stay in the cache

@@ -1,0 +1,161 @@
+"""Pre-activations at vertices worked out anew from the inputs in floats, which proves most signs that are open.
+
+A vertex lies between two others, and inherits what their values are off by, some times over: after many layers little
+is proven. But its lines are the zeros of two functions u and v, whose coefficients are worked out on faces layer by
+layer, so that what they are off by grows by the layers' norms only, as do those of a function f. In homogeneous
+coordinates the vertex is p = u x v, and f is f . p / p[2] there. Let u and v be off by du and dv, one number for each
+coefficient; every p[k] is a difference of two products, of the other coefficients of u and v, and S(a, b)[k] be the sum
+of the products of sizes. Then p is off by S(|u| + du, dv) + S(du, |v|) at most, and by EPS S(|u|, |v|) for rounding. If
+f is off by df and p by dp, f . p is off by the sum of |f| dp + (|p| + dp) df over the coefficients, and by 2 EPS times
+that of |f| |p|; and the quotient by that and |f(p)| dp[2], divided by |p[2]| - dp[2], and by rounding.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, roundings
+from dlcourse.pieces.plane.closer import LAST, NEXT, Closer
+from dlcourse.pieces.plane.history import History, Lines
+
+_NUMBERS = 2**21  # of functions that are there at once: 16 MB
+
+
+class _OnFaces(NamedTuple):
+    """Functions on faces, by their coefficients: |functions - exact|_2 <= error over units, for each coefficient."""
+
+    functions: Float[np.ndarray, "units 3 faces"]
+    error: Float[np.ndarray, "3 faces"]
+
+
+class _Functions(NamedTuple):
+    """Functions for some vertices, with bounds for every coefficient."""
+
+    values: Float[np.ndarray, "*units 3 vertices"]
+    error: Float[np.ndarray, "3 vertices"]
+
+    def scaled(self) -> tuple["_Functions", Int[np.ndarray, " vertices"]]:
+        """Those of each vertex divided by a power of two, so that the largest is about 1, and that power."""
+        sizes = np.abs(self.values).reshape(-1, *self.error.shape).max(axis=(0, 1))
+        exponent = np.frexp(sizes)[1]
+        return _Functions(np.ldexp(self.values, -exponent), np.ldexp(self.error, -exponent) + TINY), exponent
+
+
+@dataclass(frozen=True, eq=False)
+class Anew:
+    """The pre-activations of a network on a plane, worked out layer by layer.
+
+    Attributes:
+        digits: The network's layers, and what they stretch.
+        frame: The plane's origin and two directions, as columns x direction, y direction, origin.
+        history: What the layers that are done have made of the domain.
+    """
+
+    digits: DigitNetwork
+    frame: Float[np.ndarray, "in_features 3"]
+    history: History
+    _roundings: dict[int, tuple[float, float]] = field(default_factory=dict)  # of each layer
+
+    def at(self, layer: int, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
+        """A layer's pre-activations at points, given the lines that cross there and a face beside each."""
+        layers = self.digits.layers[: layer + 1]
+        num_units = layers[-1].bias.shape[1]
+        closer = Closer(np.zeros((len(faces), num_units)), np.full((len(faces), num_units), np.inf))
+        widest = max(max(each.in_features, each.bias.shape[1]) for each in layers)
+        at_once = max(1, _NUMBERS // (3 * widest))
+        for first in range(0, len(faces), at_once):
+            part = slice(first, first + at_once)
+            values, error = _at_crossings(*self._functions(layer, lines.taken(part), faces[part]))
+            closer.values[part], closer.error[part] = values.T, error.T
+        return closer
+
+    def _functions(
+        self, layer: int, lines: Lines, faces: Int[np.ndarray, " points"]
+    ) -> tuple[_Functions, _Functions, _Functions]:
+        """A layer's functions on faces, and those that are zero on the points' two lines."""
+        wanted = self.history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
+        zeros, error = np.zeros((2, 2, 3, len(faces)))
+        sides = _sides(self.history.corners)
+        which, vertex = np.nonzero(lines.layer < 0)
+        zeros[which, :, vertex] = sides.values.T[lines.unit[which, vertex]]
+        error[which, :, vertex] = sides.error.T[lines.unit[which, vertex]]
+        known = _OnFaces(np.repeat(self.frame[:, :, None], len(wanted[0]), axis=2), np.zeros((3, len(wanted[0]))))
+        for index in range(layer + 1):
+            if index > 0:
+                known = self._bent(index - 1, known, wanted)
+            known = self._affine(index, known)
+            which, vertex = np.nonzero(lines.layer == index)
+            column = np.searchsorted(wanted[index], lines.face[which, vertex])
+            zeros[which, :, vertex] = known.functions[lines.unit[which, vertex], :, column]
+            error[which, :, vertex] = known.error[:, column].T
+        column = np.searchsorted(wanted[layer], faces)
+        last = _Functions(known.functions.take(column, axis=2), known.error.take(column, axis=1))
+        return last, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
+
+    def _affine(self, index: int, known: _OnFaces) -> _OnFaces:
+        """A layer's pre-activations."""
+        layer, (inputs, error) = self.digits.layers[index], known
+        bias = layer.bias[0]
+        if index not in self._roundings:
+            sizes = np.abs(layer.stored[0]).sum(axis=1).reshape(1, -1)
+            (by_inputs,), (by_biases,) = roundings(layer.stored, layer.bias, sizes)
+            self._roundings[index] = float(by_inputs), float(by_biases)
+        of_inputs, of_biases = self._roundings[index]
+        functions = (layer.stored[0] @ inputs.reshape(len(inputs), -1)).reshape(len(bias), *error.shape)
+        functions[:, 2] += bias[:, None]
+        rounded = of_inputs * np.abs(inputs).max(axis=0) + of_biases
+        return _OnFaces(functions, SLACK * (self.digits.stretch(index, 0) * error + rounded) + TINY)
+
+    def _bent(self, index: int, known: _OnFaces, wanted: list[Int[np.ndarray, " faces"]]) -> _OnFaces:
+        """What a layer makes of its pre-activations on parts of faces, where its units keep their signs."""
+        slope = self.digits.layers[index].slope[0]
+        words = self.history.patterns[index].take(wanted[index + 1], axis=0)
+        column = np.searchsorted(wanted[index], self.history.parents[index][wanted[index + 1]])
+        functions, error = known.functions.take(column, axis=2), known.error.take(column, axis=1)
+        factor = np.where(bits.unpack(words, len(slope)).T, 1.0, slope[:, None])
+        functions *= factor[:, None]
+        if not ((slope == 0) | (slope == 1)).all():
+            largest = max(1.0, float(np.abs(slope).max()))
+            error = SLACK * (largest * error + EPS * np.sqrt(np.einsum("ukf,ukf->kf", functions, functions))) + TINY
+        return _OnFaces(functions, error)
+
+
+def _crossed(
+    one: Float[np.ndarray, "3 vertices"], other: Float[np.ndarray, "3 vertices"]
+) -> Float[np.ndarray, "3 vertices"]:
+    """S, as derived above."""
+    sums: Float[np.ndarray, "3 vertices"] = one[NEXT] * other[LAST] + one[LAST] * other[NEXT]
+    return sums
+
+
+def _crossings(one: _Functions, other: _Functions) -> _Functions:
+    """p = u x v, as derived above."""
+    (u, du), (v, dv) = one, other
+    point = u[NEXT] * v[LAST] - u[LAST] * v[NEXT]
+    u, v = np.abs(u), np.abs(v)
+    off = _crossed(u + du, dv) + _crossed(du, v) + EPS * _crossed(u, v)
+    return _Functions(point, SLACK * off + TINY)
+
+
+def _sides(corners: Float[np.ndarray, "corners 2"]) -> _Functions:
+    """Functions that are zero on the sides of the domain."""
+    points, exact = np.append(corners, np.ones((len(corners), 1)), axis=1).T, np.zeros((3, len(corners)))
+    return _crossings(_Functions(points, exact), _Functions(np.roll(points, -1, axis=1), exact))
+
+
+def _at_crossings(
+    functions: _Functions, one: _Functions, other: _Functions
+) -> tuple[Float[np.ndarray, "units vertices"], Float[np.ndarray, "units vertices"]]:
+    """The values of functions where two others are zero, and how far off they may be, as derived above."""
+    (f, df), exponent = functions.scaled()
+    p, dp = _crossings(one.scaled()[0], other.scaled()[0])
+    values = np.einsum("ukn,kn->un", f, p) / p[2]
+    f, p = np.abs(f), np.abs(p)
+    error = np.einsum("ukn,kn->un", f, dp + 2 * EPS * p) + ((p + dp) * df).sum(axis=0) + np.abs(values) * dp[2]
+    below = p[2] * (1 - 4 * EPS) - SLACK * dp[2]
+    error = SLACK * error / np.where(below > 0, below, 0) + 4 * EPS * np.abs(values) + TINY
+    return np.ldexp(values, exponent), SLACK * np.ldexp(error, exponent) + TINY
