@@ -8,6 +8,7 @@ from jaxtyping import Bool, Int
 from dlcourse.pieces.line.crossings import Crossings
 
 _NONE = -(2**31)  # points before those that are asked for have negative numbers, too
+_FEW = 2**16  # signs
 
 
 class Layout(NamedTuple):
@@ -98,13 +99,15 @@ def signs_among(
     new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
     crowded = np.flatnonzero(layout.is_crowded)
     if len(crowded):
-        some, row = np.unique(crossings.unit, return_inverse=True)
+        units, row = np.arange(len(signs)), crossings.unit
+        if signs.size > _FEW:  # then only units that cross
+            units, row = np.unique(row, return_inverse=True)
         interval = points.interval[crowded]
-        own = np.full((len(some), signs.shape[1]), _NONE, dtype=np.int32)
+        own = np.full((len(units), signs.shape[1]), _NONE, dtype=np.int32)
         own[row, crossings.interval] = crossings.number
-        own, left_signs = own.take(interval, axis=1), signs[some].take(interval, axis=1)
+        own, left_signs = own.take(interval, axis=1), signs.take(units, axis=0).take(interval, axis=1)
         turned = np.where(own > crowded.astype(np.int32), left_signs, -left_signs)
-        at = np.ix_(some, crowded)
+        at = units[:, None], crowded
         new_signs[at] = np.where(own != _NONE, turned, new_signs[at])
     here = at_points(crossings, layout)
     new_signs[here.unit, here.number] = 0

@@ -360,6 +360,8 @@ class Subdivision:
         """Where in their intervals units cross, from left to right."""
         error = self.error[0] if self.quantum[0] == 0 else None
         crossings, proven = from_left_to_right(unit, interval, self.rows[0], error)
+        if proven.all():
+            return crossings
         tied = self.ties.share_points(crossings, ~proven, closely=False)
         vague = ~(proven | tied) & (crossings.t_error[1:] + crossings.t_error[:-1] > _VAGUE)
         if error is not None and vague.any():
