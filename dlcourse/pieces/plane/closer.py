@@ -29,7 +29,7 @@ class Closer(NamedTuple):
 
     Attributes:
         values: The values there, as floats.
-        error: How far off each of them may be; infinity where digits fail.
+        error: How far off each of them may be; infinity or NaN where they cannot be told.
     """
 
     values: Float[np.ndarray, "vertices units"]

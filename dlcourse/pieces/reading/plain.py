@@ -69,7 +69,9 @@ def read_plain(network: nn.Module | Stack, input_shape: Sequence[int] | None) ->
     for step in steps:
         if isinstance(step, nn.Linear):
             affine = _affine(network, step)
-            layers.append(UnitLayer(np.tile(affine.weight, num_summands), affine.bias, affine.slope))
+            layers.append(affine)
+            if num_summands > 1:
+                layers[-1] = UnitLayer(np.tile(affine.weight, num_summands), affine.bias, affine.slope)
             num_summands = 1
         elif step is _ADDS_ITS_INPUT:
             layers[-1], num_summands = _beside_its_input(layers[-1]), 2
