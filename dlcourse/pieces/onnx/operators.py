@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -126,7 +127,7 @@ def transpose(data: Tensor, perm: Whole | None = None) -> Tensor:
 def concat(*inputs: Tensor, axis: int) -> Tensor:
     """One after the other; a constant that was made for a batch of one is repeated for each input."""
     axis %= inputs[0].dim()
-    others = torch.broadcast_shapes(*([*x.shape[:axis], 1, *x.shape[axis + 1 :]] for x in inputs))
+    others = np.broadcast_shapes(*((*x.shape[:axis], 1, *x.shape[axis + 1 :]) for x in inputs))
     return torch.cat([x.expand(*others[:axis], x.shape[axis], *others[axis + 1 :]) for x in inputs], axis)
 
 
@@ -200,7 +201,7 @@ def unsqueeze(data: Tensor, axes: Whole) -> Tensor:
 
 def expand(input: Tensor, shape: Whole) -> Tensor:
     """Repeated along dimensions of size 1."""
-    return input.expand(torch.broadcast_shapes(input.shape, _ints(shape)))
+    return input.expand(np.broadcast_shapes(input.shape, tuple(_ints(shape))))
 
 
 # what is known when the shapes are

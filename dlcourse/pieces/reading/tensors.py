@@ -98,7 +98,7 @@ def aligned(tensor: Traced, other: Operand) -> tuple[Traced, Affine | Vector]:
             raise ValueError(BATCH)
         return pair[0], pair[1].entries
     members = other.members if isinstance(other, Constants) else [torch.tensor(other, dtype=torch.float64)]
-    shape = torch.broadcast_shapes(tensor.shape, members[0].shape)
+    shape = np.broadcast_shapes(tensor.shape, members[0].shape)  # torch's imports sympy first, which takes 0.3 s
     if shape != tensor.shape:
         tensor = moved(torch.broadcast_to, (tensor, shape), {})
     return tensor, for_one_input([member.double().broadcast_to(shape) for member in members], tensor.batch)
