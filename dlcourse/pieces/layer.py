@@ -64,11 +64,8 @@ class UnitLayer:
         out: Float[np.ndarray, "*rows out_features columns"],
         member: int = 0,
     ) -> None:
-        """W of a member times columns, put where `out` says; of a sparse W that may be where the columns are."""
+        """A sparse W of a member times columns, put where `out` says, which may be where the columns are."""
         weight = self.stored[member]
-        if not self.is_sparse:
-            np.matmul(weight, columns, out=out)
-            return
         for row in np.ndindex(columns.shape[:-2]):
             for first in range(0, columns.shape[-1], _COLUMNS):
                 some = (*row, slice(None), slice(first, first + _COLUMNS))

@@ -1,6 +1,6 @@
 """Where new vertices are among the old ones, and the signs of units at all of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -99,15 +99,17 @@ def signs_among(
     new_signs = signs.take(points.interval, axis=1) | signs.take(points.interval + 1, axis=1)
     crowded = np.flatnonzero(layout.is_crowded)
     if len(crowded):
-        units, row = np.arange(len(signs)), crossings.unit
-        if signs.size > _FEW:  # then only units that cross
+        units: Any = slice(None)
+        at: tuple[Any, ...] = units, crowded
+        row = crossings.unit
+        if signs.size > _FEW:  # then only those that cross
             units, row = np.unique(row, return_inverse=True)
-        interval = points.interval[crowded]
-        own = np.full((len(units), signs.shape[1]), _NONE, dtype=np.int32)
+            at = np.ix_(units, crowded)
+        interval, left_signs = points.interval[crowded], signs[units]
+        own = np.full(left_signs.shape, _NONE, dtype=np.int32)
         own[row, crossings.interval] = crossings.number
-        own, left_signs = own.take(interval, axis=1), signs.take(units, axis=0).take(interval, axis=1)
+        own, left_signs = own.take(interval, axis=1), left_signs.take(interval, axis=1)
         turned = np.where(own > crowded.astype(np.int32), left_signs, -left_signs)
-        at = units[:, None], crowded
         new_signs[at] = np.where(own != _NONE, turned, new_signs[at])
     here = at_points(crossings, layout)
     new_signs[here.unit, here.number] = 0

@@ -167,9 +167,12 @@ class Subdivision:
         rows = self.rows[:, :num_units] if in_place else np.empty((num_rows, num_units, num_vertices))
         if shares:
             self.steady.product(layer, self.rows, shares, rows)
-        else:
+        elif layer.is_sparse:
             for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
                 layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
+        else:
+            for weight, (a, b) in zip(layer.stored, pairwise(self.intervals.edges()), strict=True):
+                np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
         if self.in_blocks:
             self.steady.affine(layer)
         self.rows = rows
