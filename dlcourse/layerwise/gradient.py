@@ -271,9 +271,10 @@ def in_company(members: Stack, batch_size: int, loss: Loss | None = None) -> Sta
 
     Cost: a lone member is computed once alone and once twice, from random numbers.
     """
-    if members.num_members > 1 or _same_alone(members, batch_size, loss):
+    if members.num_members > 1:
         return members
-    return _repeated(members, 2)
+    with one_thread(), torch.no_grad():  # as it will be computed
+        return members if _same_alone(members, batch_size, loss) else _repeated(members, 2)
 
 
 def _same_alone(member: Stack, batch_size: int, loss: Loss | None) -> bool:
