@@ -1,5 +1,6 @@
 """Better pre-activations at vertices of planes, against integers; degenerate networks, against exact fractions."""
 
+from fractions import Fraction
 from unittest.mock import patch
 
 import exact_cells
@@ -13,7 +14,7 @@ from torch import nn
 
 from dlcourse import pieces
 from dlcourse.pieces.arithmetic import digit_network
-from dlcourse.pieces.plane import order, signs, subdivision, values
+from dlcourse.pieces.plane import anew, order, signs, subdivision, values
 from dlcourse.pieces.plane.preactivations import Preactivations
 
 TOLERANCE = 2.0**-50  # of exact values: they are rounded once, and so are those in digits, but for their bounds
@@ -55,10 +56,10 @@ def test_values_are_those_of_integers_within_their_bounds(kind: str, spare_bits:
     def compared(before: Preactivations, passing: np.ndarray) -> object:
         nonlocal num_close, num_finite, num_all
         vertices = np.arange(before.mesh.num_vertices)
-        anew, closer, (exact, _) = before.anew_at(vertices), before.closely_at(vertices), before.exactly_at(vertices)
-        for found, error in (anew, closer):
+        floats, closer, (exact, _) = before.anew_at(vertices), before.closely_at(vertices), before.exactly_at(vertices)
+        for found, error in (floats, closer):
             assert not (np.abs(found - exact) > error + TOLERANCE * np.abs(exact)).any()  # not where they fail: NaN
-        by_floats = (anew.error.max(axis=1) <= 2.0**-30 * np.abs(exact).max(axis=1)).sum()
+        by_floats = (floats.error.max(axis=1) <= 2.0**-30 * np.abs(exact).max(axis=1)).sum()
         assert by_floats > 0.9 * len(vertices)
         finite = np.isfinite(closer.error).all(axis=1)
         num_close += int((closer.error.max(axis=1) <= 2.0**-48 * np.abs(exact).max(axis=1)).sum())
@@ -71,6 +72,22 @@ def test_values_are_those_of_integers_within_their_bounds(kind: str, spare_bits:
     assert plane.num_regions > 30
     assert num_finite > 0.9 * num_all  # some lines may be nearly parallel
     assert num_close > 0.99 * num_all if spare_bits > 0 else num_close < num_all / 2
+
+
+def test_what_products_lose_below_the_smallest_float_is_in_the_bound() -> None:
+    """At a corner of a huge square, of two functions of which one is more than 2^540 times as small as the other."""
+    far, random = 2.0**490, np.random.default_rng(0)
+    sides = anew._sides(np.array([[-far, -far], [far, -far], [far, far], [-far, far]]))
+    one, other = (anew._Functions(sides.values[:, [side]], sides.error[:, [side]]) for side in (2, 1))
+    for exponent in range(-690, -640):
+        a, b = random.normal(size=2) * 2.0**exponent
+        functions = np.array([[[0.0], [2.0**-100], [0.0]], [[a], [b], [0.0]]])
+        with np.errstate(all="ignore"):
+            values, error = anew._at_crossings(anew._Functions(functions, np.zeros((3, 1))), one, other)
+        exact = (Fraction(float(a)) + Fraction(float(b))) * Fraction(far)
+        assert not np.isfinite(error[1, 0]) or abs(Fraction(float(values[1, 0])) - exact) <= Fraction(
+            float(error[1, 0])
+        )
 
 
 @pytest.mark.parametrize("first", slow_except(range(0, 200, 40), 0))

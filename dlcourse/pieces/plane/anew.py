@@ -157,5 +157,5 @@ def _at_crossings(
     f, p = np.abs(f), np.abs(p)
     error = np.einsum("ukn,kn->un", f, dp + 2 * EPS * p) + ((p + dp) * df).sum(axis=0) + np.abs(values) * dp[2]
     below = p[2] * (1 - 4 * EPS) - SLACK * dp[2]
-    error = SLACK * error / np.where(below > 0, below, 0) + 4 * EPS * np.abs(values) + TINY
+    error = SLACK * (error + TINY) / np.where(below > 0, below, 0) + 4 * EPS * np.abs(values) + TINY
     return np.ldexp(values, exponent), SLACK * np.ldexp(error, exponent) + TINY

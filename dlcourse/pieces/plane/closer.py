@@ -140,6 +140,6 @@ def _at_crossings(
 
     values = above / base.floats(point.digits)[2]
     below = coordinates[2] * (1 - 4 * EPS) - SLACK * off
-    error = (error + np.abs(values) * off) / np.where(below > 0, below, 0) + 8 * EPS * np.abs(values)
+    error = (error + np.abs(values) * off + TINY) / np.where(below > 0, below, 0) + 8 * EPS * np.abs(values)
     scale = base.bits * functions.place
     return np.ldexp(values, scale), SLACK * np.ldexp(error, scale) + TINY
