@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
-from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, norm
+from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, frobenius, grows, norm
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _FEW = 4  # numbers in a row cost less one by one
@@ -149,6 +149,24 @@ class DigitNetwork:
                 few, dense, sparse, len(parts), place, SLACK * length + TINY, bias, stretch
             )
         return self._converted[index, member]
+
+    def stretches(self) -> tuple[list[Float[np.ndarray, " members"]], bool]:
+        """Bounds for the 2-norms of all layers, and whether they have to be close.
+
+        They are Frobenius norms unless errors may grow too much by these; then sparse layers are bounded as closely as
+        is needed, and dense ones are left to those who know for how many vectors.
+        """
+        bounds = [frobenius(layer.stored) for layer in self.layers]
+        if not grows(bounds):
+            return bounds, False
+        sparse = [index for index, layer in enumerate(self.layers) if layer.is_sparse]
+        for index in sparse:
+            bounds[index] = norm(self.layers[index].stored, 0)
+        if grows(bounds):
+            for index in sparse:
+                members = range(len(self.layers[index].bias))
+                bounds[index] = np.array([self.stretch(index, member) for member in members])
+        return bounds, True
 
     def stretch(self, index: int, member: int) -> float:
         """A bound for the 2-norm of a member's W."""

@@ -8,18 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.rounding import (
-    EPS,
-    EXACT,
-    SLACK,
-    TINY,
-    TINY_LENGTH,
-    frobenius,
-    grows,
-    norm,
-    quantum,
-    roundings,
-)
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.between import Sizes, errors_between, put_between
 from dlcourse.pieces.line.blocks import Block
@@ -59,7 +48,8 @@ class Subdivision:
         quantum: For each of the rows: if positive, its floats are all exact and integer multiples of it.
         error: The bounds, for each of the rows, `[rows, vertices]`; a single 0, `[rows, 1]`, as long as all is exact.
         steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
-        closely: Whether what layers stretch errors is bounded more closely than by their Frobenius norms.
+        stretches: How much each layer may stretch errors, for each member.
+        closely: Whether that is bounded more closely than by Frobenius norms, by a dense layer when it is taken.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
         ties: Which values are differences of equal ones.
@@ -84,17 +74,7 @@ class Subdivision:
         self.digits = DigitFunctions(self.intervals)
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
-        self.stretches = [frobenius(layer.stored) for layer in layers]
-        self.closely = grows(self.stretches)
-        if self.closely:  # dense ones are bounded when it is known for how many vertices
-            self.stretches = [
-                norm(layer.stored, 0) if layer.is_sparse else stretch
-                for layer, stretch in zip(layers, self.stretches, strict=True)
-            ]
-            if grows(self.stretches):
-                for index in (index for index, layer in enumerate(layers) if layer.is_sparse):
-                    of_members = [self.digits.network.stretch(index, m) for m in range(self.intervals.members)]
-                    self.stretches[index] = np.array(of_members)
+        self.stretches, self.closely = self.digits.network.stretches()
         self._start()
 
     @cached_property
