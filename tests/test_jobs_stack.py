@@ -14,6 +14,7 @@ from dlcourse.recording import Result
 from dlcourse.recording.checkpoints import read_checkpoint
 from dlcourse.tasks import Moons, Parity, PosedAs, Task, ZigZag
 from dlcourse.training import SGD, Adam, Batches, Optimizer
+from dlcourse.training.batches import BLOCK
 
 # All are filled up to (16, 16) or (16,) * depth.
 WIDTHS = [[3, 7], [16, 1], [10, 9], [10, 9]]
@@ -176,3 +177,29 @@ def test_data_that_all_seeds_have_alike_are_in_memory_once(
     for seed in range(4):
         assert torch.equal(inputs[seed], task.data(seed).train_inputs)
         assert torch.equal(targets[seed], task.data(seed).train_targets)
+
+
+def test_stacks_of_one_task_draw_their_batches_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, float]] = []
+    draw = ZigZag.draw
+
+    def noted(task: ZigZag, num_items: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, targets = draw(task, num_items, generator)
+        if num_items == BLOCK * 64:  # else they are the data
+            drawn.append((str(task), inputs[0].item()))
+        return inputs, targets
+
+    def sweep(folds: int, seeds: list[int]) -> None:
+        depths = [MLPModel(depth=depth) for depth in (1, 2)]
+        configs = [made(tmp_path, task=ZigZag(num_folds=folds, fresh=True), model=model, seed=seed)
+                   for model in depths for seed in seeds]  # fmt: skip
+        assert len(runs.stacks(configs, num_workers=1)) == 2
+        runs.run(configs)
+
+    monkeypatch.setattr(ZigZag, "draw", noted)
+    stack._drawn.cache_clear()
+    for folds in (2, 3):
+        sweep(folds, seeds=[1, 2])
+    assert len(drawn) == 4  # a task and seed
+    sweep(3, seeds=[2, 3])
+    assert len(set(drawn)) == len(drawn) == 5

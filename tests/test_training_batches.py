@@ -1,6 +1,7 @@
 """Batches: which items are drawn (judged by counting them), and that they depend on nothing but seed, data and step."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from marks import slow_except
 from torch import Tensor
 
-from dlcourse.training import Batches
+from dlcourse.training import Batches, Drawn
+from dlcourse.training.batches import BLOCK
 
 NUM_ITEMS = 11
 # Several times the steps whose numbers are drawn at once, and not a multiple of them.
@@ -127,6 +129,42 @@ def test_a_batch_does_not_depend_on_companions(kind: str, companions: list[int],
     position = min(position, len(companions))
     inputs, targets = KINDS[kind](seeds, 3)(step)
     assert same((inputs[position], targets[position]), tuple(tensor[0] for tensor in KINDS[kind]([77], 3)(step)))
+
+
+@pytest.mark.parametrize("room", [0, 3000, 2**20])  # for nothing, for some and for all of what is drawn
+@pytest.mark.parametrize("kind", slow_except(KINDS, "fresh items"))
+def test_what_other_stacks_have_drawn_is_what_would_be_drawn(
+    kind: str, room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcourse.training.batches.MOST_BYTES", room)
+    drawn = Drawn()
+    stacks = [([3, 8], 2), ([8, 5, 3], 2), ([3], 4)]  # of other seeds, in another order, in larger batches
+    for seeds, batch_size in [*stacks, *stacks]:
+        of_its_own = KINDS[kind](seeds, batch_size)
+        of_others = replace(KINDS[kind](seeds, batch_size), drawn=drawn)
+        for one, other in zip(*(recorded(each, range(NUM_STEPS)) for each in (of_its_own, of_others)), strict=True):
+            assert same(one, other)
+    in_float64 = replace(fresh([3], 2), dtype=torch.float64)
+    assert same(replace(in_float64, drawn=drawn)(0), in_float64(0))
+
+
+def test_items_of_larger_data_are_others() -> None:
+    drawn, values = Drawn(), torch.arange(100.0)[None, :, None]
+    for num_items in (10, 100, 10):
+        data = Batches([3], values[:, :num_items], values[:, :num_items], 5)
+        assert same(replace(data, drawn=drawn)(0), data(0))
+
+
+def test_stacks_that_draw_alike_draw_once() -> None:
+    calls, drawn = [], Drawn()
+
+    def draw(num_items: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        calls.append(num_items)
+        return fresh_items(num_items, generator)
+
+    for seeds in ([1, 2], [2, 1, 1], [2, 3]):
+        recorded(replace(fresh(seeds, 5), draw=draw, drawn=drawn), range(NUM_STEPS))
+    assert len(calls) == 3 * -(-NUM_STEPS // BLOCK)  # seeds 1, 2 and 3
 
 
 @pytest.mark.parametrize("kind", KINDS)

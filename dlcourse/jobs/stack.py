@@ -3,9 +3,11 @@
 Its members are of one architecture, or of several whose widths are filled up to the same.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -22,7 +24,7 @@ from dlcourse.recording import History
 from dlcourse.recording.checkpoints import Checkpoint
 from dlcourse.recording.weights import Weights
 from dlcourse.tasks import Data
-from dlcourse.training import Batches, Snapshot, train
+from dlcourse.training import Batches, Drawn, Snapshot, train
 
 
 class StoppedError(Exception):
@@ -238,6 +240,7 @@ def _snapshots(parts: Sequence[_Part], first_step: int) -> Iterator[list[Snapsho
             draw=config.task.draw if config.task.fresh else None,
             dtype=config.dtype.dtype,
             device=config.torch_device,
+            drawn=_drawn(json.dumps({key: each for key, each in config.settings().items() if key.startswith("task.")})),
         ),
         loss=config.task.loss,
         optimizer=[run.optimizer for run in configs],
@@ -252,6 +255,12 @@ def _snapshots(parts: Sequence[_Part], first_step: int) -> Iterator[list[Snapsho
             continue
         firsts = accumulate((len(part.configs) for part in parts), initial=0)
         yield [snapshot.part(first, part.members) for first, part in zip(firsts, parts, strict=False)]
+
+
+@lru_cache(maxsize=1)
+def _drawn(task: str) -> Drawn:
+    """What stacks of a task, said by its settings, have drawn in this process; what others drew is forgotten."""
+    return Drawn()
 
 
 def _together(parts: Sequence[_Part]) -> tuple[Stack, list[dict[str, Tensor]] | None]:

@@ -4,7 +4,7 @@ A member's batches are a pure function of its own seed and data and of the step,
 on its companions in the stack nor on the device, and can be taken up in the middle of a run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +17,30 @@ from dlcourse.streams import stream
 BLOCK = 64
 
 Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
+
+MOST_BYTES = 2**26
+
+
+class Drawn:
+    """What stacks of one task have drawn, kept for those that come after them: up to `MOST_BYTES`.
+
+    Most stacks of a sweep have the same seeds, and each would draw the same once more.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[Tensor, ...]] = {}
+        self._room = MOST_BYTES
+
+    def once(self, key: Hashable, draw: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """What was drawn under this key, or else is drawn now; nobody may change it."""
+        if key in self._kept:
+            return self._kept[key]
+        drawn = draw()
+        size = sum(values.nbytes for values in drawn)
+        if size <= self._room:
+            self._kept[key] = drawn
+            self._room -= size
+        return drawn
 
 
 @dataclass(repr=False)
@@ -38,6 +62,7 @@ class Batches:
         draw: Makes fresh items, or None.
         dtype: Of the batches.
         device: Where the batches are wanted.
+        drawn: What other stacks have drawn by the same `draw`; None to keep nothing for others.
 
     Raises:
         ValueError: If the numbers of seeds and of members' data differ, or fresh items are wanted without a batch size.
@@ -50,6 +75,7 @@ class Batches:
     draw: Draw | None = None
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
+    drawn: Drawn | None = field(default=None, repr=False)
     _block: int = field(default=-1, init=False, repr=False)
     _batches: list[tuple[Tensor, Tensor]] = field(init=False, repr=False)  # of the block's steps
     _drawing: list[int] = field(init=False, repr=False)  # members for which items are drawn
@@ -123,12 +149,24 @@ class Batches:
     def _drawn(self, member: int, block: int) -> tuple[Tensor, Tensor]:
         """One member's inputs and targets, `[BLOCK, batch, features]`."""
         assert self.batch_size is not None
-        num, generator = BLOCK * self.batch_size, stream(self.seeds[member], "batch", block)
-        if self.draw is not None:
-            inputs, targets = self.draw(num, generator)
-        else:
-            items = torch.randint(self.inputs.shape[1], (num,), generator=generator)
+        num, seed = BLOCK * self.batch_size, self.seeds[member]
+
+        def draw() -> tuple[Tensor, ...]:
+            return self._draw(num, stream(seed, "batch", block))
+
+        key = (seed, block, num, self.inputs.shape[1] if self.draw is None else self.dtype)
+        drawn = draw() if self.drawn is None else self.drawn.once(key, draw)
+        if self.draw is None:
             # Where an item has many numbers, `[items]` takes ten times as long; where it has one, a vector is faster.
-            inputs, targets = (data[member].squeeze(1).index_select(0, items) for data in (self.inputs, self.targets))
+            data = (self.inputs[member], self.targets[member])
+            drawn = tuple(values.squeeze(1).index_select(0, *drawn) for values in data)
+        inputs, targets = drawn
         shape = (BLOCK, self.batch_size, -1)
-        return inputs.to(self.dtype).view(shape), targets.to(self.dtype).view(shape)
+        return inputs.view(shape), targets.view(shape)
+
+    def _draw(self, num: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Inputs and targets that are fresh, or else the places of items in the data."""
+        if self.draw is None:
+            return (torch.randint(self.inputs.shape[1], (num,), generator=generator),)
+        inputs, targets = self.draw(num, generator)
+        return inputs.to(self.dtype), targets.to(self.dtype)
