@@ -21,7 +21,7 @@ from dlcourse.pieces.layer import SparseWeight
 EPS = 2.0**-52  # 2 u: bounds written with it are twice what they must be
 SLACK = 1 + 2.0**-20  # a bound times this is one although it was itself rounded, up to 2^32 times
 TINY = 2.0**-1000  # more than all that is lost where products fall below the smallest float, 2^-1074
-TINY_NORM = 2.0**-100  # the same for norms, which are made of eighth powers
+TINY_NORM = 2.0**-100  # the same for norms, which are made of roots of sums of powers
 TINY_LENGTH = 2.0**-500  # the same for lengths, which are made of squares
 _MOST_PRODUCTS = 2.0**28  # of two numbers, for a norm: some seconds
 EXACT = 2.0**52  # quanta, half of what is allowed: sizes are rounded too
@@ -54,8 +54,8 @@ def frobenius(weight: Weight) -> Float[np.ndarray, " members"]:
 def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     """A bound for the 2-norm of each member's W, that is for how much W can stretch an error.
 
-    |W|^2 is the largest eigenvalue of W W^T, hence at most c + |(W W^T - c)^2|_F^(1/2) for any c, such as the mean of
-    all eigenvalues. That is about 1.1 |W| for a large random square matrix; and a layer that passes all its inputs on
+    |W|^2 is the largest eigenvalue of W W^T, hence at most c + |(W W^T - c)^4|_F^(1/4) for any c, such as the mean of
+    all eigenvalues. That is about 1.01 |W| for a large random matrix; and a layer that passes all its inputs on
     besides, whose eigenvalues lie close together, is bounded as well. Where it would cost more than applying W to the
     vectors, |W| <= |W|_F instead. For a sparse W: |W|^2 <= |W|_1 |W|_inf, the largest sum of the sizes in a
     column and in a row (Golub & Van Loan, Matrix Computations, corollary 2.3.2). The same bounds the norm of the matrix
@@ -67,12 +67,16 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     num_outputs, num_inputs = weight.shape[1:]
     if min(num_outputs, num_inputs) > max(64, num_vectors):
         return frobenius(weight)
+    largest = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1][:, None, None]
+    weight = np.ldexp(weight, -largest)  # of which no power overflows
     transposed = weight.transpose(0, 2, 1)
     gram = weight @ transposed if num_outputs < num_inputs else transposed @ weight
     mean, diagonal = np.einsum("mii->m", gram) / gram.shape[1], np.arange(gram.shape[1])
     gram[:, diagonal, diagonal] -= mean[:, None]
-    gram = gram @ gram
-    return np.asarray(np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.25) + TINY_NORM)
+    for _ in range(2):
+        gram = gram @ gram
+    bounds = np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)
+    return np.asarray(np.ldexp(bounds, largest[:, 0, 0]) + TINY_LENGTH)
 
 
 def close_norm(weight: SparseWeight) -> Float[np.ndarray, " members"]:
@@ -131,3 +135,23 @@ def roundings(
     by_weights, by_biases = num * sizes, num * bias
     by_weights, by_biases = np.einsum("mo,mo->m", by_weights, by_weights), np.einsum("mo,mo->m", by_biases, by_biases)
     return EPS * (np.sqrt(by_weights) + TINY_NORM), EPS * (np.sqrt(by_biases) + TINY_NORM)
+
+
+def roundings_by_length(
+    weight: Weight, bias: Float[np.ndarray, "members out_features"]
+) -> tuple[Float[np.ndarray, " members"], Float[np.ndarray, " members"]]:
+    """The same where |x|_2 is known: the first one times that, plus the second one.
+
+    Rows of n terms are off by at most (n + 1) u (|W| |x| + |b|), entry by entry, and |N |x||_2 <= |N|_2 |x|_2, where N
+    is |W| with each row times n + 1.
+    """
+    sizes = tuple(map(abs, weight)) if isinstance(weight, tuple) else np.abs(weight)
+    num = np.asarray(num_terms(weight)) + 1
+    row_sums = np.stack([of_member.sum(axis=1) for of_member in sizes])
+    num = num * ((num != 2) | (bias != 0) | (np.frexp(row_sums)[0] != 0.5))
+    if isinstance(sizes, tuple):
+        by_rows: Weight = tuple(w.multiply(of_rows[:, None]).tocsr() for w, of_rows in zip(sizes, num, strict=True))
+    else:
+        by_rows = num[:, :, None] * sizes
+    by_biases = np.sqrt(np.einsum("mo,mo->m", num * bias, num * bias)) + TINY_NORM
+    return EPS * norm(by_rows, bias.size**2), EPS * by_biases

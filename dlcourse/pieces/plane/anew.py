@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, roundings
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, norm, roundings_by_length
 from dlcourse.pieces.plane.closer import LAST, NEXT, Closer
 from dlcourse.pieces.plane.history import History, Lines
 
@@ -30,6 +30,20 @@ class _OnFaces(NamedTuple):
 
     functions: Float[np.ndarray, "units 3 faces"]
     error: Float[np.ndarray, "3 faces"]
+
+
+class _Bounds(NamedTuple):
+    """What becomes of a layer's inputs, and how far off they are.
+
+    Attributes:
+        stretch: How much it may stretch errors.
+        rounded: What is rounded of W x, for each unit of |x|_2.
+        rounded_bias: What is rounded of b.
+    """
+
+    stretch: float
+    rounded: float
+    rounded_bias: float
 
 
 class _Functions(NamedTuple):
@@ -58,7 +72,7 @@ class Anew:
     digits: DigitNetwork
     frame: Float[np.ndarray, "in_features 3"]
     history: History
-    _roundings: dict[int, tuple[float, float]] = field(default_factory=dict)  # of each layer
+    _bounds: dict[tuple[int, bool], _Bounds] = field(default_factory=dict)  # of each layer
 
     def at(self, layer: int, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
         """A layer's pre-activations at points, given the lines that cross there and a face beside each."""
@@ -87,7 +101,7 @@ class Anew:
         for index in range(layer + 1):
             if index > 0:
                 known = self._bent(index - 1, known, wanted)
-            known = self._affine(index, known)
+            known = self._affine(index, known, is_done=index < layer)
             which, vertex = np.nonzero(lines.layer == index)
             column = np.searchsorted(wanted[index], lines.face[which, vertex])
             zeros[which, :, vertex] = known.functions[lines.unit[which, vertex], :, column]
@@ -96,19 +110,34 @@ class Anew:
         last = _Functions(known.functions.take(column, axis=2), known.error.take(column, axis=1))
         return last, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
 
-    def _affine(self, index: int, known: _OnFaces) -> _OnFaces:
-        """A layer's pre-activations."""
+    def _affine(self, index: int, known: _OnFaces, *, is_done: bool) -> _OnFaces:
+        """A layer's pre-activations; of one that is done, bounds are for those units only that are not 0 everywhere."""
         layer, (inputs, error) = self.digits.layers[index], known
         bias = layer.bias[0]
-        if index not in self._roundings:
-            sizes = np.abs(layer.stored[0]).sum(axis=1).reshape(1, -1)
-            (by_inputs,), (by_biases,) = roundings(layer.stored, layer.bias, sizes)
-            self._roundings[index] = float(by_inputs), float(by_biases)
-        of_inputs, of_biases = self._roundings[index]
+        bounds = self._bounds_of(index, is_done)
+        lengths = np.sqrt(np.einsum("ukf,ukf->kf", inputs, inputs))
         functions = (layer.stored[0] @ inputs.reshape(len(inputs), -1)).reshape(len(bias), *error.shape)
         functions[:, 2] += bias[:, None]
-        rounded = of_inputs * np.abs(inputs).max(axis=0) + of_biases
-        return _OnFaces(functions, SLACK * (self.digits.stretch(index, 0) * error + rounded) + TINY)
+        rounded = bounds.rounded * lengths + bounds.rounded_bias
+        return _OnFaces(functions, SLACK * (bounds.stretch * error + rounded) + TINY)
+
+    def _bounds_of(self, index: int, is_done: bool) -> _Bounds:
+        """A layer's bounds: from units that are 0 everywhere nothing comes, and what goes there does not matter."""
+        if (index, is_done) not in self._bounds:
+            layers, layer = self.digits.layers, self.digits.layers[index]
+            stored, bias = layer.stored, layer.bias
+            if isinstance(stored, np.ndarray):
+                if index > 0:
+                    stored = stored[:, :, self.history.not_zero(index - 1, layers[index - 1].slope[0])]
+                if is_done:
+                    matters = self.history.not_zero(index, layer.slope[0])
+                    stored, bias = stored[:, matters], bias[:, matters]
+                stretch = float(norm(stored, stored.size)[0])
+            else:
+                stretch = self.digits.stretch(index, 0)
+            (rounded,), (rounded_bias,) = roundings_by_length(stored, bias)
+            self._bounds[index, is_done] = _Bounds(SLACK * stretch, float(rounded), float(rounded_bias))
+        return self._bounds[index, is_done]
 
     def _bent(self, index: int, known: _OnFaces, wanted: list[Int[np.ndarray, " faces"]]) -> _OnFaces:
         """What a layer makes of its pre-activations on parts of faces, where its units keep their signs."""

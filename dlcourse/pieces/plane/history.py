@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt64
 
+from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK
 from dlcourse.pieces.plane.mesh import layers_and_units
 
@@ -101,6 +102,11 @@ class History:
             lines.face[:, which], born[which] = made.face[index], made.layer
         self.go_down_(lines, born)
         return lines
+
+    def not_zero(self, layer: int, slope: Float[np.ndarray, " units"]) -> Bool[np.ndarray, " units"]:
+        """Which units of a layer that is done, with these slopes below 0, give something else than 0 on some face."""
+        words = np.bitwise_or.reduce(self.patterns[layer], axis=0, keepdims=True)
+        return np.asarray(bits.unpack(words, len(slope))[0] | (slope != 0))
 
     def go_down_(self, lines: Lines, born: Int[np.ndarray, " vertices"]) -> None:
         """Puts the faces that are wanted in place of parts of them, as numbered before the cuts of these layers."""

@@ -121,8 +121,11 @@ class Subdivision:
 
     def _affine(self, index: int) -> None:
         """Takes the affine part of a layer."""
-        self.layer = index
-        self.values = affine(self.layers[index], self.values.values, self.values.error, closely=self._closely)
+        self.layer, (values, error, _) = index, self.values
+        not_zero = None
+        if self._closely and index > 0:
+            not_zero = self.history.not_zero(index - 1, self.layers[index - 1].slope[0])
+        self.values = affine(self.layers[index], values, error, closely=self._closely, not_zero=not_zero)
 
     def _cut(self) -> None:
         """Cuts the faces where units of the current layer change their signs, and applies its activation."""
