@@ -70,8 +70,8 @@ class DigitNetwork:
     """The layers of all members of a stack in digits; each is converted when it is first needed."""
 
     layers: list[UnitLayer]
-    _converted: dict[tuple[int, int], _Layer] = field(default_factory=dict)
-    _stretches: dict[tuple[int, int], float] = field(default_factory=dict)
+    _converted: dict[tuple[UnitLayer, int, int], _Layer] = field(default_factory=dict)  # by member and the base's bits
+    _stretches: dict[tuple[UnitLayer, int], float] = field(default_factory=dict)
 
     def bases(self, depth: int, *, member: int = 0) -> list[Base] | None:
         """Base and number of digits for what each of a member's first layers takes in and gives.
@@ -136,8 +136,8 @@ class DigitNetwork:
 
     def _layer(self, index: int, member: int, base: Base) -> _Layer:
         """A member's layer in digits; all bases of a network have the same bits."""
-        if (index, member) not in self._converted:
-            layer = self.layers[index]
+        layer = self.layers[index]
+        if (layer, member, base.bits) not in self._converted:
             weight = layer.stored[member]
             parts, place, left = base.split(weight.data if layer.is_sparse else weight, MOST_FACTORS)
             few, dense = ([], None) if layer.is_sparse else _without_zeros(parts)
@@ -145,10 +145,10 @@ class DigitNetwork:
             length = float(np.linalg.norm(left)) * base.below(len(parts))
             stretch = self.stretch(index, member)
             bias = base.split(layer.bias[member], MOST_FACTORS)
-            self._converted[index, member] = _Layer(
+            self._converted[layer, member, base.bits] = _Layer(
                 few, dense, sparse, len(parts), place, SLACK * length + TINY, bias, stretch
             )
-        return self._converted[index, member]
+        return self._converted[layer, member, base.bits]
 
     def stretches(self) -> tuple[list[Float[np.ndarray, " members"]], bool]:
         """Bounds for the 2-norms of all layers, and whether they have to be close.
@@ -170,11 +170,12 @@ class DigitNetwork:
 
     def stretch(self, index: int, member: int) -> float:
         """A bound for the 2-norm of a member's W."""
-        if (index, member) not in self._stretches:
-            stored = self.layers[index].stored[member : member + 1]
+        layer = self.layers[index]
+        if (layer, member) not in self._stretches:
+            stored = layer.stored[member : member + 1]
             bound = close_norm(stored) if isinstance(stored, tuple) else norm(stored, stored.size)
-            self._stretches[index, member] = SLACK * float(bound[0])
-        return self._stretches[index, member]
+            self._stretches[layer, member] = SLACK * float(bound[0])
+        return self._stretches[layer, member]
 
 
 def _without_zeros(parts: list[Float[np.ndarray, "out_features in_features"]]) -> tuple[list[_Few], _Dense | None]:

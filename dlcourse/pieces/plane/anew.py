@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, norm, roundings_by_length
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, roundings_by_length
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.closer import LAST, NEXT, Closer
 from dlcourse.pieces.plane.history import History, Lines
+from dlcourse.pieces.plane.not_zero import NotZero, OnPolygon
 
 _NUMBERS = 2**21  # of functions that are there at once: 16 MB
 
@@ -30,20 +31,6 @@ class _OnFaces(NamedTuple):
 
     functions: Float[np.ndarray, "units 3 faces"]
     error: Float[np.ndarray, "3 faces"]
-
-
-class _Bounds(NamedTuple):
-    """What becomes of a layer's inputs, and how far off they are.
-
-    Attributes:
-        stretch: How much it may stretch errors.
-        rounded: What is rounded of W x, for each unit of |x|_2.
-        rounded_bias: What is rounded of b.
-    """
-
-    stretch: float
-    rounded: float
-    rounded_bias: float
 
 
 class _Functions(NamedTuple):
@@ -64,31 +51,33 @@ class Anew:
     """The pre-activations of a network on a plane, worked out layer by layer.
 
     Attributes:
-        digits: The network's layers, and what they stretch.
+        not_zero: The network's layers without what is 0 everywhere.
         frame: The plane's origin and two directions, as columns x direction, y direction, origin.
         history: What the layers that are done have made of the domain.
     """
 
-    digits: DigitNetwork
+    not_zero: NotZero
     frame: Float[np.ndarray, "in_features 3"]
     history: History
-    _bounds: dict[tuple[int, bool], _Bounds] = field(default_factory=dict)  # of each layer
+    _roundings: dict[UnitLayer, tuple[float, float]] = field(default_factory=dict)
 
     def at(self, layer: int, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
         """A layer's pre-activations at points, given the lines that cross there and a face beside each."""
-        layers = self.digits.layers[: layer + 1]
+        on_polygon = self.not_zero.until(layer)
+        layers = on_polygon.network.layers
         num_units = layers[-1].bias.shape[1]
         closer = Closer(np.zeros((len(faces), num_units)), np.full((len(faces), num_units), np.inf))
         widest = max(max(each.in_features, each.bias.shape[1]) for each in layers)
         at_once = max(1, _NUMBERS // (3 * widest))
+        beside_each_other = np.argsort(faces)  # of few earlier faces parts are
         for first in range(0, len(faces), at_once):
-            part = slice(first, first + at_once)
-            values, error = _at_crossings(*self._functions(layer, lines.taken(part), faces[part]))
+            part = beside_each_other[first : first + at_once]
+            values, error = _at_crossings(*self._functions(layer, on_polygon, lines.taken(part), faces[part]))
             closer.values[part], closer.error[part] = values.T, error.T
         return closer
 
     def _functions(
-        self, layer: int, lines: Lines, faces: Int[np.ndarray, " points"]
+        self, layer: int, on_polygon: OnPolygon, lines: Lines, faces: Int[np.ndarray, " points"]
     ) -> tuple[_Functions, _Functions, _Functions]:
         """A layer's functions on faces, and those that are zero on the points' two lines."""
         wanted = self.history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
@@ -100,52 +89,38 @@ class Anew:
         known = _OnFaces(np.repeat(self.frame[:, :, None], len(wanted[0]), axis=2), np.zeros((3, len(wanted[0]))))
         for index in range(layer + 1):
             if index > 0:
-                known = self._bent(index - 1, known, wanted)
-            known = self._affine(index, known, is_done=index < layer)
+                known = self._bent(index - 1, on_polygon, known, wanted)
+            known = self._affine(index, on_polygon.network, known)
             which, vertex = np.nonzero(lines.layer == index)
             column = np.searchsorted(wanted[index], lines.face[which, vertex])
-            zeros[which, :, vertex] = known.functions[lines.unit[which, vertex], :, column]
+            number = on_polygon.number(index, lines.unit[which, vertex])
+            zeros[which, :, vertex] = known.functions[number, :, column]
             error[which, :, vertex] = known.error[:, column].T
         column = np.searchsorted(wanted[layer], faces)
         last = _Functions(known.functions.take(column, axis=2), known.error.take(column, axis=1))
         return last, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
 
-    def _affine(self, index: int, known: _OnFaces, *, is_done: bool) -> _OnFaces:
-        """A layer's pre-activations; of one that is done, bounds are for those units only that are not 0 everywhere."""
-        layer, (inputs, error) = self.digits.layers[index], known
+    def _affine(self, index: int, network: DigitNetwork, known: _OnFaces) -> _OnFaces:
+        """A layer's pre-activations."""
+        layer, (inputs, error) = network.layers[index], known
         bias = layer.bias[0]
-        bounds = self._bounds_of(index, is_done)
-        lengths = np.sqrt(np.einsum("ukf,ukf->kf", inputs, inputs))
+        if layer not in self._roundings:
+            (by_inputs,), (by_biases,) = roundings_by_length(layer.stored, layer.bias)
+            self._roundings[layer] = float(by_inputs), float(by_biases)
+        of_inputs, of_biases = self._roundings[layer]
+        rounded = of_inputs * np.sqrt(np.einsum("ukf,ukf->kf", inputs, inputs)) + of_biases
         functions = (layer.stored[0] @ inputs.reshape(len(inputs), -1)).reshape(len(bias), *error.shape)
         functions[:, 2] += bias[:, None]
-        rounded = bounds.rounded * lengths + bounds.rounded_bias
-        return _OnFaces(functions, SLACK * (bounds.stretch * error + rounded) + TINY)
+        return _OnFaces(functions, SLACK * (network.stretch(index, 0) * error + rounded) + TINY)
 
-    def _bounds_of(self, index: int, is_done: bool) -> _Bounds:
-        """A layer's bounds: from units that are 0 everywhere nothing comes, and what goes there does not matter."""
-        if (index, is_done) not in self._bounds:
-            layers, layer = self.digits.layers, self.digits.layers[index]
-            stored, bias = layer.stored, layer.bias
-            if isinstance(stored, np.ndarray):
-                if index > 0:
-                    stored = stored[:, :, self.history.not_zero(index - 1, layers[index - 1].slope[0])]
-                if is_done:
-                    matters = self.history.not_zero(index, layer.slope[0])
-                    stored, bias = stored[:, matters], bias[:, matters]
-                stretch = float(norm(stored, stored.size)[0])
-            else:
-                stretch = self.digits.stretch(index, 0)
-            (rounded,), (rounded_bias,) = roundings_by_length(stored, bias)
-            self._bounds[index, is_done] = _Bounds(SLACK * stretch, float(rounded), float(rounded_bias))
-        return self._bounds[index, is_done]
-
-    def _bent(self, index: int, known: _OnFaces, wanted: list[Int[np.ndarray, " faces"]]) -> _OnFaces:
+    def _bent(
+        self, index: int, on_polygon: OnPolygon, known: _OnFaces, wanted: list[Int[np.ndarray, " faces"]]
+    ) -> _OnFaces:
         """What a layer makes of its pre-activations on parts of faces, where its units keep their signs."""
-        slope = self.digits.layers[index].slope[0]
-        words = self.history.patterns[index].take(wanted[index + 1], axis=0)
+        slope = on_polygon.network.layers[index].slope[0]
         column = np.searchsorted(wanted[index], self.history.parents[index][wanted[index + 1]])
         functions, error = known.functions.take(column, axis=2), known.error.take(column, axis=1)
-        factor = np.where(bits.unpack(words, len(slope)).T, 1.0, slope[:, None])
+        factor = np.where(on_polygon.positive(index, self.history, wanted[index + 1]), 1.0, slope[:, None])
         functions *= factor[:, None]
         if not ((slope == 0) | (slope == 1)).all():
             largest = max(1.0, float(np.abs(slope).max()))

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from dlcourse.pieces.arithmetic import bits
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork, on_plane
+from dlcourse.pieces.arithmetic.digit_network import on_plane
 from dlcourse.pieces.arithmetic.digits import Base, Digits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
 from dlcourse.pieces.layer import Step
 from dlcourse.pieces.plane.history import History, Lines
+from dlcourse.pieces.plane.not_zero import OnPolygon
 
 _PART = 512  # vertices that are taken at once
 NEXT, LAST = [1, 2, 0], [2, 0, 1]  # of three coordinates: p[k] = u[k + 1] v[k + 2] - u[k + 2] v[k + 1]
@@ -44,38 +44,37 @@ class _Zeros(NamedTuple):
 
 
 def look_closer(
-    network: DigitNetwork,
+    on_polygon: OnPolygon,
     frame: Float[np.ndarray, "in_features 3"],
     history: History,
-    layer: int,
     lines: Lines,
     faces: Int[np.ndarray, " points"],
 ) -> Closer:
-    """Works out in digits a layer's pre-activations at points, given the lines that cross there and a face beside."""
-    num_units = network.layers[layer].bias.shape[1]
+    """Works out in digits the last layer's pre-activations at points, given two lines and a face at each of them."""
+    num_layers, num_units = len(on_polygon.units), len(on_polygon.units[-1])
     closer = Closer(np.zeros((len(faces), num_units)), np.full((len(faces), num_units), np.inf))
-    bases = network.bases(layer + 1)
+    bases = on_polygon.network.bases(num_layers)
     if bases is None:
         return closer
+    beside_each_other = np.argsort(faces)  # of few earlier faces parts are
     for first in range(0, len(faces), _PART):
-        part = slice(first, first + _PART)
-        found = _functions(network, bases, frame, history, layer, lines.taken(part), faces[part])
-        values, error = _at_crossings(bases[layer], *found)
+        part = beside_each_other[first : first + _PART]
+        found = _functions(on_polygon, bases, frame, history, lines.taken(part), faces[part])
+        values, error = _at_crossings(bases[-1], *found)
         closer.values[part], closer.error[part] = values.T, error.T
     return closer
 
 
 def _functions(
-    network: DigitNetwork,
+    on_polygon: OnPolygon,
     bases: list[Base],
     frame: Float[np.ndarray, "in_features 3"],
     history: History,
-    layer: int,
     lines: Lines,
     faces: Int[np.ndarray, " vertices"],
 ) -> tuple[Digits, _Zeros, _Zeros]:
-    """A layer's functions on faces, and those that are zero at the vertices' two lines."""
-    num = len(faces)
+    """The last layer's functions on faces, and those that are zero at the vertices' two lines."""
+    network, layer, num = on_polygon.network, len(bases) - 1, len(faces)
     wanted = history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
     digits, error = np.zeros((2, bases[0].most, 3, num)), np.zeros((2, num))
     sides = _sides(bases[0], history.corners)
@@ -86,14 +85,13 @@ def _functions(
     for index in range(layer + 1):
         if index > 0:
             parent = np.searchsorted(wanted[index - 1], history.parents[index - 1][wanted[index]])
-            words = history.patterns[index - 1][wanted[index]]
-            step = Step(parent, bits.unpack(words, network.layers[index - 1].bias.shape[1]).T)
+            step = Step(parent, on_polygon.positive(index - 1, history, wanted[index]))
             functions = network.bend(bases[index - 1], index - 1, functions, step, num_slopes=2)
         functions = network.affine(bases[index], index, functions, num_slopes=2)
         of_faces = functions.digits.reshape(*functions.digits.shape[:2], 3, -1)
         which, vertex = np.nonzero(lines.layer == index)
         column = np.searchsorted(wanted[index], lines.face[which, vertex])
-        some = of_faces[:, lines.unit[which, vertex], :, column]  # [some, digits, 3]
+        some = of_faces[:, on_polygon.number(index, lines.unit[which, vertex]), :, column]  # [some, digits, 3]
         digits[which, : len(of_faces), :, vertex] = some
         error[which, vertex] = functions.error.reshape(3, -1).max(axis=0)[column]
     column = np.searchsorted(wanted[layer], faces)

@@ -17,11 +17,11 @@ from jaxtyping import Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.alike import Alike
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.anew import Anew
 from dlcourse.pieces.plane.history import Birth, History
+from dlcourse.pieces.plane.not_zero import NotZero
 
 Function = Shaped[np.ndarray, " 3"]  # f(x, y) = (f[0] x + f[1] y + f[2]) / denominator, in Python integers
 HomogeneousPoint = Shaped[np.ndarray, " 3"]  # (p[0] / p[2], p[1] / p[2]), in Python integers, p[2] > 0
@@ -47,8 +47,8 @@ class ExactPlane:
     _points: dict[Birth, HomogeneousPoint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.network, self.digits = IntegerNetwork(self.layers), DigitNetwork(self.layers)
-        self.anew = Anew(self.digits, self.frame, self.history)
+        self.network, self.not_zero = IntegerNetwork(self.layers), NotZero(self.layers, self.history)
+        self.anew = Anew(self.not_zero, self.frame, self.history)
 
     @cached_property
     def alike(self) -> Alike:

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Float, Int, UInt64
 
-from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS, SLACK
 from dlcourse.pieces.plane.mesh import layers_and_units
 
@@ -51,7 +50,7 @@ class Lines(NamedTuple):
     unit: Int[np.ndarray, "2 vertices"]
     face: Int[np.ndarray, "2 vertices"]
 
-    def taken(self, part: slice) -> "Lines":
+    def taken(self, part: slice | Int[np.ndarray, " some"]) -> "Lines":
         """Those of some of the vertices."""
         return Lines(*(of_all[:, part] for of_all in self))
 
@@ -102,11 +101,6 @@ class History:
             lines.face[:, which], born[which] = made.face[index], made.layer
         self.go_down_(lines, born)
         return lines
-
-    def not_zero(self, layer: int, slope: Float[np.ndarray, " units"]) -> Bool[np.ndarray, " units"]:
-        """Which units of a layer that is done, with these slopes below 0, give something else than 0 on some face."""
-        words = np.bitwise_or.reduce(self.patterns[layer], axis=0, keepdims=True)
-        return np.asarray(bits.unpack(words, len(slope))[0] | (slope != 0))
 
     def go_down_(self, lines: Lines, born: Int[np.ndarray, " vertices"]) -> None:
         """Puts the faces that are wanted in place of parts of them, as numbered before the cuts of these layers."""

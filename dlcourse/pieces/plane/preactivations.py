@@ -74,7 +74,8 @@ class Preactivations(NamedTuple):
 
     def closely(self, lines: Lines, faces: Int[np.ndarray, " points"]) -> Closer:
         """The same, worked out in digits."""
-        return look_closer(self.exact.digits, self.exact.frame, self.exact.history, self.layer, lines, faces)
+        on_polygon = self.exact.not_zero.until(self.layer)
+        return look_closer(on_polygon, self.exact.frame, self.exact.history, lines, faces)
 
     def _beside(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """A face beside each of some vertices."""

@@ -121,11 +121,13 @@ class Subdivision:
 
     def _affine(self, index: int) -> None:
         """Takes the affine part of a layer."""
-        self.layer, (values, error, _) = index, self.values
-        not_zero = None
-        if self._closely and index > 0:
-            not_zero = self.history.not_zero(index - 1, self.layers[index - 1].slope[0])
-        self.values = affine(self.layers[index], values, error, closely=self._closely, not_zero=not_zero)
+        self.layer, (values, error, _), layer = index, self.values, self.layers[index]
+        if self._closely and not layer.is_sparse:
+            on_polygon = self.exact.not_zero.until(index)
+            layer = on_polygon.network.layers[index]
+            if layer.in_features < values.shape[1]:
+                values = values.take(on_polygon.units[index - 1], axis=1)
+        self.values = affine(layer, values, error, closely=self._closely)
 
     def _cut(self) -> None:
         """Cuts the faces where units of the current layer change their signs, and applies its activation."""

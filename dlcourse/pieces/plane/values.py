@@ -36,7 +36,6 @@ def affine(
     error: Float[np.ndarray, " points"],
     *,
     closely: bool = True,
-    not_zero: Bool[np.ndarray, " in_features"] | None = None,
 ) -> Values:
     """W h + b at some points with bounds for their errors and one for the size of all, in the 2-norm.
 
@@ -45,18 +44,13 @@ def affine(
         values: h at the points; nothing that can be relied on later.
         error: Bounds for the errors of h.
         closely: Whether what the layer stretches is bounded more closely than by its Frobenius norm.
-        not_zero: Which entries of h are not 0 everywhere, if that is known; all others are taken for 0.
 
     Raises:
         ValueError: If the values overflow.
     """
     weight, bias = layer.stored[0], layer.bias[0]
     loosely, terms = float(frobenius(layer.stored)[0]), weight.shape[1]
-    stored = layer.stored
-    if isinstance(stored, np.ndarray) and not_zero is not None and not not_zero.all():
-        values[:, ~not_zero] = 0
-        stored = stored[:, :, not_zero]
-    stretch = float(norm(stored, len(values))[0]) if closely or layer.is_sparse else loosely
+    stretch = float(norm(layer.stored, len(values))[0]) if closely or layer.is_sparse else loosely
     if layer.is_sparse:  # then that bounds the norm of |W|, too, and terms that are not there are not rounded
         loosely, terms = stretch, int(np.max(num_terms(layer.stored)))
     length = math.sqrt(float(bias @ bias)) + TINY_LENGTH
