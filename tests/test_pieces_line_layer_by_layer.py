@@ -181,7 +181,8 @@ def test_digits_tell_in_blocks_what_they_tell_of_the_whole_line(in_blocks: Mock,
             of_blocks.append(len(functions.intervals.cuts))
         return look_closer(functions, *arguments)
 
-    with patch.object(subdivision, "look_closer", noted):
+    at_those_only = patch.object(subdivision, "_SOON", np.inf)  # that are open
+    with at_those_only, patch.object(subdivision, "look_closer", noted):
         divided = pieces.on_line(deep, *ends)
     assert len({*of_blocks}) > 1  # in several layers: what was kept is gone on from
     with patch.object(blocks, "_NUMBERS", 10**9):

@@ -67,16 +67,16 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     num_outputs, num_inputs = weight.shape[1:]
     if min(num_outputs, num_inputs) > max(64, num_vectors):
         return frobenius(weight)
-    largest = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1][:, None, None]
-    weight = np.ldexp(weight, -largest)  # of which no power overflows
-    transposed = weight.transpose(0, 2, 1)
-    gram = weight @ transposed if num_outputs < num_inputs else transposed @ weight
+    exponent = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1]
+    scaled = np.ldexp(weight, -exponent[:, None, None])  # so that no power overflows, and few vanish
+    transposed = scaled.transpose(0, 2, 1)
+    gram = scaled @ transposed if num_outputs < num_inputs else transposed @ scaled
     mean, diagonal = np.einsum("mii->m", gram) / gram.shape[1], np.arange(gram.shape[1])
     gram[:, diagonal, diagonal] -= mean[:, None]
     for _ in range(2):
         gram = gram @ gram
     bounds = np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)
-    return np.asarray(np.ldexp(bounds, largest[:, 0, 0]) + TINY_LENGTH)
+    return np.asarray(np.ldexp(bounds, exponent) + TINY_LENGTH)
 
 
 def close_norm(weight: SparseWeight) -> Float[np.ndarray, " members"]:

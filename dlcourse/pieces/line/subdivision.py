@@ -22,6 +22,7 @@ from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
+_SOON = 2.0**-10  # of the largest value: with bounds beyond that, signs are open at one in ten vertices or so
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
@@ -273,7 +274,7 @@ class Subdivision:
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
-            self._look_closer(vertices[vague], proven)
+            self._look_closer(np.union1d(vertices[vague], self._vague_soon()), proven)
         self._take_out_ties(proven, closely=True)
         vertices = np.flatnonzero(~proven.all(axis=0))
         self.count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
@@ -301,6 +302,14 @@ class Subdivision:
         self.rows[0][:, vertices], self.error[0, vertices] = closer.values, closer.error
         if self.quantum[1] == 0:  # else they are exact
             self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
+
+    def _vague_soon(self) -> Int[np.ndarray, " vertices"]:
+        """The vertices whose errors will be large in the last layer: to look closer now is cheaper than there."""
+        growth = np.ones(self.intervals.members)
+        for index in range(self.digits.bending[len(self.intervals.cuts)] + 1, self.digits.bending[-1] + 1):
+            growth *= [self.digits.network.stretch(index, member) for member in range(self.intervals.members)]
+        largest = np.abs(self.rows[0]).max(axis=0)
+        return np.flatnonzero(self.error[0] * self._at_vertices(growth) > _SOON * largest)
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
         """Makes vertices the places that their values belong to."""

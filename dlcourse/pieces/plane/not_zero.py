@@ -84,10 +84,12 @@ class NotZero:
         return replace(layer, stored=tuple(of_member[:, inputs] for of_member in layer.stored))
 
     def _not_zero(self, index: int) -> Bool[np.ndarray, " units"]:
-        """The units of a layer that is done that are not 0 on all faces."""
+        """The units of a layer that is done that are not 0 on all faces; one at least, if need be the first."""
         slope = self.layers[index].slope[0]
         words = np.bitwise_or.reduce(self.history.patterns[index], axis=0, keepdims=True)
-        return np.asarray(bits.unpack(words, len(slope))[0] | (slope != 0))
+        not_zero: Bool[np.ndarray, " units"] = bits.unpack(words, len(slope))[0] | (slope != 0)
+        not_zero[0] |= not not_zero.any()
+        return not_zero
 
 
 def _part(layer: UnitLayer, units: Bool[np.ndarray, " units"]) -> UnitLayer:
