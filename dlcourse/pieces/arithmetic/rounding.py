@@ -75,7 +75,7 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     gram[:, diagonal, diagonal] -= mean[:, None]
     for _ in range(2):
         gram = gram @ gram
-    bounds = np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.125 + TINY_NORM)
+    bounds = np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.125) + TINY_NORM
     return np.asarray(np.ldexp(bounds, exponent) + TINY_LENGTH)
 
 
@@ -145,13 +145,13 @@ def roundings_by_length(
     Rows of n terms are off by at most (n + 1) u (|W| |x| + |b|), entry by entry, and |N |x||_2 <= |N|_2 |x|_2, where N
     is |W| with each row times n + 1.
     """
-    sizes = tuple(map(abs, weight)) if isinstance(weight, tuple) else np.abs(weight)
-    num = np.asarray(num_terms(weight)) + 1
+    sizes: Weight = tuple(map(abs, weight)) if isinstance(weight, tuple) else np.abs(weight)
     row_sums = np.stack([of_member.sum(axis=1) for of_member in sizes])
+    num = np.asarray(num_terms(weight)) + 1
     num = num * ((num != 2) | (bias != 0) | (np.frexp(row_sums)[0] != 0.5))
     if isinstance(sizes, tuple):
-        by_rows: Weight = tuple(w.multiply(of_rows[:, None]).tocsr() for w, of_rows in zip(sizes, num, strict=True))
+        sizes = tuple(each.multiply(of_rows[:, None]).tocsr() for each, of_rows in zip(sizes, num, strict=True))
     else:
-        by_rows = num[:, :, None] * sizes
-    by_biases = np.sqrt(np.einsum("mo,mo->m", num * bias, num * bias)) + TINY_NORM
-    return EPS * norm(by_rows, bias.size**2), EPS * by_biases
+        sizes *= num[:, :, None]
+    by_biases = np.einsum("mo,mo->m", num * bias, num * bias)
+    return EPS * norm(sizes, sizes[0].size), EPS * (np.sqrt(by_biases) + TINY_NORM)
