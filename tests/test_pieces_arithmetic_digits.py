@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, base_for
@@ -70,6 +70,7 @@ def test_carries_do_not_change_sums(base: Base, terms: list[int]) -> None:
 
 
 @given(base=BASES, factors=st.lists(FLOATS, min_size=3, max_size=3), numbers=st.lists(FLOATS, min_size=3, max_size=3))
+@example(base=Base(18, 2), factors=[0.0, 5e-324, 5e-324], numbers=[5e-324, 5e-324, 2.481468751386545e-194])
 def test_products_with_floats(base: Base, factors: list[float], numbers: list[float]) -> None:
     with np.errstate(all="ignore"):
         products = base.times(np.array([factors]), as_digits(base, numbers))

@@ -17,7 +17,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.networks import stack
 from dlcourse.pieces.arithmetic import rounding
-from dlcourse.pieces.line import subdivision
+from dlcourse.pieces.line import intervals, subdivision
 from dlcourse.pieces.line.closer import Closer, look_closer
 
 
@@ -38,7 +38,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 @pytest.fixture
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Floats round as if they had 12 bits, and digits are asked wherever that leaves something open."""
-    for module in (rounding, subdivision):
+    for module in (rounding, intervals, subdivision):
         monkeypatch.setattr(module, "EPS", 2.0**-12)
     monkeypatch.setattr(subdivision, "_VAGUE", 0.0)
 
@@ -56,7 +56,7 @@ def residual(inner: nn.Module, *, blocks: int, width: int, seed: int) -> nn.Sequ
 
 @pytest.mark.slow
 def test_deep_networks_need_no_integers(looked: list[np.ndarray]) -> None:
-    network = he_network(1, [6] * 30, 0, bias=0.5)
+    network = he_network(1, [12] * 40, 1, bias=0.5)
     counted = pieces.on_line(network, -2.0, 2.0)
     assert (counted.num_regions, counted.num_pieces) == exact_counts(layers_of(network), [-2.0], [2.0])
     assert counted.num_settled == 0

@@ -14,8 +14,9 @@ from random_networks import case
 from torch import nn
 
 from dlcourse import pieces
+from dlcourse.pieces.arithmetic import rounding
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.line import blocks, layer_by_layer, steady, subdivision
+from dlcourse.pieces.line import blocks, intervals, layer_by_layer, steady, subdivision
 from dlcourse.pieces.line.closer import Closer, look_closer
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.segment import count_on_lines
@@ -181,8 +182,9 @@ def test_digits_tell_in_blocks_what_they_tell_of_the_whole_line(in_blocks: Mock,
             of_blocks.append(len(functions.intervals.cuts))
         return look_closer(functions, *arguments)
 
-    at_those_only = patch.object(subdivision, "_SOON", np.inf)  # that are open
-    with at_those_only, patch.object(subdivision, "look_closer", noted):
+    only_open = patch.object(subdivision, "_SOON", np.inf)
+    vague = [patch.object(module, "EPS", 2.0**-32) for module in (rounding, intervals, subdivision)]
+    with only_open, vague[0], vague[1], vague[2], patch.object(subdivision, "look_closer", noted):
         divided = pieces.on_line(deep, *ends)
     assert len({*of_blocks}) > 1  # in several layers: what was kept is gone on from
     with patch.object(blocks, "_NUMBERS", 10**9):

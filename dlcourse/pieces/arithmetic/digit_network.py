@@ -106,9 +106,13 @@ class DigitNetwork:
         for i, rows, columns, numbers in layer.few:
             kept = max(0, min(num_digits, base.most + 1 - i))
             sums[i + above : i + above + kept, rows] += numbers * inputs.digits[:kept, columns]
-        for i, digit in layer.sparse:
-            for j in range(min(num_digits, base.most + 1 - i)):
-                sums[i + j + above] += digit @ inputs.digits[j]
+        if layer.sparse:
+            on = np.flatnonzero(inputs.digits.any(axis=(0, 2)))  # many units are off wherever they are asked for
+            digits = inputs.digits[:, on]
+            for i, digit in layer.sparse:
+                weight = digit[:, on].tocsr()
+                for j in range(min(num_digits, base.most + 1 - i)):
+                    sums[i + j + above] += weight @ digits[j]
         if layer.dense is not None:
             layer.dense.add_to(sums[above:], inputs.digits)
         first = place - layer.bias.place
@@ -118,7 +122,7 @@ class DigitNetwork:
 
         lost_terms = num_inputs * layer.num_digits / 2 * base.below(base.most + above)
         lost_bias = base.below(len(sums)) + np.abs(layer.bias.left).max() * base.below(first + len(layer.bias.digits))
-        stretched = np.ldexp(layer.stretch * inputs.error, base.bits * (inputs.place - place))
+        stretched = np.ldexp(layer.stretch, base.bits * (inputs.place - place)) * inputs.error
         error = stretched + math.sqrt(num_inputs) * layer.left * base.below(above - 1)
         return base.carried(sums, place, SLACK * (error + math.sqrt(num_units) * (lost_terms + lost_bias + TINY)))
 

@@ -133,7 +133,7 @@ class Base:
         parts, place, left = self.split(factor, MOST_FACTORS)
         sums, missing = self.products(np.stack(parts), numbers.digits)
         missing += (float(np.abs(left).max(initial=0)) * self.below(len(parts)) + TINY) * self.below(1)
-        stretched = np.ldexp(np.abs(factor).max(axis=0) * numbers.error, -self.bits * (place + 1))
+        stretched = np.ldexp(np.abs(factor).max(axis=0), -self.bits * (place + 1)) * numbers.error
         return self.carried(sums, place + numbers.place + 1, stretched + math.sqrt(len(factor)) * missing)
 
     def together(self, parts: Sequence[tuple[Int[np.ndarray, " some"], Digits]]) -> Digits:

@@ -65,9 +65,11 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
         largest = [[abs(w).sum(axis=axis).max(initial=0) for axis in (0, 1)] for w in weight]
         return np.asarray(np.minimum(np.sqrt(np.prod(largest, axis=1)) + TINY_NORM, frobenius(weight)))
     num_outputs, num_inputs = weight.shape[1:]
+    if weight.size == 0:
+        return np.zeros(len(weight))
     if min(num_outputs, num_inputs) > max(64, num_vectors):
         return frobenius(weight)
-    exponent = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1]
+    exponent = np.frexp(np.abs(weight).max(axis=(1, 2)))[1]
     scaled = np.ldexp(weight, -exponent[:, None, None])  # so that no power overflows, and few vanish
     transposed = scaled.transpose(0, 2, 1)
     gram = scaled @ transposed if num_outputs < num_inputs else transposed @ scaled
@@ -79,26 +81,34 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     return np.asarray(np.ldexp(bounds, exponent) + TINY_LENGTH)
 
 
-def close_norm(weight: SparseWeight) -> Float[np.ndarray, " members"]:
+def close_norm(weight: SparseWeight, *, squared: bool = False) -> Float[np.ndarray, " members"]:
     """A bound for the 2-norm of each member's sparse W, two to four times closer than `norm`, but of a larger product.
 
     |W|^2 is at most the sum of |S|^2 and |R|^2 if some rows of W are those of S and the others those of R; and likewise
     for columns. S has all rows, and then all columns, of one number only: they pass something on, and |S|^2 is the
     largest sum of squares that meet in one place. For what is left |R|^2 <= |R R^T|_inf, where most of the terms of a
     convolution's windows cancel, whose sizes `norm` adds up. Where that takes too long, it is `norm`.
+
+    Args:
+        weight: W of each member.
+        squared: Whether it is |R|^4 <= |(R R^T)^2|_inf instead, which is closer by a third and takes ten times as long.
     """
     bounds = []
     for rest in weight:
-        squared = 0.0
+        passed_squared = 0.0
         for _ in range(2):
             single = np.diff(rest.indptr) <= 1
             passed_on = rest[np.flatnonzero(single)]
-            squared += float(np.bincount(passed_on.indices, passed_on.data**2, minlength=1).max())
+            passed_squared += float(np.bincount(passed_on.indices, passed_on.data**2, minlength=1).max())
             rest = rest[np.flatnonzero(~single)].T.tocsr()
         rest = rest if rest.shape[0] <= rest.shape[1] else rest.T.tocsr()
         num_products = float((np.bincount(rest.indices, minlength=1).astype(float) ** 2).sum())
-        gram = rest @ rest.T if num_products < _MOST_PRODUCTS else np.full((1, 1), np.inf)
-        bounds.append(math.sqrt(squared + float(abs(gram).sum(axis=1).max(initial=0))) + TINY_NORM)
+        bound = math.inf
+        if num_products < _MOST_PRODUCTS:
+            gram = rest @ rest.T
+            gram, root = (gram @ gram, 0.5) if squared else (gram, 1.0)
+            bound = float(abs(gram).sum(axis=1).max(initial=0)) ** root
+        bounds.append(math.sqrt(passed_squared + bound) + TINY_NORM)
     return np.asarray(np.fmin(bounds, norm(weight, 0)))
 
 

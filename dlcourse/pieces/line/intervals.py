@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic.integers import IntegerNetwork, integers
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, quantum
 from dlcourse.pieces.layer import Step, UnitLayer
 from dlcourse.pieces.progress import each
 
@@ -80,6 +81,17 @@ class Intervals:
         self.last = np.arange(1, 2 * num_lines, 2)
         self.cuts: list[Cut] = []
         self.exact = IntegerNetwork(layers)
+
+    def uncut(self) -> tuple[Float[np.ndarray, "2 in_features ends"], list[float], Float[np.ndarray, "2 _"]]:
+        """The whole lines: their ends as values, their directions as slopes; quanta and errors of both."""
+        starts, ends = self.starts, self.ends
+        places = np.stack([starts, ends], axis=1).reshape(-1, starts.shape[1]).T
+        rows = np.stack([places, np.repeat(ends - starts, 2, axis=0).T])
+        shared = quantum(np.concatenate([starts, ends], axis=1).T)
+        size = (np.abs(starts) + np.abs(ends)).sum(axis=1)
+        if (size < EXACT * shared).all():
+            return rows, [float(shared.min())] * 2, np.zeros((2, 1))
+        return rows, [0.0] * 2, np.repeat([0 * size, EPS * size], 2, axis=1)
 
     def edges(self) -> list[int]:
         """The vertices edges[m] to edges[m + 1] are of member m."""

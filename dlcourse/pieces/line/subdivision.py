@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, grows, norm, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.between import Sizes, errors_between, put_between
 from dlcourse.pieces.line.blocks import Block
@@ -17,6 +17,7 @@ from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.layout import Layout, signs_among
+from dlcourse.pieces.line.mattering import closer_stretch, growth
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
@@ -51,6 +52,8 @@ class Subdivision:
         steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
         stretches: How much each layer may stretch errors, for each member.
         closely: Whether that is bounded more closely than by Frobenius norms, by a dense layer when it is taken.
+        closest: Whether, as that is not enough, it is bounded for those units only that matter.
+        share: What that made of how much the last layer stretches errors.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
         ties: Which values are differences of equal ones.
@@ -76,23 +79,13 @@ class Subdivision:
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
         self.stretches, self.closely = self.digits.network.stretches()
-        self._start()
+        self.closest, self.share = self.closely and grows(self.stretches), 1.0
+        self.rows, self.quantum, self.error = self.intervals.uncut()
 
     @cached_property
     def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
         """t of each vertex, rounded, and how far off it may be."""
         return positions(self.intervals)
-
-    def _start(self) -> None:
-        """The uncut segments: their ends as values, their directions as slopes."""
-        starts, ends = self.intervals.starts, self.intervals.ends
-        places = np.stack([starts, ends], axis=1).reshape(-1, starts.shape[1]).T
-        self.rows = np.stack([places, np.repeat(ends - starts, 2, axis=0).T])
-        shared = quantum(np.concatenate([starts, ends], axis=1).T)
-        size = (np.abs(starts) + np.abs(ends)).sum(axis=1)
-        exact = bool((size < EXACT * shared).all())
-        self.quantum = [float(shared.min()) if exact else 0.0] * 2
-        self.error = np.zeros((2, 1)) if exact else np.repeat([0 * size, EPS * size], 2, axis=1)
 
     def affine(self, index: int) -> None:
         """W h + b at the vertices, W dh/dt on the intervals, with bounds."""
@@ -138,6 +131,13 @@ class Subdivision:
         self._multiply(layer, shares)
         if has_values:
             self.rows[0] += self._at_vertices(layer.bias)
+        if self.closest and layer.bends and has_values and not all(self.quantum):
+            network, bound = self.digits.network, self._bound_of_values()
+            closer = closer_stretch(self.intervals, network, index, self.rows[0], bound)
+            if closer is not None:
+                self.share = closer.share
+                stretched = error * self._at_vertices(closer.stretch)
+                self._bound(np.minimum(self.error, (SLACK * (stretched + rounded) + TINY) * nonzero))
 
     def _multiply(self, layer: UnitLayer, shares: Shares | None) -> None:
         """W h at the vertices, W dh/dt on the intervals; with the shares of the vertices if that is quicker."""
@@ -242,7 +242,7 @@ class Subdivision:
         values = self.rows[0]
         through = None if layer.relu else np.broadcast_to(self._at_vertices(layer.slope) == 1, values.shape)
         if self.quantum[0] == 0:
-            bound = SLACK * (self.error[0] + self.shift * (SLACK * self.steepest + self.error[1]))
+            bound = self._bound_of_values()
             proven = np.abs(values) > bound
             proven |= bound == 0
             if through is not None:
@@ -255,6 +255,10 @@ class Subdivision:
         elif through is not None:
             signs[through] = 1
         return signs
+
+    def _bound_of_values(self) -> Float[np.ndarray, "_"]:
+        """How far from 0 values are proven to have their signs."""
+        return np.asarray(SLACK * (self.error[0] + self.shift * (SLACK * self.steepest + self.error[1])))
 
     def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Makes the signs right where they are not proven."""
@@ -305,11 +309,9 @@ class Subdivision:
 
     def _vague_soon(self) -> Int[np.ndarray, " vertices"]:
         """The vertices whose errors will be large in the last layer: to look closer now is cheaper than there."""
-        growth = np.ones(self.intervals.members)
-        for index in range(self.digits.bending[len(self.intervals.cuts)] + 1, self.digits.bending[-1] + 1):
-            growth *= [self.digits.network.stretch(index, member) for member in range(self.intervals.members)]
+        by_layers = growth(self.digits, len(self.intervals.cuts), self.share)
         largest = np.abs(self.rows[0]).max(axis=0)
-        return np.flatnonzero(self.error[0] * self._at_vertices(growth) > _SOON * largest)
+        return np.flatnonzero(self.error[0] * self._at_vertices(by_layers) > _SOON * largest)
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
         """Makes vertices the places that their values belong to."""

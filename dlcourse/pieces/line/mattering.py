@@ -1,0 +1,83 @@
+"""Closer bounds on lines, for those units only that are not 0 all along, and what they let expect of further layers.
+
+A unit of ReLU whose values are proven to be negative at all vertices is 0 wherever the line is, and so is what it is
+off by. What a layer makes of errors is then bounded by the norm of those rows and columns only that matter: of W[A, B],
+where B are the units that the layer before has left on somewhere, and A those that may be positive here. Of a large
+random layer with half of its units on that is 0.7 of the norm of W: half a bit in each layer. The bound does not hold
+for the other rows, but their signs are known.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
+from dlcourse.pieces.arithmetic.rounding import close_norm, norm
+from dlcourse.pieces.line.digit_functions import DigitFunctions
+from dlcourse.pieces.line.intervals import Intervals
+
+_MOST = 0.75  # of the units: where more matter, there is little to gain
+
+
+class Closer(NamedTuple):
+    """How much a layer may stretch errors if some units only matter.
+
+    Attributes:
+        stretch: That.
+        share: What it is of how much it may stretch others, at most.
+    """
+
+    stretch: Float[np.ndarray, " members"]
+    share: float
+
+
+def closer_stretch(
+    intervals: Intervals,
+    network: DigitNetwork,
+    index: int,
+    values: Float[np.ndarray, "units vertices"],
+    bound: Float[np.ndarray, "_"],
+) -> Closer | None:
+    """How much a layer may stretch the errors of those units that may be other than 0 somewhere; None if most may.
+
+    Args:
+        intervals: The layers, and how those before have cut the line.
+        network: The same layers.
+        index: The layer.
+        values: Its pre-activations at all vertices.
+        bound: How far from 0 these are proven to have their signs.
+    """
+    layer = intervals.layers[index]
+    matters = (values > -bound).any(axis=1) | (layer.slope != 0).any(axis=0)
+    if not np.count_nonzero(matters) < _MOST * len(matters):
+        return None
+    given = np.ones(layer.in_features, dtype=bool)
+    if intervals.cuts and intervals.cuts[-1].layer == index - 1:
+        given = intervals.cuts[-1].active.any(axis=1) | (intervals.layers[index - 1].slope != 0).any(axis=0)
+    if isinstance(layer.stored, np.ndarray):
+        stretch = norm(layer.stored[:, matters][:, :, given], layer.stored.size)
+    else:
+        rows, columns = np.flatnonzero(matters), np.flatnonzero(given)
+        stretch = close_norm(tuple(of_member[rows][:, columns].tocsr() for of_member in layer.stored), squared=True)
+    return Closer(stretch, float((stretch / _stretches(network, index, len(stretch))).max()))
+
+
+def growth(digits: DigitFunctions, num_cuts: int, share: float) -> Float[np.ndarray, " members"]:
+    """How much each member's errors may grow in the layers after the one that makes the next cut and up to the last.
+
+    Args:
+        digits: The layers.
+        num_cuts: The number of cuts so far.
+        share: What layers are taken to stretch of what they may at most.
+    """
+    members, bending = digits.intervals.members, digits.bending
+    grown = np.ones(members)
+    for index in range(bending[num_cuts] + 1, bending[-1] + 1):
+        grown *= share * _stretches(digits.network, index, members)
+    return grown
+
+
+def _stretches(network: DigitNetwork, index: int, members: int) -> Float[np.ndarray, " members"]:
+    """How much a layer may stretch errors at most."""
+    return np.array([network.stretch(index, member) for member in range(members)])
