@@ -147,7 +147,7 @@ CASES: dict[str, Case] = {
     **{f"planes, deep, {n} layers of 32": (lambda n=n: plain(5, [32] * n), (5,), on_plane) for n in (6, 12, 24)},
     "pooled, conv4-max-fc of 8x8 images, plane": (pooled, (1, 8, 8), on_plane),
     "pooled, conv4-max-fc of 8x8 images, plane: pieces": (pooled, (1, 8, 8), pieces_on_plane),
-    **{f"images, {n} conv8 of 16x16, line": (lambda n=n: stacked(n), (1, 16, 16), on_line) for n in (4, 8)},
+    **{f"images, {n} conv8 of 16x16, line": (lambda n=n: stacked(n), (1, 16, 16), on_line) for n in (4, 8, 12)},
     "images, ResNet of 3x16x16, line": (resnet, (3, 16, 16), on_line),
     "images, conv8-max-conv12-max-fc of 28x28, whole line": (
         lambda: convolutional(1, 8, 12, 28),

@@ -15,7 +15,7 @@ from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import subdivision
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
-from dlcourse.pieces.line.mattering import closer_stretch, growth
+from dlcourse.pieces.line.mattering import closer_stretch, growth, vague_soon
 
 WEIGHT = np.diag([8.0, 4.0, 2.0, 1.0])
 VALUES = np.array([[-3.0, -2.0], [-1.0, 0.5], [-1.0, -0.2], [-5.0, -5.0]])
@@ -68,6 +68,17 @@ def test_growth_is_that_of_layers_after_the_next_cut() -> None:
     assert growth(digits, 0, 1.0) == pytest.approx([5 * 7 * 9], rel=1e-4)
     assert growth(digits, 1, 0.5) == pytest.approx([7 * 9 / 4], rel=1e-4)
     assert growth(digits, 2, 1.0).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("grown", "at_any_time", "in_time"),
+    [(1.0, [], []), (2.0**20, [1], [1]), (2.0**23, [0, 1], [0, 1]), (2.0**25, [0, 1], [])],  # fresh: 2^-44 times that
+)
+def test_vertices_that_will_be_vague(grown: float, at_any_time: list[int], in_time: list[int]) -> None:
+    values = np.array([[4.0, 2.0, 0.0], [-8.0, 1.0, 64.0]])  # open from 2^-5 times 8, 2 and 64
+    error = np.array([2.0**-24, 2.0**-23, 2.0**-26])
+    for expected, early in ((at_any_time, False), (in_time, True)):
+        assert vague_soon(values, error, np.array([grown]), in_time=early).tolist() == expected
 
 
 @pytest.mark.parametrize("seed", slow_except(range(5), 0))

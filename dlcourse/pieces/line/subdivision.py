@@ -17,13 +17,12 @@ from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.layout import Layout, signs_among
-from dlcourse.pieces.line.mattering import closer_stretch, growth
+from dlcourse.pieces.line.mattering import closer_stretch, growth, vague_soon
 from dlcourse.pieces.line.positions import positions
 from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
-_SOON = 2.0**-10  # of the largest value: with bounds beyond that, signs are open at one in ten vertices or so
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
@@ -135,8 +134,7 @@ class Subdivision:
             network, bound = self.digits.network, self._bound_of_values()
             closer = closer_stretch(self.intervals, network, index, self.rows[0], bound)
             if closer is not None:
-                self.share = closer.share
-                stretched = error * self._at_vertices(closer.stretch)
+                stretched, self.share = error * self._at_vertices(closer.stretch), closer.share
                 self._bound(np.minimum(self.error, (SLACK * (stretched + rounded) + TINY) * nonzero))
 
     def _multiply(self, layer: UnitLayer, shares: Shares | None) -> None:
@@ -247,8 +245,9 @@ class Subdivision:
             proven |= bound == 0
             if through is not None:
                 proven |= through
-            if not proven.all():
-                self._settle_signs(proven)
+            now = self._vague_soon(in_time=True) if self.closest else np.zeros(0, dtype=np.int64)
+            if len(now) or not proven.all():
+                self._settle_signs(proven, now)
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
         if through is not None and self.intervals.members == 1:
             signs[through[:, 0]] = 1
@@ -260,8 +259,8 @@ class Subdivision:
         """How far from 0 values are proven to have their signs."""
         return np.asarray(SLACK * (self.error[0] + self.shift * (SLACK * self.steepest + self.error[1])))
 
-    def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"]) -> None:
-        """Makes the signs right where they are not proven."""
+    def _settle_signs(self, proven: Bool[np.ndarray, "units vertices"], now: Int[np.ndarray, " some"]) -> None:
+        """Makes the signs right where they are not proven; looks closer at some vertices even if they are."""
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
         unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
         left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (np.maximum(vertex - 1, 0), vertex))
@@ -278,7 +277,9 @@ class Subdivision:
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
-            self._look_closer(np.union1d(vertices[vague], self._vague_soon()), proven)
+            now = np.union1d(vertices[vague], self._vague_soon(in_time=False))
+        if len(now):
+            self._look_closer(now, proven)
         self._take_out_ties(proven, closely=True)
         vertices = np.flatnonzero(~proven.all(axis=0))
         self.count_settled(vertices, (~proven[:, vertices]).sum(axis=0))
@@ -307,11 +308,10 @@ class Subdivision:
         if self.quantum[1] == 0:  # else they are exact
             self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
 
-    def _vague_soon(self) -> Int[np.ndarray, " vertices"]:
-        """The vertices whose errors will be large in the last layer: to look closer now is cheaper than there."""
+    def _vague_soon(self, *, in_time: bool) -> Int[np.ndarray, " vertices"]:
+        """Where to look closer before signs are open (see `vague_soon`)."""
         by_layers = growth(self.digits, len(self.intervals.cuts), self.share)
-        largest = np.abs(self.rows[0]).max(axis=0)
-        return np.flatnonzero(self.error[0] * self._at_vertices(by_layers) > _SOON * largest)
+        return vague_soon(self.rows[0], self.error[0], self._at_vertices(by_layers), in_time=in_time)
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
         """Makes vertices the places that their values belong to."""
