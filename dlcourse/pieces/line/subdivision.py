@@ -23,6 +23,7 @@ from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
+_FELT = 2.0**-36  # of the largest sum of sizes: bounds beyond that are worth closer ones
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
@@ -51,8 +52,7 @@ class Subdivision:
         steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
         stretches: How much each layer may stretch errors, for each member.
         closely: Whether that is bounded more closely than by Frobenius norms, by a dense layer when it is taken.
-        closest: Whether, as that is not enough, it is bounded for those units only that matter.
-        share: What that made of how much the last layer stretches errors.
+        closest: Whether, once errors are `felt`, only units that matter count for it: then a `share` of it is left.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
         ties: Which values are differences of equal ones.
@@ -130,9 +130,9 @@ class Subdivision:
         self._multiply(layer, shares)
         if has_values:
             self.rows[0] += self._at_vertices(layer.bias)
-        if self.closest and layer.bends and has_values and not all(self.quantum):
-            network, bound = self.digits.network, self._bound_of_values()
-            closer = closer_stretch(self.intervals, network, index, self.rows[0], bound)
+        self.felt = self.closest and has_values and bool(self.error[0].max() > _FELT * size[0].max())
+        if self.felt and layer.bends:
+            closer = closer_stretch(self.intervals, self.digits.network, index, self.rows[0], self._bound_of_values())
             if closer is not None:
                 stretched, self.share = error * self._at_vertices(closer.stretch), closer.share
                 self._bound(np.minimum(self.error, (SLACK * (stretched + rounded) + TINY) * nonzero))
@@ -245,8 +245,8 @@ class Subdivision:
             proven |= bound == 0
             if through is not None:
                 proven |= through
-            now = self._vague_soon(in_time=True) if self.closest else np.zeros(0, dtype=np.int64)
-            if len(now) or not proven.all():
+            now = self._vague_soon(in_time=True) if self.felt else np.zeros(0, dtype=np.int64)
+            if len(now) > 0 or not proven.all():
                 self._settle_signs(proven, now)
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
         if through is not None and self.intervals.members == 1:
@@ -278,7 +278,7 @@ class Subdivision:
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
             now = np.union1d(vertices[vague], self._vague_soon(in_time=False))
-        if len(now):
+        if len(now) > 0:
             self._look_closer(now, proven)
         self._take_out_ties(proven, closely=True)
         vertices = np.flatnonzero(~proven.all(axis=0))

@@ -35,6 +35,8 @@ from dlcourse.pieces.plane.signs import signs_at_vertices
 from dlcourse.pieces.plane.values import Values, activated, affine, at_corners, with_new_vertices
 from dlcourse.pieces.progress import each
 
+_FELT = 2.0**-36  # of a bound for all values: errors beyond that are worth closer bounds
+
 
 class _Found(NamedTuple):
     """What the zeros of a layer's units do on the mesh before it."""
@@ -121,8 +123,8 @@ class Subdivision:
 
     def _affine(self, index: int) -> None:
         """Takes the affine part of a layer."""
-        self.layer, (values, error, _), layer = index, self.values, self.layers[index]
-        if self._closely and not layer.is_sparse:
+        self.layer, (values, error, size), layer = index, self.values, self.layers[index]
+        if self._closely and not layer.is_sparse and error.max() > _FELT * size:
             on_polygon = self.exact.not_zero.until(index)
             layer = on_polygon.network.layers[index]
             if layer.in_features < values.shape[1]:
