@@ -173,6 +173,7 @@ CASES: dict[str, Case] = {
     ),
     "pieces, 6 layers of 50, plane in 5 inputs: regions": (lambda: plain(5, [50] * 6), (5,), on_plane),
     "pieces, 6 layers of 50, plane in 5 inputs: pieces": (lambda: plain(5, [50] * 6), (5,), pieces_on_plane),
+    "pieces, 24 layers of 32, plane in 5 inputs: pieces": (lambda: plain(5, [32] * 24), (5,), pieces_on_plane),
 }
 
 

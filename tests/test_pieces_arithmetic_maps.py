@@ -1,12 +1,14 @@
 """Affine maps of known patterns against fractions."""
 
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from networks import random_unit_layers
 
-from dlcourse.pieces.arithmetic.maps import affine_maps, output_maps
+from dlcourse.pieces.arithmetic import maps as arithmetic_maps
+from dlcourse.pieces.arithmetic.maps import OutputMaps, affine_maps, output_maps
 from dlcourse.pieces.layer import UnitLayer
 
 Matrix = list[list[Fraction]]
@@ -90,3 +92,34 @@ def test_maps_do_not_depend_on_the_number_of_regions() -> None:
     found = output_maps(layers, lambda regions: [positive[:, regions]], 40_000)
     by_hand = np.einsum("ou,ur,ui->roi", layers[1].weight[0], positive, layers[0].weight[0])
     np.testing.assert_allclose(found.weight, by_hand, atol=1e-13)
+
+
+@pytest.mark.parametrize("below", [0.0, 0.3])
+def test_in_deep_networks_only_units_that_are_on_somewhere_count(below: float) -> None:
+    random = np.random.default_rng(2)
+    widths, num_patterns = [3, *[8] * 14, 2], 5
+    layers = random_unit_layers(widths, random, below)
+    layers[-1] = UnitLayer(layers[-1].weight, layers[-1].bias, np.ones((1, 2)))
+    on_somewhere = [random.random((width, 1)) < 0.6 for width in widths[1:-1]]
+    positive = [some & (random.random((len(some), num_patterns)) < 0.8) for some in on_somewhere]
+
+    def maps() -> OutputMaps:
+        return output_maps(layers, lambda regions: [units[:, regions] for units in positive], num_patterns)
+
+    found = maps()
+    with patch.object(arithmetic_maps, "grows", lambda stretches: False):
+        of_all = maps()
+    assert (found.weight == of_all.weight).all()
+    fewer = found.weight_error / of_all.weight_error
+    assert (fewer < 0.1).all() if below == 0 else (fewer == 1).all()
+    for pattern in range(num_patterns):
+        exact = fractions(layers[-1].weight[0])
+        for layer, units in zip(layers[-2::-1], positive[::-1], strict=True):
+            slopes = [Fraction(1.0 if on else below) for on in units[:, pattern]]
+            exact = product(
+                [[x * s for x, s in zip(row, slopes, strict=True)] for row in exact], fractions(layer.weight[0])
+            )
+        for output, row in enumerate(exact):
+            weight = found.weight[pattern, output].tolist()
+            off = sum((Fraction(w) - true) ** 2 for w, true in zip(weight, row, strict=True))
+            assert off <= Fraction(float(found.weight_error[pattern, output])) ** 2

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, norm
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, frobenius, grows, norm
 from dlcourse.pieces.layer import UnitLayer
 
 Positive = Callable[[int], Bool[np.ndarray, "units patterns"]]  # of a layer: which units keep their values
@@ -84,7 +84,9 @@ def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int, *
       norm of the sizes of W stands for |W|_F;
     - the constant is off by |b| times what r D is off, and by (n + 1) EPS |r D| |b| and the rounding of one sum.
 
-    A row that meets only units that are off is exactly 0, and stays so.
+    A row that meets only units that are off is exactly 0, and stays so. In deep networks the norm of W is that of the
+    rows and columns only of units that are on in some of the regions that are worked on at once: r D is 0 elsewhere,
+    and what r D W is off by in other columns the layer before turns to 0.
 
     Args:
         layers: The layers of one network.
@@ -101,13 +103,31 @@ def output_maps(layers: list[UnitLayer], patterns: Patterns, num_regions: int, *
         float((norm(layer.stored, num_rows) if closely or layer.is_sparse else frobenius(layer.stored))[0])
         for layer in layers
     ]
+    is_deep = closely and grows(map(np.array, stretches))
     widest = max(layer.in_features for layer in layers)
     part = max(1, _NUMBERS // (num_outputs * widest))
     for first in range(0, num_regions, part):
         regions = np.arange(first, min(first + part, num_regions))
-        for whole, of_part in zip(maps, _output_maps(layers, stretches, patterns(regions), len(regions)), strict=True):
+        of_regions = patterns(regions)
+        norms = _norms_among(layers, stretches, of_regions) if is_deep else stretches
+        for whole, of_part in zip(maps, _output_maps(layers, norms, of_regions, len(regions)), strict=True):
             whole[regions] = of_part
     return maps
+
+
+def _norms_among(
+    layers: list[UnitLayer], stretches: list[float], patterns: list[Bool[np.ndarray, "units some"]]
+) -> list[float]:
+    """Bounds for what layers stretch from units that are not off in all of some regions, to those that are not."""
+    kept, of_bends, norms = np.ones(layers[0].in_features, dtype=bool), iter(patterns), []
+    for layer, stretch in zip(layers, stretches, strict=True):
+        before, kept = kept, np.ones(layer.bias.shape[1], dtype=bool)
+        if layer.bends:
+            kept = next(of_bends).any(axis=1) | (layer.slope[0] != 0)
+        if isinstance(layer.stored, np.ndarray):
+            stretch = min(stretch, float(norm(layer.stored[:, kept][:, :, before], layer.stored.size)[0]))
+        norms.append(stretch)
+    return norms
 
 
 def _output_maps(
