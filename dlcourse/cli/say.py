@@ -103,8 +103,9 @@ def comparison(folder: Path, results: "Sequence[Result]", tune: Sequence[str]) -
     from dlcourse.recording import by_task, depth_width_table
 
     tasks = by_task(results)
-    if not tasks:
-        print("no finished runs to compare")
+    if not tasks:  # all have failed, which has been said; a table or a tab would be empty
+        print("no finished runs to compare; the same command does them again", flush=True)
+        return
     for name, of_task in tasks.items():
         if len(tasks) > 1:
             print(f"{name}:")
