@@ -3,7 +3,10 @@
 import functools
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -367,3 +370,30 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+# A command that says how many jobs there still are in memory when the results are compared.
+KEPT = """
+import gc
+from dlcourse.cli import door, main
+
+conclude = door._conclude
+
+def counted(*arguments):
+    gc.unfreeze()
+    print(sum(type(each).__name__ == "RunConfig" for each in gc.get_objects()), "jobs are kept")
+    conclude(*arguments)
+
+door._conclude = counted
+main()
+"""
+
+
+def test_jobs_are_not_kept_while_their_results_are_compared(tmp_path: Path) -> None:
+    sweep = ["-m", "seed=range(60)", "model.depth=1", "model.width=4", "num_steps=1", "pictures=false", "events=false"]
+    done = subprocess.run(
+        [sys.executable, "-c", KEPT, *sweep, "hydra.launcher.num_workers=1"], cwd=tmp_path, capture_output=True,
+        text=True, check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    (kept,) = re.findall(r"^(\d+) jobs are kept$", done.stdout, re.MULTILINE)
+    assert int(kept) < 60 / 2  # some were composed only to estimate the work

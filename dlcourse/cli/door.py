@@ -150,7 +150,7 @@ _command = _Command()
 
 
 def launch(
-    config: HydraConf, jobs: "Sequence[RunConfig | Measurement | RefusedError]", overrides: Sequence[list[str]],
+    config: HydraConf, jobs: "Sequence[RunConfig | Measurement | RefusedError]", overrides: Sequence[Sequence[str]],
     options: tuple[int | None, str, str | None],
 ) -> list[float | None]:  # fmt: skip
     """Does jobs of a sweep for the launcher: see `Sweep.launch`.

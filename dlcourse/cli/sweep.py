@@ -1,6 +1,7 @@
 """What happens to the jobs of a command line, one or many: they are done, and what came of them is said."""
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -123,12 +124,15 @@ class Sweep:
         self._last: dict[tuple[Path, bool], RunConfig | Measurement] = {}
         self._names: dict[tuple[Path, bool], set[str]] = defaultdict(set)
         self._searches = searches
-        self._trials: list[tuple[float, RunConfig, list[str]]] = []
+        self._trials: list[tuple[float, RunConfig, Sequence[str]]] = []
         self._read: dict[Path, Result] = {}  # what was finished before, by its folder
         self.has_begun = self.has_failed = self.only_planned = False
 
     def launch(
-        self, jobs: Sequence[RunConfig | Measurement | RefusedError], overrides: Sequence[list[str]], workers: Workers
+        self,
+        jobs: Sequence[RunConfig | Measurement | RefusedError],
+        overrides: Sequence[Sequence[str]],
+        workers: Workers,
     ) -> list[float | None]:
         """Does some jobs; says which failed and why.
 
@@ -191,7 +195,7 @@ class Sweep:
     def _do(
         self,
         jobs: Sequence[RunConfig | Measurement | RefusedError],
-        overrides: Sequence[list[str]],
+        overrides: Sequence[Sequence[str]],
         workers: Workers,
         finished: Mapping[Path, Outcome],
     ) -> list[float | None]:
@@ -208,7 +212,7 @@ class Sweep:
         for asked in accepted:
             group = asked.folder.parent, isinstance(asked, RunConfig)
             self._last[group] = asked
-            self._names[group].add(asked.run_name)
+            self._names[group].add(sys.intern(asked.run_name))
         done = each_run(configs, workers=workers, finished=finished, program=say.program())
         came_to = {config.folder: _headline(config, outcome) for config, outcome in done}
         others = measure_all(measurements, workers=workers, finished=finished, program=say.program())

@@ -132,12 +132,20 @@ def read_result(folder: Path) -> Result:
             words = [name for name, value in metrics.items() if not isinstance(value, int | float)]
             if task is not None and (words or task.metric not in metrics):
                 raise ValueError(f"metrics must be numbers, {', '.join(words or [task.metric])} is none")
+            # There can be tens of thousands of results, many of them made in the same second.
             provenance = more.get("provenance")
-            known = provenance if isinstance(provenance, dict) else {}
-            shared = (with_shared_keys(each) for each in (config, metrics, known))
-            config, metrics, known = shared  # there can be tens of thousands of results
-            return Result(folder.name, config, metrics, diverged_at, seconds, task, known)
+            known = _shared_words(
+                tuple((key, str(value)) for key, value in provenance.items()) if isinstance(provenance, dict) else ()
+            )
+            config, metrics = with_shared_keys(config), with_shared_keys(metrics)
+            return Result(sys.intern(folder.name), config, metrics, diverged_at, seconds, task, known)
     raise ValueError("config, metrics, diverged_at and seconds are not all there")
+
+
+@lru_cache(maxsize=100)
+def _shared_words(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """A dictionary that is the same object for all who ask for the same."""
+    return dict(items)
 
 
 # Of thousands of runs of one task, one is enough.

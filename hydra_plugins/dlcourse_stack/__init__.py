@@ -61,18 +61,22 @@ class StackLauncher(Launcher):
         from dlcourse.jobs.workers import prepare
 
         setup_globals()
-        lines = [list(overrides) for overrides in job_overrides]
-        numbered = [*enumerate(lines, start=initial_job_idx)]
-        num_early = self._num_early(lines)
+        num_early = self._num_early(job_overrides)
         # The first job makes this process import torch, too. Until it is there, a core is left to that.
         prepare(num_early - 1, DOES_THE_WORK)
-        jobs = [self._job(overrides, number) for number, overrides in numbered[:1]]
+        jobs = [self._job(overrides, initial_job_idx) for overrides in job_overrides[:1]]
         prepare(num_early, DOES_THE_WORK)
-        jobs += [self._job(overrides, number) for number, overrides in numbered[1:]]
+        jobs += [
+            self._job(overrides, number)
+            for number, overrides in enumerate(job_overrides[1:], start=initial_job_idx + 1)
+        ]
         # Sweepers write into this folder when the launcher is done, and expect it to be there.
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        values = launch(self._config.hydra, jobs, job_overrides, self._options)
+        # They would stay as long as the process: what torch's import has caught refers to whoever was calling it.
+        jobs.clear()
         returns = []
-        for overrides, value in zip(lines, launch(self._config.hydra, jobs, lines, self._options), strict=True):
+        for overrides, value in zip(job_overrides, values, strict=True):
             # A job that failed has said so. With the status of a failed one, Hydra's own sweeper would leave out all
             # batches that are still to come; without a value, sweepers that search count it as failed.
             job = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
@@ -80,7 +84,7 @@ class StackLauncher(Launcher):
             returns.append(job)
         return returns
 
-    def _num_early(self, lines: list[list[str]]) -> int:
+    def _num_early(self, lines: Sequence[Sequence[str]]) -> int:
         """How many worker processes the jobs are sure to need; 0 where it takes a composed job to say that."""
         from dlcourse.cli.schemas import with_settings
         from dlcourse.jobs.early import num_early
@@ -94,7 +98,7 @@ class StackLauncher(Launcher):
         except Exception:  # whatever it is, it is said when the job in question is composed
             return 0
 
-    def _job(self, overrides: list[str], number: int) -> Any:
+    def _job(self, overrides: Sequence[str], number: int) -> Any:
         """A job's configuration, or why it is refused."""
         from dlcourse.cli.door import checked, to_job
         from dlcourse.cli.refusals import RefusedError

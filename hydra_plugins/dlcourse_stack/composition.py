@@ -10,7 +10,7 @@ it, and not even the configuration is made.
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass, replace
 from functools import cache
@@ -66,7 +66,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
 
     @contextmanager
     def application_config(
-        self, master_config: DictConfig, sweep_overrides: list[str], number: int
+        self, master_config: DictConfig, sweep_overrides: Sequence[str], number: int
     ) -> Iterator[DictConfig]:
         """A job's configuration without `hydra`, which is most of one; there is one at a time, and then the next.
 
@@ -95,7 +95,9 @@ class SweepConfigLoader(ConfigLoaderImpl):
                     content, key, node = place
                     content[key] = node
 
-    def plain_settings(self, master_config: DictConfig, sweep_overrides: list[str]) -> tuple[Any, list[Setting]] | None:
+    def plain_settings(
+        self, master_config: DictConfig, sweep_overrides: Sequence[str]
+    ) -> tuple[Any, list[Setting]] | None:
         """A job as dataclasses that are common to many jobs, and what it sets in them, in the order given.
 
         None if that is not all there is to the job: it adds, deletes or sets more than single values, or values refer
@@ -180,7 +182,7 @@ class SweepConfigLoader(ConfigLoaderImpl):
             config.hydra.runtime.output_dir = config.hydra.runtime.cwd
         HydraConfig.instance().set_config(config)
 
-    def _parse(self, lines: list[str]) -> list[Override]:
+    def _parse(self, lines: Sequence[str]) -> list[Override]:
         """The overrides, checked; each text is parsed once (a grid of 300 jobs has some 20 of them)."""
         if len(self._parsed) > MOST_LINES:
             for remembered in (self._parsed, self._sets_values, self._settings):
