@@ -49,7 +49,7 @@ def num_corners(
     middle, half = (low + high) / 2, (high - low) / 2
     at_middle = frame[:, :3] @ middle + frame[:, 3]
     normals, offset = weight @ frame[:, :3] * half, weight @ at_middle + bias
-    length = np.linalg.norm(normals, axis=1)
+    length = np.hypot.reduce(normals, axis=1)
     terms = np.abs(weight) @ (np.abs(frame[:, :3]) @ np.abs(middle) + np.abs(frame[:, 3])) + np.abs(bias)
     rounded = (len(frame) + 8) * EPS * (terms + np.abs(weight) @ (np.abs(frame[:, :3]) @ half))
     sure = (rounded < _FAINT * length) & (length > 2.0**-900)
