@@ -1,6 +1,6 @@
 """Networks that several test files need, and what these files do with them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ def linear(weight: list[list[float]], bias: list[float]) -> nn.Linear:
     return layer
 
 
-def network_of(*layers: Layer, between: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+def network_of(*layers: Layer, between: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     """Affine layers with these weights and biases in float64, and an activation between one and the next."""
     modules = [module for weight, bias in layers for module in (linear(weight, bias), between())]
     return nn.Sequential(*modules[:-1])

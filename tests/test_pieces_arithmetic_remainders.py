@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_unit_layers
 
-from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, PRIME, differ, reduced, remainders, slopes_along
+from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, PRIME, differ, reduced, remainders, slopes_through
 from dlcourse.pieces.layer import Step
 
 
@@ -52,7 +52,8 @@ def test_slopes_are_those_of_fractions(below: float) -> None:
         Step(np.array([0, 0, 1]), random.random((3, 3)) < 0.5),
     ]
     steps.append(Step(np.arange(3), np.ones((2, 3), dtype=bool)))
-    found = slopes_along(layers, starts, ends, steps)
+    found = slopes_through(layers, reduced(remainders(ends.T) - remainders(starts.T)), steps)
+
     for interval, before in enumerate([0, 0, 1]):
         slopes = [Fraction(b) - Fraction(a) for a, b in zip(starts[0].tolist(), ends[0].tolist(), strict=True)]
         for layer, step, column in zip(layers, steps, [before, interval, interval], strict=True):

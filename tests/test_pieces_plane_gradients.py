@@ -1,6 +1,7 @@
 """Affine maps of regions, and pieces, where numbers are so small that products and squares of them are lost."""
 
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marks import examples
-from networks import Layer, network_of
+from networks import Layer, default_network, network_of
+from torch import nn
 
 from dlcourse import pieces
-from dlcourse.pieces.arithmetic.maps import output_maps
+from dlcourse.pieces.arithmetic.maps import OutputMaps, output_maps
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.plane.gradients import proven_different
+from dlcourse.pieces.plane.geometry import PlaneGeometry
+from dlcourse.pieces.plane.gradients import proven_different, surely_different
 
 # 1e17 makes something of what is almost lost, 5e-324 is the smallest float, and the square of 1e-162 is lost.
 NUMBERS = st.sampled_from([1.0, -1.0, 0.0, 3.7, -0.1, 1e17, -1e17, 1e-162, -1e-162, 1e-300, -1e-300, 5e-324])
@@ -86,3 +89,43 @@ def test_what_is_off_by_nothing_is_not_open() -> None:
     ):
         different, is_open = proven_different(gradient, other, np.array([[bound]]))
         assert (different.item(), is_open.item()) == expected
+
+
+@given(data=st.data(), below=st.sampled_from([0.0, 0.25, -1.0]))
+def test_remainders_part_regions_whose_gradients_differ_and_no_others(data: st.DataObject, below: float) -> None:
+    whole = st.integers(-2, 2).map(float)
+    sizes = [3, *data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)), 2]
+    layers = [
+        (
+            [data.draw(st.lists(whole, min_size=before, max_size=before)) for _ in range(after)],
+            data.draw(st.lists(whole, min_size=after, max_size=after)),
+        )
+        for before, after in pairwise(sizes)
+    ]
+    network = network_of(*layers, between=partial(nn.LeakyReLU, below))
+    geometry = pieces.on_plane(network, through=([0.1, 0, 0], [3, 1, 0], [0, 1, 3]))._geometry
+    assert isinstance(geometry, PlaneGeometry)
+    left, right = geometry.borders
+    found = surely_different(geometry.layers, geometry.frame[:, :2], geometry.history, left, right)
+    exact = geometry.exact.functions(len(geometry.layers) - 1, [*left.tolist(), *right.tolist()])
+    gradients = [function[:, :2].tolist() for function in exact]
+    assert found.tolist() == [a != b for a, b in zip(gradients[: len(left)], gradients[len(left) :], strict=True)]
+
+
+@pytest.mark.parametrize("sizes", [[2, 9, 9, 2], [3, 6, 1]])
+def test_what_floats_leave_open_remainders_decide(sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = default_network(sizes, 1)
+    points = [*(3 * np.eye(3, sizes[0]) - 1)]
+    expected = pieces.on_plane(network, through=points).piece_of_region.tolist()
+
+    def unknown(maps: OutputMaps, directions: np.ndarray) -> np.ndarray:
+        return np.full(maps.weight_error.shape, np.inf)
+
+    monkeypatch.setattr("dlcourse.pieces.plane.geometry.gradient_errors", unknown)
+    counted = pieces.on_plane(network, through=points)
+    assert counted.piece_of_region.tolist() == expected
+    assert len(set(expected)) > 5
+    geometry = counted._geometry
+    assert isinstance(geometry, PlaneGeometry)
+    # Only where gradients are equal, as where all is off, integers had to say so.
+    assert geometry.num_settled <= np.count_nonzero(~geometry.kinks)

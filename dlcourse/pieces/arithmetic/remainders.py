@@ -48,29 +48,25 @@ def _of_weight(layer: UnitLayer, member: int) -> Any:
     return same_places(weight, remainders(weight.data)) if layer.is_sparse else remainders(weight)
 
 
-def slopes_along(
-    layers: list[UnitLayer],
-    starts: Float[np.ndarray, "lines in_features"],
-    ends: Float[np.ndarray, "lines in_features"],
-    steps: Iterable[Step],
-    *,
-    member: int = 0,
+def slopes_through(
+    layers: list[UnitLayer], slopes: Remainders, steps: Iterable[Step], *, member: int = 0
 ) -> Remainders:
-    """The outputs' slopes on intervals of segments, `[out_features, intervals]`; layers take at most MOST_INPUTS.
+    """The outputs' slopes on pieces of an input space, `[out_features, pieces, ...]`; layers take at most MOST_INPUTS.
 
     Args:
         layers: The layers of all members of a stack.
-        starts: Where segments start: t = 0.
-        ends: Where they end: t = 1.
-        steps: For each layer that bends, the intervals that it cuts those before it into.
+        slopes: The inputs' slopes on the pieces that there are at first, `[in_features, pieces, ...]`, where any axes
+            may follow, such as one for directions.
+        steps: For each layer that bends, the pieces that it cuts those before it into.
         member: The member of the stack.
     """
-    slopes = reduced(remainders(ends.T) - remainders(starts.T))
     remaining = iter(steps)
     for layer in layers:
-        slopes = reduced(_of_weight(layer, member) @ slopes)
+        products = _of_weight(layer, member) @ slopes.reshape(len(slopes), -1)
+        slopes = reduced(products).reshape(-1, *slopes.shape[1:])
         if layer.bends:
             step = next(remaining)
             factor = np.where(step.positive, 1, remainders(layer.slope[member])[:, None])
-            slopes = reduced(slopes.take(step.parent, axis=1) * factor)
+            slopes = slopes.take(step.parent, axis=1)
+            slopes = reduced(slopes * factor.reshape(*factor.shape, *[1] * (slopes.ndim - 2)))
     return slopes

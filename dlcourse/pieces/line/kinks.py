@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, differ, slopes_along
+from dlcourse.pieces.arithmetic.remainders import MOST_INPUTS, differ, reduced, remainders, slopes_through
 from dlcourse.pieces.arithmetic.rounding import SLACK
 from dlcourse.pieces.line.changes import may_reach_outputs
 from dlcourse.pieces.line.intervals import Intervals
@@ -73,8 +73,8 @@ def _are_surely_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) 
     slopes = np.empty((intervals.layers[-1].bias.shape[1], len(beside)))
     for part, member in intervals.parts(beside, _PART):
         lines, steps, columns = intervals.descent(beside[part])
-        ends = intervals.starts[lines], intervals.ends[lines]
-        slopes[:, part] = slopes_along(intervals.layers, *ends, steps, member=member)[:, columns[-1]]
+        along = reduced(remainders(intervals.ends[lines].T) - remainders(intervals.starts[lines].T))
+        slopes[:, part] = slopes_through(intervals.layers, along, steps, member=member)[:, columns[-1]]
     right = np.searchsorted(beside, vertices)
     return np.asarray(differ(slopes[:, right], slopes[:, right - 1]).any(axis=0))
 

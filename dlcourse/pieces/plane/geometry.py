@@ -11,7 +11,7 @@ from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.errors import SubdivisionError
 from dlcourse.pieces.plane.changes import may_show
-from dlcourse.pieces.plane.gradients import gradient_errors, proven_different
+from dlcourse.pieces.plane.gradients import gradient_errors, proven_different, surely_different
 from dlcourse.pieces.plane.invariants import check_continuity, check_polygons, check_total
 from dlcourse.pieces.plane.subdivision import Subdivision
 from dlcourse.pieces.plane.values import affine
@@ -106,7 +106,15 @@ class PlaneGeometry(Geometry):
         bound = gradient_errors(self.maps, self.frame[:, :2])
         different, is_open = proven_different(self.gradients[left], self.gradients[right], bound[left] + bound[right])
         open_ = np.flatnonzero(is_open)
-        open_ = open_[may_show(self.layers, self.history, self.ancestors, left[open_], right[open_])]
+        # Units that lose in a pool change at most borders of images; in dense networks there is little to look for.
+        has_zeros = any(layer.is_sparse for layer in self.layers)
+        if has_zeros:
+            open_ = open_[may_show(self.layers, self.history, self.ancestors, left[open_], right[open_])]
+        sure = surely_different(self.layers, self.frame[:, :2], self.history, left[open_], right[open_])
+        different[open_[sure]] = True
+        open_ = open_[~sure]
+        if not has_zeros:
+            open_ = open_[may_show(self.layers, self.history, self.ancestors, left[open_], right[open_])]
         if len(open_):
             self.num_settled += len(open_)
             different[open_] = self._exact_kinks(left[open_], right[open_])
