@@ -174,6 +174,10 @@ CASES: dict[str, Case] = {
     "pieces, 6 layers of 50, plane in 5 inputs: regions": (lambda: plain(5, [50] * 6), (5,), on_plane),
     "pieces, 6 layers of 50, plane in 5 inputs: pieces": (lambda: plain(5, [50] * 6), (5,), pieces_on_plane),
     "pieces, 24 layers of 32, plane in 5 inputs: pieces": (lambda: plain(5, [32] * 24), (5,), pieces_on_plane),
+    "pieces, 36 layers of 32, plane in 5 inputs: regions": (lambda: plain(5, [32] * 36), (5,), on_plane),
+    "pieces, 36 layers of 32, plane in 5 inputs: pieces": (lambda: plain(5, [32] * 36), (5,), pieces_on_plane),
+    "pieces, residual, 30 blocks of 32, plane: regions": (lambda: residual(30, 5, 32), (5,), on_plane),
+    "pieces, residual, 30 blocks of 32, plane: pieces": (lambda: residual(30, 5, 32), (5,), pieces_on_plane),
 }
 
 
