@@ -36,7 +36,7 @@ def on_plane(
 
     What is counted is the function that the stored numbers define when they are taken as exact. Floating point decides
     only where a derived error bound proves the sign. Signs at vertices, the order of vertices along lines, and whether
-    neighbouring regions have one map are decided by numbers of more digits or by integers else.
+    neighbouring regions have one map are decided by numbers of more digits, by remainders or by integers else.
 
     Time and memory grow as regions times units: 40,000 regions of 256 + 256 units take about 0.1 s. Geometry is built
     when it is first asked for, and costs a few times as much as the count. Where many zero lines meet in one point it

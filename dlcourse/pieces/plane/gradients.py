@@ -1,4 +1,4 @@
-"""The derivatives of regions along a plane: bounds for their errors, and whether two neighbours have the same ones."""
+"""The derivatives of regions along a plane: bounds for their errors, and which neighbours have different ones."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
