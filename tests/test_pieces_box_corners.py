@@ -81,3 +81,12 @@ def test_enough_units_are_looked_at_to_refuse_a_wide_layer() -> None:
     layer = read(default_network([3, 2000, 1], 0), (3,))[0]
     for enough in (100, 10_000, 100_000):
         assert num_corners(layer, -np.ones(3), np.ones(3), SPACE, enough) > enough
+
+
+def test_of_a_slab_more_units_are_looked_at() -> None:
+    layer = read(default_network([3, 2000, 1], 0), (3,))[0]
+    low, high = -np.ones(3), np.array([-0.75, 1, 1])
+    assert num_corners(layer, low, high, SPACE, 10_000) > 10_000
+    few = read(default_network([3, 40, 1], 0), (3,))[0]
+    all_ = num_corners(few, low, high, SPACE, MANY)
+    assert 100 < num_corners(few, low, high, SPACE, all_) <= all_
