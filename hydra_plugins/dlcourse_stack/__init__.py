@@ -73,7 +73,7 @@ class StackLauncher(Launcher):
         # Sweepers write into this folder when the launcher is done, and expect it to be there.
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         values = launch(self._config.hydra, jobs, job_overrides, self._options)
-        # They would stay as long as the process: garbage that imports leave, which nobody looks for, refers to this frame.
+        # They would stay as long as the process: garbage of imports, which nobody looks for, refers to this frame.
         jobs.clear()
         returns = []
         for overrides, value in zip(job_overrides, values, strict=True):
