@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from dlcourse.pieces.arithmetic import bits
+from dlcourse.pieces.arithmetic.maps import output_maps
 from dlcourse.pieces.arithmetic.rounding import EPS
 from dlcourse.pieces.errors import SubdivisionError
+from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.changes import may_show
 from dlcourse.pieces.plane.gradients import gradient_errors, proven_different, surely_different
 from dlcourse.pieces.plane.invariants import check_continuity, check_polygons, check_total
@@ -103,8 +105,23 @@ class PlaneGeometry(Geometry):
         The function is continuous, so that maps with equal gradients agree.
         """
         left, right = self.borders
-        bound = gradient_errors(self.maps, self.frame[:, :2])
-        different, is_open = proven_different(self.gradients[left], self.gradients[right], bound[left] + bound[right])
+        different = np.zeros(len(left), dtype=bool)
+        last = self.layers[-1]
+        if last.bias.shape[1] > 1 and not last.bends:
+            # One output alone shows nearly all kinks, for its share of what all of them cost.
+            stored = last.stored[:, :1] if isinstance(last.stored, np.ndarray) else tuple(of[:1] for of in last.stored)
+            one = UnitLayer(stored, last.bias[:, :1], last.slope[:, :1])
+            different, _ = self._compared([*self.layers[:-1], one], left, right)
+        rest = np.flatnonzero(~different)
+        if len(rest):
+            different[rest] = self._kinks_of_all(left[rest], right[rest])
+        return different
+
+    def _kinks_of_all(
+        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """The same of some borders, by all outputs."""
+        different, is_open = self._compared(self.layers, left, right)
         open_ = np.flatnonzero(is_open)
         # Units that lose in a pool change at most borders of images; in dense networks there is little to look for.
         has_zeros = any(layer.is_sparse for layer in self.layers)
@@ -119,6 +136,16 @@ class PlaneGeometry(Geometry):
             self.num_settled += len(open_)
             different[open_] = self._exact_kinks(left[open_], right[open_])
         return different
+
+    def _compared(
+        self, layers: list[UnitLayer], left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
+    ) -> tuple[Bool[np.ndarray, " some"], Bool[np.ndarray, " some"]]:
+        """Which regions' gradients floats prove to be different, and which they leave open."""
+        regions, place = np.unique(np.concatenate([left, right]), return_inverse=True)
+        maps = output_maps(layers, lambda some: self.patterns(regions[some]), len(regions))
+        gradients, bound = maps.weight @ self.frame[:, :2], gradient_errors(maps, self.frame[:, :2])
+        one, other = place[: len(left)], place[len(left) :]
+        return proven_different(gradients[one], gradients[other], bound[one] + bound[other])
 
     def _exact_kinks(
         self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
