@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, roundings_by_length
+from dlcourse.pieces.arithmetic.reach import Errors
+from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH, roundings_by_length
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.closer import LAST, NEXT, Closer
 from dlcourse.pieces.plane.history import History, Lines
@@ -26,24 +26,16 @@ from dlcourse.pieces.plane.not_zero import NotZero, OnPolygon
 _NUMBERS = 2**21  # of functions that are there at once: 16 MB
 
 
-class _OnFaces(NamedTuple):
-    """Functions on faces, by their coefficients: |functions - exact|_2 <= error over units, for each coefficient."""
-
-    functions: Float[np.ndarray, "units 3 faces"]
-    error: Float[np.ndarray, "3 faces"]
-
-
 class _Functions(NamedTuple):
-    """Functions for some vertices, with bounds for every coefficient."""
+    """One function for each of some vertices, with bounds for every coefficient."""
 
-    values: Float[np.ndarray, "*units 3 vertices"]
+    values: Float[np.ndarray, "3 vertices"]
     error: Float[np.ndarray, "3 vertices"]
 
-    def scaled(self) -> tuple["_Functions", Int[np.ndarray, " vertices"]]:
-        """Those of each vertex divided by a power of two, so that the largest is about 1, and that power."""
-        sizes = np.abs(self.values).reshape(-1, *self.error.shape).max(axis=(0, 1))
-        exponent = np.frexp(sizes)[1]
-        return _Functions(np.ldexp(self.values, -exponent), np.ldexp(self.error, -exponent) + TINY), exponent
+    def scaled(self) -> "_Functions":
+        """Those of each vertex divided by a power of two, so that the largest is about 1."""
+        exponent = np.frexp(np.abs(self.values).max(axis=0))[1]
+        return _Functions(np.ldexp(self.values, -exponent), np.ldexp(self.error, -exponent) + TINY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,54 +70,64 @@ class Anew:
 
     def _functions(
         self, layer: int, on_polygon: OnPolygon, lines: Lines, faces: Int[np.ndarray, " points"]
-    ) -> tuple[_Functions, _Functions, _Functions]:
-        """A layer's functions on faces, and those that are zero on the points' two lines."""
+    ) -> tuple[Float[np.ndarray, "units 3 points"], Float[np.ndarray, "units 3"], _Functions, _Functions]:
+        """A layer's functions on faces, how far off they may be, and those that are zero on the points' two lines."""
         wanted = self.history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
+        reach, errors = self.not_zero.reach(layer), Errors.none(3)
         zeros, error = np.zeros((2, 2, 3, len(faces)))
         sides = _sides(self.history.corners)
         which, vertex = np.nonzero(lines.layer < 0)
         zeros[which, :, vertex] = sides.values.T[lines.unit[which, vertex]]
         error[which, :, vertex] = sides.error.T[lines.unit[which, vertex]]
-        known = _OnFaces(np.repeat(self.frame[:, :, None], len(wanted[0]), axis=2), np.zeros((3, len(wanted[0]))))
+        known, rounded = np.repeat(self.frame[:, :, None], len(wanted[0]), axis=2), np.zeros(3)
         for index in range(layer + 1):
             if index > 0:
-                known = self._bent(index - 1, on_polygon, known, wanted)
-            known = self._affine(index, on_polygon.network, known)
+                known, rounded = self._bent(index - 1, on_polygon, known, wanted)
+                rounded = on_polygon.network.stretch(index, 0) * rounded
+            known, by_product = self._affine(on_polygon.network.layers[index], known)
+            errors = errors.after(reach[index], rounded + by_product)
             which, vertex = np.nonzero(lines.layer == index)
             column = np.searchsorted(wanted[index], lines.face[which, vertex])
             number = on_polygon.number(index, lines.unit[which, vertex])
-            zeros[which, :, vertex] = known.functions[number, :, column]
-            error[which, :, vertex] = known.error[:, column].T
-        column = np.searchsorted(wanted[layer], faces)
-        last = _Functions(known.functions.take(column, axis=2), known.error.take(column, axis=1))
-        return last, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
+            zeros[which, :, vertex] = known[number, :, column]
+            error[which, :, vertex] = errors.units[number]
+        last = known.take(np.searchsorted(wanted[layer], faces), axis=2)
+        return last, errors.units, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
 
-    def _affine(self, index: int, network: DigitNetwork, known: _OnFaces) -> _OnFaces:
-        """A layer's pre-activations."""
-        layer, (inputs, error) = network.layers[index], known
+    def _affine(
+        self, layer: UnitLayer, inputs: Float[np.ndarray, "in_features 3 faces"]
+    ) -> tuple[Float[np.ndarray, "units 3 faces"], Float[np.ndarray, " 3"]]:
+        """A layer's pre-activations, and what is rounded on the way."""
         bias = layer.bias[0]
         if layer not in self._roundings:
             (by_inputs,), (by_biases,) = roundings_by_length(layer.stored, layer.bias)
             self._roundings[layer] = float(by_inputs), float(by_biases)
         of_inputs, of_biases = self._roundings[layer]
-        rounded = of_inputs * np.sqrt(np.einsum("ukf,ukf->kf", inputs, inputs)) + of_biases
-        functions = (layer.stored[0] @ inputs.reshape(len(inputs), -1)).reshape(len(bias), *error.shape)
+        rounded = of_inputs * _longest(inputs) + of_biases
+        functions = (layer.stored[0] @ inputs.reshape(len(inputs), -1)).reshape(len(bias), *inputs.shape[1:])
         functions[:, 2] += bias[:, None]
-        return _OnFaces(functions, SLACK * (network.stretch(index, 0) * error + rounded) + TINY)
+        return functions, SLACK * rounded + TINY
 
     def _bent(
-        self, index: int, on_polygon: OnPolygon, known: _OnFaces, wanted: list[Int[np.ndarray, " faces"]]
-    ) -> _OnFaces:
+        self,
+        index: int,
+        on_polygon: OnPolygon,
+        known: Float[np.ndarray, "units 3 faces"],
+        wanted: list[Int[np.ndarray, " faces"]],
+    ) -> tuple[Float[np.ndarray, "units 3 parts"], Float[np.ndarray, " 3"]]:
         """What a layer makes of its pre-activations on parts of faces, where its units keep their signs."""
         slope = on_polygon.network.layers[index].slope[0]
         column = np.searchsorted(wanted[index], self.history.parents[index][wanted[index + 1]])
-        functions, error = known.functions.take(column, axis=2), known.error.take(column, axis=1)
+        functions = known.take(column, axis=2)
         factor = np.where(on_polygon.positive(index, self.history, wanted[index + 1]), 1.0, slope[:, None])
         functions *= factor[:, None]
-        if not ((slope == 0) | (slope == 1)).all():
-            largest = max(1.0, float(np.abs(slope).max()))
-            error = SLACK * (largest * error + EPS * np.sqrt(np.einsum("ukf,ukf->kf", functions, functions))) + TINY
-        return _OnFaces(functions, error)
+        gates = ((slope == 0) | (slope == 1)).all()
+        return functions, np.zeros(3) if gates else SLACK * EPS * _longest(functions) + TINY
+
+
+def _longest(functions: Float[np.ndarray, "units 3 faces"]) -> Float[np.ndarray, " 3"]:
+    """The largest 2-norm of all functions' coefficients, for each of the three."""
+    return np.sqrt(np.einsum("ukf,ukf->kf", functions, functions).max(axis=1)) + TINY_LENGTH
 
 
 def _crossed(
@@ -152,14 +154,17 @@ def _sides(corners: Float[np.ndarray, "corners 2"]) -> _Functions:
 
 
 def _at_crossings(
-    functions: _Functions, one: _Functions, other: _Functions
+    functions: Float[np.ndarray, "units 3 vertices"],
+    off: Float[np.ndarray, "units 3"],
+    one: _Functions,
+    other: _Functions,
 ) -> tuple[Float[np.ndarray, "units vertices"], Float[np.ndarray, "units vertices"]]:
     """The values of functions where two others are zero, and how far off they may be, as derived above."""
-    (f, df), exponent = functions.scaled()
-    p, dp = _crossings(one.scaled()[0], other.scaled()[0])
+    exponent = np.frexp(np.abs(functions).max(axis=(0, 1)))[1]
+    f, (p, dp) = np.ldexp(functions, -exponent), _crossings(one.scaled(), other.scaled())
     values = np.einsum("ukn,kn->un", f, p) / p[2]
     f, p = np.abs(f), np.abs(p)
-    error = np.einsum("ukn,kn->un", f, dp + 2 * EPS * p) + ((p + dp) * df).sum(axis=0) + np.abs(values) * dp[2]
+    error = np.einsum("ukn,kn->un", f, dp + 2 * EPS * p) + np.ldexp(off @ (p + dp), -exponent) + np.abs(values) * dp[2]
     below = p[2] * (1 - 4 * EPS) - SLACK * dp[2]
     error = SLACK * (error + TINY) / np.where(below > 0, below, 0) + 4 * EPS * np.abs(values) + TINY
     return np.ldexp(values, exponent), SLACK * np.ldexp(error, exponent) + TINY

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 
 from dlcourse.pieces.arithmetic import bits
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
+from dlcourse.pieces.arithmetic.reach import Does, Reach, Reached
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.plane.history import History
 
@@ -57,7 +58,7 @@ class NotZero:
     _found: OnPolygon | None = None  # what `until` has found last
 
     def __post_init__(self) -> None:
-        self._network = DigitNetwork([])
+        self._network, self._reach = DigitNetwork([]), Reach()
 
     def until(self, layer: int) -> OnPolygon:
         """The layers up to one that is to be done next."""
@@ -72,6 +73,28 @@ class NotZero:
             self._network = replace(self._network, layers=[*self._done[:layer], last])
             self._found = OnPolygon(self._network, [*self._units[:layer], np.arange(num_units)])
         return self._found
+
+    def reach(self, layer: int) -> list[Reached]:
+        """How errors reach each of the layers up to one that is to be done next."""
+        layers, reach = self.until(layer).network.layers, self._reach
+        for index in range(len(reach.layers) - 1, layer):
+            if index >= 0:
+                if len(reach.layers[index].by_source) > len(self._units[index]):
+                    reach.keep(self._units[index])
+            does = None if index < 0 else self._does(index)
+            reach.add(layers[index + 1], self._network.stretch(index + 1, 0), does)
+        return reach.layers
+
+    def _does(self, index: int) -> Does:
+        """What the units of a layer that is done do, those that are not 0 on all faces."""
+        units, patterns = self._units[index], self.history.patterns[index]
+        slope = self.layers[index].slope[0]
+        some, all_ = (
+            bits.unpack(of_faces.reduce(patterns, axis=0, keepdims=True), len(slope))[0] | (slope == 1)
+            for of_faces in (np.bitwise_or, np.bitwise_and)
+        )
+        on, off = np.where(some, 1.0, slope), np.where(all_, 1.0, slope)
+        return Does(np.minimum(on, off)[units], np.maximum(on, off)[units])
 
     def _with_inputs(self, index: int) -> UnitLayer:
         """A layer that takes in what the layers that are done give."""
