@@ -2,12 +2,12 @@
 
 A vertex lies between two others, and inherits what their values are off by, some times over: after many layers little
 is proven. But its lines are the zeros of two functions u and v, whose coefficients are worked out on faces layer by
-layer, so that what they are off by grows by the layers' norms only, as do those of a function f. In homogeneous
-coordinates the vertex is p = u x v, and f is f . p / p[2] there. Let u and v be off by du and dv, one number for each
-coefficient; every p[k] is a difference of two products, of the other coefficients of u and v, and S(a, b)[k] be the sum
-of the products of sizes. Then p is off by S(|u| + du, dv) + S(du, |v|) at most, and by EPS S(|u|, |v|) for rounding. If
-f is off by df and p by dp, f . p is off by the sum of |f| dp + (|p| + dp) df over the coefficients, and by 2 EPS times
-that of |f| |p|; and the quotient by that and |f(p)| dp[2], divided by |p[2]| - dp[2], and by rounding.
+layer, as are those of a function f, and off by what `arithmetic/reach.py` says. In homogeneous coordinates the vertex
+is p = u x v, and f is f . p / p[2] there. Let u and v be off by du and dv, one number for each coefficient; every p[k]
+is a difference of two products, of the other coefficients of u and v, and S(a, b)[k] be the sum of the products of
+sizes. Then p is off by S(|u| + du, dv) + S(du, |v|) at most, and by EPS S(|u|, |v|) for rounding. If f is off by df and
+p by dp, f . p is off by the sum of |f| dp + (|p| + dp) df over the coefficients, and by 2 EPS times that of |f| |p|;
+and the quotient by that and |f(p)| dp[2], divided by |p[2]| - dp[2], and by rounding.
 """
 
 from dataclasses import dataclass, field
@@ -72,27 +72,28 @@ class Anew:
         self, layer: int, on_polygon: OnPolygon, lines: Lines, faces: Int[np.ndarray, " points"]
     ) -> tuple[Float[np.ndarray, "units 3 points"], Float[np.ndarray, "units 3"], _Functions, _Functions]:
         """A layer's functions on faces, how far off they may be, and those that are zero on the points' two lines."""
-        wanted = self.history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
+        on_sides, *of_layers = lines.of_sides_and_layers(layer + 1)
+        face, unit = lines.face.ravel(), lines.unit.ravel()
+        wanted = self.history.with_parents([*(face[some] for some in of_layers[:layer]), faces])
         reach, errors = self.not_zero.reach(layer), Errors.none(3)
-        zeros, error = np.zeros((2, 2, 3, len(faces)))
+        zeros, error = np.empty((2, 3, len(unit)))
         sides = _sides(self.history.corners)
-        which, vertex = np.nonzero(lines.layer < 0)
-        zeros[which, :, vertex] = sides.values.T[lines.unit[which, vertex]]
-        error[which, :, vertex] = sides.error.T[lines.unit[which, vertex]]
+        zeros[:, on_sides], error[:, on_sides] = sides.values[:, unit[on_sides]], sides.error[:, unit[on_sides]]
         known, rounded = np.repeat(self.frame[:, :, None], len(wanted[0]), axis=2), np.zeros(3)
-        for index in range(layer + 1):
+        for index, some in enumerate(of_layers):
             if index > 0:
                 known, rounded = self._bent(index - 1, on_polygon, known, wanted)
                 rounded = on_polygon.network.stretch(index, 0) * rounded
             known, by_product = self._affine(on_polygon.network.layers[index], known)
             errors = errors.after(reach[index], rounded + by_product)
-            which, vertex = np.nonzero(lines.layer == index)
-            column = np.searchsorted(wanted[index], lines.face[which, vertex])
-            number = on_polygon.number(index, lines.unit[which, vertex])
-            zeros[which, :, vertex] = known[number, :, column]
-            error[which, :, vertex] = errors.units[number]
+            if len(some):
+                number = on_polygon.number(index, unit[some])
+                zeros[:, some] = known[number, :, np.searchsorted(wanted[index], face[some])].T
+                error[:, some] = errors.units[number].T
         last = known.take(np.searchsorted(wanted[layer], faces), axis=2)
-        return last, errors.units, _Functions(zeros[0], error[0]), _Functions(zeros[1], error[1])
+        num = len(faces)
+        one, other = (_Functions(zeros[:, at], error[:, at]) for at in (slice(num), slice(num, None)))
+        return last, errors.units, one, other
 
     def _affine(
         self, layer: UnitLayer, inputs: Float[np.ndarray, "in_features 3 faces"]
@@ -113,21 +114,23 @@ class Anew:
         index: int,
         on_polygon: OnPolygon,
         known: Float[np.ndarray, "units 3 faces"],
-        wanted: list[Int[np.ndarray, " faces"]],
+        wanted: list[Int[np.ndarray, " _"]],
     ) -> tuple[Float[np.ndarray, "units 3 parts"], Float[np.ndarray, " 3"]]:
         """What a layer makes of its pre-activations on parts of faces, where its units keep their signs."""
-        slope = on_polygon.network.layers[index].slope[0]
+        layer = on_polygon.network.layers[index]
+        if not layer.bends:
+            return known, np.zeros(3)
+        slope = layer.slope[0]
         column = np.searchsorted(wanted[index], self.history.parents[index][wanted[index + 1]])
         functions = known.take(column, axis=2)
         factor = np.where(on_polygon.positive(index, self.history, wanted[index + 1]), 1.0, slope[:, None])
         functions *= factor[:, None]
-        gates = ((slope == 0) | (slope == 1)).all()
-        return functions, np.zeros(3) if gates else SLACK * EPS * _longest(functions) + TINY
+        return functions, np.zeros(3) if layer.gates else SLACK * EPS * _longest(functions) + TINY
 
 
 def _longest(functions: Float[np.ndarray, "units 3 faces"]) -> Float[np.ndarray, " 3"]:
     """The largest 2-norm of all functions' coefficients, for each of the three."""
-    return np.sqrt(np.einsum("ukf,ukf->kf", functions, functions).max(axis=1)) + TINY_LENGTH
+    return np.asarray(np.sqrt(np.einsum("ukf,ukf->kf", functions, functions).max(axis=1)) + TINY_LENGTH)
 
 
 def _crossed(

@@ -75,28 +75,29 @@ def _functions(
 ) -> tuple[Digits, _Zeros, _Zeros]:
     """The last layer's functions on faces, and those that are zero at the vertices' two lines."""
     network, layer, num = on_polygon.network, len(bases) - 1, len(faces)
-    wanted = history.with_parents([*map(lines.faces, range(layer)), np.unique(faces)])
-    digits, error = np.zeros((2, bases[0].most, 3, num)), np.zeros((2, num))
+    on_sides, *of_layers = lines.of_sides_and_layers(layer + 1)
+    face, unit = lines.face.ravel(), lines.unit.ravel()
+    wanted = history.with_parents([*(face[some] for some in of_layers[:layer]), faces])
+    digits, error = np.zeros((bases[0].most, 3, 2 * num)), np.zeros(2 * num)
     sides = _sides(bases[0], history.corners)
-    which, vertex = np.nonzero(lines.layer < 0)
-    digits[which, : len(sides.digits), :, vertex] = sides.digits.transpose(2, 0, 1)[lines.unit[which, vertex]]
-    error[which, vertex] = sides.error[lines.unit[which, vertex]]
+    digits[: len(sides.digits), :, on_sides] = sides.digits[:, :, unit[on_sides]]
+    error[on_sides] = sides.error[unit[on_sides]]
     functions = on_plane(bases[0], frame)
-    for index in range(layer + 1):
+    for index, some in enumerate(of_layers):
         if index > 0:
             parent = np.searchsorted(wanted[index - 1], history.parents[index - 1][wanted[index]])
             step = Step(parent, on_polygon.positive(index - 1, history, wanted[index]))
             functions = network.bend(bases[index - 1], index - 1, functions, step, num_slopes=2)
         functions = network.affine(bases[index], index, functions, num_slopes=2)
         of_faces = functions.digits.reshape(*functions.digits.shape[:2], 3, -1)
-        which, vertex = np.nonzero(lines.layer == index)
-        column = np.searchsorted(wanted[index], lines.face[which, vertex])
-        some = of_faces[:, on_polygon.number(index, lines.unit[which, vertex]), :, column]  # [some, digits, 3]
-        digits[which, : len(of_faces), :, vertex] = some
-        error[which, vertex] = functions.error.reshape(3, -1).max(axis=0)[column]
+        column = np.searchsorted(wanted[index], face[some])
+        of_units = of_faces[:, on_polygon.number(index, unit[some]), :, column]  # [some, digits, 3]
+        digits[: len(of_faces), :, some] = of_units.transpose(1, 2, 0)
+        error[some] = functions.error.reshape(3, -1).max(axis=0)[column]
     column = np.searchsorted(wanted[layer], faces)
     columns = np.concatenate([column + k * len(wanted[layer]) for k in range(3)])
-    return functions.taken(columns), _Zeros(digits[0], error[0]), _Zeros(digits[1], error[1])
+    one, other = (_Zeros(digits[:, :, at], error[at]) for at in (slice(num), slice(num, None)))
+    return functions.taken(columns), one, other
 
 
 def _sides(base: Base, corners: Float[np.ndarray, "corners 2"]) -> _Zeros:

@@ -54,9 +54,11 @@ class Lines(NamedTuple):
         """Those of some of the vertices."""
         return Lines(*(of_all[:, part] for of_all in self))
 
-    def faces(self, layer: int) -> Int[np.ndarray, " some"]:
-        """The faces for which a layer's units are needed, each once, in order."""
-        return np.unique(self.face[self.layer == layer])
+    def of_sides_and_layers(self, num_layers: int) -> list[Int[np.ndarray, " some"]]:
+        """Which entries of `layer.ravel()` are sides of the domain, and which are units of each of the first layers."""
+        layer = self.layer.ravel()
+        order = np.argsort(layer, kind="stable")
+        return np.split(order, np.searchsorted(layer[order], np.arange(num_layers)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +112,13 @@ class History:
 
     def with_parents(self, faces: list[Int[np.ndarray, " some"]]) -> list[Int[np.ndarray, " more"]]:
         """Faces before the cuts of the first layers, each once and in order, with all that they are parts of."""
-        found = [faces[-1]]
-        for index in range(len(faces) - 1, 0, -1):
-            found.append(np.union1d(faces[index - 1], self.parents[index - 1][found[-1]]))
+        found = list[Int[np.ndarray, " more"]]()
+        for index in range(len(faces) - 1, -1, -1):
+            wanted = np.zeros(len(self.parents[index - 1]) if index else 1, dtype=bool)
+            wanted[faces[index]] = True
+            if found:
+                wanted[self.parents[index][found[-1]]] = True
+            found.append(np.flatnonzero(wanted))
         return found[::-1]
 
     def face_before(self, layer: int, face: int, earlier: int) -> int:

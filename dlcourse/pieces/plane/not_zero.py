@@ -78,10 +78,9 @@ class NotZero:
         """How errors reach each of the layers up to one that is to be done next."""
         layers, reach = self.until(layer).network.layers, self._reach
         for index in range(len(reach.layers) - 1, layer):
-            if index >= 0:
-                if len(reach.layers[index].by_source) > len(self._units[index]):
-                    reach.keep(self._units[index])
-            does = None if index < 0 else self._does(index)
+            if index >= 0 and len(reach.layers[index].by_source) > len(self._units[index]):
+                reach.keep(self._units[index])
+            does = self._does(index) if index >= 0 else None
             reach.add(layers[index + 1], self._network.stretch(index + 1, 0), does)
         return reach.layers
 

@@ -13,6 +13,8 @@ from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.ties import without_ties
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
+_AT_ONCE = 512  # vertices at least: to be worked out from the inputs costs as much for fewer
+
 
 class Signs(NamedTuple):
     """Which units are positive at each vertex, and which are zero; all others are negative."""
@@ -48,10 +50,15 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         unproven = without_ties(before, vertices, unproven)
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
+    num_open = len(vertices)
+    if 0 < num_open < _AT_ONCE:
+        vertices = _with_others(before, vertices)
+        unproven = np.concatenate([unproven, np.zeros((len(vertices) - num_open, before.num_words), dtype=np.uint64)])
     closer, proven = _closer(before, vertices, unproven, zero, passing)
     positive[closer.vertices] = bits.pack((closer.values > 0) | passing)
     zero[closer.vertices] &= ~unproven[proven]
-    vertices, unproven = vertices[~proven], unproven[~proven]
+    left = np.flatnonzero(~proven[:num_open])
+    vertices, unproven = vertices[left], unproven[left]
     if len(vertices) == 0:
         return Signs(positive, zero if zero.any() else None), closer if len(closer.vertices) else None
     values, signs = before.exactly_at(vertices)
@@ -66,6 +73,14 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         num_signs,
     )
     return Signs(positive, zero if zero.any() else None), settled
+
+
+def _with_others(before: Preactivations, vertices: Int[np.ndarray, " open"]) -> Int[np.ndarray, " some"]:
+    """Some vertices, and those others whose bounds are the largest: the layers that follow would ask for these soon."""
+    error = before.error.copy()
+    error[vertices] = 0
+    others = np.argpartition(error, max(0, len(error) - (_AT_ONCE - len(vertices))))[len(vertices) - _AT_ONCE :]
+    return np.concatenate([vertices, others[error[others] > 0]])
 
 
 def _closer(
@@ -86,6 +101,8 @@ def _closer(
     vague = before.error[vertices] > VAGUE * np.abs(before.values[vertices]).max(axis=1, initial=0)
     for look in (before.anew_at, before.closely_at):
         some = np.flatnonzero(vague & ~proven)
+        if look == before.closely_at:
+            some = some[unproven[some].any(axis=1)]
         if len(some) == 0:
             break
         values, error = look(vertices[some])
