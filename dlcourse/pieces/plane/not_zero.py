@@ -59,6 +59,7 @@ class NotZero:
 
     def __post_init__(self) -> None:
         self._network, self._reach = DigitNetwork([]), Reach()
+        self._reached: list[Reached] = []
 
     def until(self, layer: int) -> OnPolygon:
         """The layers up to one that is to be done next."""
@@ -76,13 +77,13 @@ class NotZero:
 
     def reach(self, layer: int) -> list[Reached]:
         """How errors reach each of the layers up to one that is to be done next."""
-        layers, reach = self.until(layer).network.layers, self._reach
-        for index in range(len(reach.layers) - 1, layer):
-            if index >= 0 and len(reach.layers[index].by_source) > len(self._units[index]):
-                reach.keep(self._units[index])
-            does = self._does(index) if index >= 0 else None
-            reach.add(layers[index + 1], self._network.stretch(index + 1, 0), does)
-        return reach.layers
+        layers = self.until(layer).network.layers
+        for index in range(len(self._reached), layer + 1):
+            if index > 0 and len(self._reach.last.by_source) > len(self._units[index - 1]):
+                self._reached[-1] = self._reach.keep(self._units[index - 1])
+            does = self._does(index - 1) if index > 0 else None
+            self._reached.append(self._reach.add(layers[index].stored[0], self._network.stretch(index, 0), does))
+        return self._reached
 
     def _does(self, index: int) -> Does:
         """What the units of a layer that is done do, those that are not 0 on all faces."""

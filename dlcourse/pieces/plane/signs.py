@@ -13,7 +13,7 @@ from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.ties import without_ties
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
-_AT_ONCE = 512  # vertices at least: to be worked out from the inputs costs as much for fewer
+_AT_LEAST = 32  # vertices for each layer so far: to work out fewer of them from the inputs takes as long
 
 
 class Signs(NamedTuple):
@@ -51,8 +51,8 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
     num_open = len(vertices)
-    if 0 < num_open < _AT_ONCE:
-        vertices = _with_others(before, vertices)
+    if 0 < num_open < _AT_LEAST * before.layer:
+        vertices = _with_others(before, vertices, _AT_LEAST * before.layer - num_open)
         unproven = np.concatenate([unproven, np.zeros((len(vertices) - num_open, before.num_words), dtype=np.uint64)])
     closer, proven = _closer(before, vertices, unproven, zero, passing)
     positive[closer.vertices] = bits.pack((closer.values > 0) | passing)
@@ -75,11 +75,13 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
     return Signs(positive, zero if zero.any() else None), settled
 
 
-def _with_others(before: Preactivations, vertices: Int[np.ndarray, " open"]) -> Int[np.ndarray, " some"]:
+def _with_others(
+    before: Preactivations, vertices: Int[np.ndarray, " open"], num_others: int
+) -> Int[np.ndarray, " some"]:
     """Some vertices, and those others whose bounds are the largest: the layers that follow would ask for these soon."""
     error = before.error.copy()
     error[vertices] = 0
-    others = np.argpartition(error, max(0, len(error) - (_AT_ONCE - len(vertices))))[len(vertices) - _AT_ONCE :]
+    others = np.argpartition(error, -min(num_others, len(error)))[-num_others:]
     return np.concatenate([vertices, others[error[others] > 0]])
 
 
