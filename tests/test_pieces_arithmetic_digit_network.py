@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_unit_layers
 
+from dlcourse.pieces.arithmetic import digit_network
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork, along_segments
 from dlcourse.pieces.arithmetic.digits import Base, Digits
 from dlcourse.pieces.layer import Step, UnitLayer
@@ -183,3 +185,19 @@ def test_a_layer_that_no_digits_are_enough_for_leaves_those_before_it_theirs() -
 def test_numbers_that_no_digits_are_enough_for_have_no_base() -> None:
     huge = UnitLayer(np.full((1, 2, 2), 1e300), np.zeros((1, 2)), np.zeros((1, 2)))
     assert DigitNetwork([huge, huge]).bases(2) is None
+
+
+@pytest.mark.parametrize("num_off", [1, 5, 12])
+def test_products_without_inputs_that_are_off_are_bit_for_bit_those_with_them(num_off: int) -> None:
+    random = np.random.default_rng(num_off)
+    layer = UnitLayer(random.normal(size=(1, 7, 12)), random.normal(size=(1, 7)), np.zeros((1, 7)))
+    base = Base(20, 5)
+    digits = random.integers(-(2**19), 2**19, size=(5, 12, 8)).astype(np.float64)
+    digits[:, random.permutation(12)[:num_off]] = 0
+    inputs = Digits(digits, 0, np.zeros(8))
+    found = []
+    for most in (1.1, 0.0):  # without them if there is one, or never
+        with patch.object(digit_network, "_MOST_ON", most):
+            found.append(DigitNetwork([layer]).affine(base, 0, inputs))
+    assert found[0].digits.tobytes() == found[1].digits.tobytes()
+    assert found[0].error.tobytes() == found[1].error.tobytes()

@@ -16,6 +16,7 @@ from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, frobeni
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _FEW = 4  # numbers in a row cost less one by one
+_MOST_ON = 0.8  # of the inputs: where more are on, it is quicker to take all
 _SPARE_BITS = 64  # of the numbers' largest that are good at the end, if no layer makes less of them
 
 
@@ -44,12 +45,16 @@ class _Dense(NamedTuple):
 
         All that goes to one place is one product, such as of [W[3] W[2] W[1]] with x[4], x[5], x[6] one below another.
         """
-        some = inputs[:, self.columns]
+        some, weight = inputs[:, self.columns], self.weight
+        is_on = np.asarray(some.any(axis=(0, 2)))  # many units are off wherever they are asked for
+        if np.count_nonzero(is_on) < _MOST_ON * len(is_on):
+            some = some[:, is_on]
+            weight = weight.reshape(len(weight), self.num_digits, -1)[:, :, is_on].reshape(len(weight), -1)
         num_inputs, num_digits, num_columns = len(some), self.num_digits, some.shape[2]
         padded = np.zeros((num_inputs + 2 * (num_digits - 1), *some.shape[1:]))
         padded[num_digits - 1 : num_digits - 1 + num_inputs] = some
         for k in range(min(len(sums) - self.first, num_inputs + num_digits - 1)):
-            sums[self.first + k, self.rows] += self.weight @ padded[k : k + num_digits].reshape(-1, num_columns)
+            sums[self.first + k, self.rows] += weight @ padded[k : k + num_digits].reshape(-1, num_columns)
 
 
 class _Layer(NamedTuple):
