@@ -28,8 +28,13 @@ def of_size(rng: np.random.Generator, units: int, size: float) -> np.ndarray:
     return vector * (size / (2 * np.linalg.norm(vector))) if vector.any() else vector
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["dense", "sparse"]), st.sampled_from([0.0, 50.0, np.inf]))
-def test_errors_on_every_piece_are_within_the_bounds(seed: int, kind: str, most_products: float) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["dense", "sparse"]),
+    st.sampled_from([0.0, 50.0, np.inf]),
+    st.sampled_from([0.0, 10.0]),
+)
+def test_errors_on_every_piece_are_within_the_bounds(seed: int, kind: str, most_products: float, felt: float) -> None:
     rng = np.random.default_rng(seed)
     widths = rng.integers(1, 6, size=int(rng.integers(2, 7))).tolist()
     scales = 10.0 ** rng.integers(-160, 160, size=len(widths)) if rng.random() < 0.3 else np.ones(len(widths))
@@ -43,7 +48,8 @@ def test_errors_on_every_piece_are_within_the_bounds(seed: int, kind: str, most_
     rounded = 10.0 ** rng.integers(-20, 20, size=len(weights))
 
     found, bounds, errors = Reach(), [], Errors.none(1)
-    with patch.object(reach, "_MOST_PRODUCTS", most_products), np.errstate(all="ignore"):  # bounds may overflow
+    limits = {"_FELT": felt, "_MOST_PRODUCTS": most_products}
+    with patch.multiple(reach, **limits), np.errstate(all="ignore"):  # bounds may overflow
         for index, weight in enumerate(weights):
             before = Does(does[index - 1].min(axis=1), does[index - 1].max(axis=1)) if index else None
             stored: Any = csr_array(weight) if kind == "sparse" else weight
@@ -82,7 +88,8 @@ def test_where_no_unit_changes_the_bounds_are_those_of_the_product_of_all_layers
         total += np.linalg.norm(product, 2)
         product = product @ (weight * half)
     total += np.linalg.norm(product, 2)
-    largest = grown(weights, lambda index: Does(half, half))
+    with patch.object(reach, "_FELT", 0.0):
+        largest = grown(weights, lambda index: Does(half, half))
     # The largest row is no longer than the matrix's norm, and no shorter than that over the root of the rows.
     assert total / np.sqrt(32) <= largest <= total * (1 + 3 * 2.0**-20)
     assert largest < 2**-30 * np.prod([np.linalg.norm(weight * half, 2) for weight in weights])
@@ -95,6 +102,7 @@ def test_where_all_units_change_they_are_no_worse_than_those_of_norms() -> None:
     assert grown(weights, lambda index: Does(np.zeros(16), np.ones(16))) <= by_norms * (1 + 3 * 12 * 2.0**-20)
 
 
+@patch.object(reach, "_FELT", -1.0)
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_two_layers_by_hand(is_sparse: bool) -> None:
     weight = np.array([[3.0, 4.0], [0.0, 1.0]])

@@ -33,6 +33,7 @@ from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY, TINY_LENGTH
 from dlcourse.pieces.layer import same_places
 
 _MOST_PRODUCTS = 2.0**27  # of numbers, for the matrices of one layer: some hundredths of a second
+_FELT = 2.0**7  # growth by norms: up to there, they say as much
 
 
 Matrix = Float[np.ndarray, "out_features in_features"] | Any
@@ -123,6 +124,7 @@ class Reach:
     def __init__(self) -> None:
         self._sources = self._changes = np.zeros((0, 0))  # all M_i side by side, all c_j side by side
         self._starts = [0]  # the first column of every M_i
+        self._growth = 1.0  # by norms
 
     def add(self, weight: Matrix, stretch: float, does: Does | None) -> Reached:
         """Takes the next layer.
@@ -136,7 +138,8 @@ class Reach:
         numbers = weight.ravel() if isinstance(weight, np.ndarray) else weight.data
         if does is not None:
             stretch *= float(np.abs(does).max())
-        if does is None or len(numbers) * num_columns > _MOST_PRODUCTS:
+            self._growth *= stretch
+        if does is None or not self._growth > _FELT or len(numbers) * num_columns > _MOST_PRODUCTS:
             self._sources, self._changes, self._starts = np.eye(num_units), np.zeros((num_units, 0)), [0]
             none, by_source = np.zeros(0), np.ones((num_units, 1))
             self.last = Reached(none.astype(np.int64), none, by_source, self._changes, none, none, stretch, begins=True)

@@ -13,7 +13,8 @@ from dlcourse.pieces.plane.preactivations import Preactivations
 from dlcourse.pieces.plane.ties import without_ties
 from dlcourse.pieces.plane.zeros import may_differ_from_0
 
-_AT_LEAST = 32  # vertices for each layer so far: to work out fewer of them from the inputs takes as long
+_DEEP = 10  # layers: from there on
+_AT_LEAST = 512  # vertices are worked out from the inputs: for fewer it takes as long
 
 
 class Signs(NamedTuple):
@@ -51,8 +52,8 @@ def signs_at_vertices(before: Preactivations, passing: Bool[np.ndarray, " units"
         kept = unproven.any(axis=1)
         vertices, unproven = vertices[kept], unproven[kept]
     num_open = len(vertices)
-    if 0 < num_open < _AT_LEAST * before.layer:
-        vertices = _with_others(before, vertices, _AT_LEAST * before.layer - num_open)
+    if 0 < num_open < _AT_LEAST and before.layer >= _DEEP:
+        vertices = _with_others(before, vertices, _AT_LEAST - num_open)
         unproven = np.concatenate([unproven, np.zeros((len(vertices) - num_open, before.num_words), dtype=np.uint64)])
     closer, proven = _closer(before, vertices, unproven, zero, passing)
     positive[closer.vertices] = bits.pack((closer.values > 0) | passing)
