@@ -143,8 +143,10 @@ CASES: dict[str, Case] = {
         f"deep, {n} layers of 64, line": (lambda n=n: plain(1, [64] * n), (1,), on_line)
         for n in (8, 16, 20, 30, 40, 60)
     },
-    **{f"planes, residual, {n} blocks of 32": (lambda n=n: residual(n, 5, 32), (5,), on_plane) for n in (6, 12, 24)},
-    **{f"planes, deep, {n} layers of 32": (lambda n=n: plain(5, [32] * n), (5,), on_plane) for n in (6, 12, 24)},
+    **{
+        f"planes, residual, {n} blocks of 32": (lambda n=n: residual(n, 5, 32), (5,), on_plane) for n in (6, 12, 24, 48)
+    },
+    **{f"planes, deep, {n} layers of 32": (lambda n=n: plain(5, [32] * n), (5,), on_plane) for n in (6, 12, 24, 48)},
     "pooled, conv4-max-fc of 8x8 images, plane": (pooled, (1, 8, 8), on_plane),
     "pooled, conv4-max-fc of 8x8 images, plane: pieces": (pooled, (1, 8, 8), pieces_on_plane),
     **{f"images, {n} conv8 of 16x16, line": (lambda n=n: stacked(n), (1, 16, 16), on_line) for n in (4, 8, 12)},

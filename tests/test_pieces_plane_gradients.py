@@ -131,10 +131,13 @@ def test_what_floats_leave_open_remainders_decide(sizes: list[int], monkeypatch:
     assert geometry.num_settled <= np.count_nonzero(~geometry.kinks)
 
 
-def test_kinks_that_the_first_output_does_not_show_are_found() -> None:
+def test_kinks_that_those_outputs_do_not_show_that_are_compared_first_are_found() -> None:
     # relu(x), relu(y): the first output is 0, or has the kink at x = 0 only; the others have them both.
     units = ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     for first in ([0.0, 0.0], [1.0, 0.0]):
         network = network_of(units, ([first, [1.0, 0.0], [0.0, 1.0]], [0.0] * 3))
         assert pieces.on_plane(network, -1.0, 1.0).num_pieces == 4
         assert pieces.on_plane(network_of(units, ([first, first], [0.0] * 2)), -1.0, 1.0).num_pieces == 1 + any(first)
+    # The outputs with the largest weights have one of the two kinks, and so does the first one.
+    network = network_of(units, ([[2.0, 0.0], [5.0, 0.0], [4.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [0.0] * 5))
+    assert pieces.on_plane(network, -1.0, 1.0).num_pieces == 4

@@ -66,7 +66,9 @@ def slopes_through(
         slopes = reduced(products).reshape(-1, *slopes.shape[1:])
         if layer.bends:
             step = next(remaining)
-            factor = np.where(step.positive, 1, remainders(layer.slope[member])[:, None])
+            factor = np.where(step.positive, 1.0, remainders(layer.slope[member])[:, None])
             slopes = slopes.take(step.parent, axis=1)
-            slopes = reduced(slopes * factor.reshape(*factor.shape, *[1] * (slopes.ndim - 2)))
+            slopes *= factor.reshape(*factor.shape, *[1] * (slopes.ndim - 2))
+            if not layer.gates:
+                slopes = reduced(slopes)
     return slopes

@@ -1,8 +1,9 @@
 """The regions of a finished subdivision: their patterns, affine maps and polygons."""
 
 import math
+from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
@@ -28,6 +29,7 @@ class Polygons(NamedTuple):
 
 
 _FAR = 2.0**-20  # of the domain's extent: bounds are a thousand times what errors are, or more
+_OUTPUTS = 2  # that are compared alone
 _PART = 512  # regions that are worked on at once: memory stays small
 
 
@@ -106,16 +108,29 @@ class PlaneGeometry(Geometry):
         """
         left, right = self.borders
         different = np.zeros(len(left), dtype=bool)
-        last = self.layers[-1]
-        if last.bias.shape[1] > 1 and not last.bends:
-            # One output alone shows nearly all kinks, for its share of what all of them cost.
-            stored = last.stored[:, :1] if isinstance(last.stored, np.ndarray) else tuple(of[:1] for of in last.stored)
-            one = UnitLayer(stored, last.bias[:, :1], last.slope[:, :1])
-            different, _ = self._compared([*self.layers[:-1], one], left, right)
+        if self.layers[-1].bias.shape[1] > 1 and not self.layers[-1].bends:
+            # A few outputs alone, one after the other, show nearly all kinks, for their share of what all of them cost.
+            for layers in self._of_single_outputs():
+                rest = np.flatnonzero(~different)
+                if len(rest):
+                    different[rest], _ = self._compared(layers, left[rest], right[rest])
+            if not any(layer.is_sparse for layer in self.layers):  # remainders of all outputs cost as little
+                rest = np.flatnonzero(~different)
+                different[rest] = self._surely_different(left[rest], right[rest])
         rest = np.flatnonzero(~different)
         if len(rest):
             different[rest] = self._kinks_of_all(left[rest], right[rest])
         return different
+
+    def _of_single_outputs(self) -> Iterator[list[UnitLayer]]:
+        """The network with one output only, for those few that have the largest weights."""
+        *layers, last = self.layers
+        stored = last.stored[0]
+        squares = (stored**2).sum(axis=1) if isinstance(stored, np.ndarray) else stored.power(2).sum(axis=1)
+        for output in np.argsort(-squares, kind="stable")[:_OUTPUTS]:
+            row: Any = stored[[output]]
+            weight = row[None] if isinstance(stored, np.ndarray) else (row.tocsr(),)
+            yield [*layers, UnitLayer(weight, last.bias[:, [output]], last.slope[:, [output]])]
 
     def _kinks_of_all(
         self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
@@ -127,7 +142,7 @@ class PlaneGeometry(Geometry):
         has_zeros = any(layer.is_sparse for layer in self.layers)
         if has_zeros:
             open_ = open_[may_show(self.layers, self.history, self.ancestors, left[open_], right[open_])]
-        sure = surely_different(self.layers, self.frame[:, :2], self.history, left[open_], right[open_])
+        sure = self._surely_different(left[open_], right[open_])
         different[open_[sure]] = True
         open_ = open_[~sure]
         if not has_zeros:
@@ -136,6 +151,12 @@ class PlaneGeometry(Geometry):
             self.num_settled += len(open_)
             different[open_] = self._exact_kinks(left[open_], right[open_])
         return different
+
+    def _surely_different(
+        self, left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
+    ) -> Bool[np.ndarray, " some"]:
+        """Which regions' gradients remainders prove to be different."""
+        return surely_different(self.layers, self.frame[:, :2], self.history, left, right)
 
     def _compared(
         self, layers: list[UnitLayer], left: Int[np.ndarray, " some"], right: Int[np.ndarray, " some"]
