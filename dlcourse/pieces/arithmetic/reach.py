@@ -107,9 +107,9 @@ class Errors(NamedTuple):
             lost = reached.rounded_source @ self.sources + reached.rounded_change @ changes
             sources = np.concatenate([self.sources, SLACK * (rounded + lost)[None]])
         units = SLACK * (reached.by_source @ sources + reached.by_change @ changes) + TINY
-        units = np.minimum(units, by_norm)
+        units = np.fmin(units, by_norm)  # where they overflow, that may not
         length = SLACK * np.sqrt(np.einsum("uk,uk->k", units, units)) + TINY_LENGTH
-        return Errors(units, np.minimum(length, by_norm), sources, changes)
+        return Errors(units, np.fmin(length, by_norm), sources, changes)
 
 
 class Reach:
@@ -137,7 +137,7 @@ class Reach:
         num_units, num_columns = weight.shape[0], self._sources.shape[1] + self._changes.shape[1]
         numbers = weight.ravel() if isinstance(weight, np.ndarray) else weight.data
         if does is not None:
-            stretch *= float(np.abs(does).max())
+            stretch = stretch * float(np.abs(does).max()) + TINY
             self._growth *= stretch
         if does is None or not self._growth > _FELT or len(numbers) * num_columns > _MOST_PRODUCTS:
             self._sources, self._changes, self._starts = np.eye(num_units), np.zeros((num_units, 0)), [0]
