@@ -126,3 +126,14 @@ def test_two_layers_by_hand(is_sparse: bool) -> None:
     fourth = found.add(weight, 6.0, Does(np.zeros(2), np.zeros(2)))  # all are off: nothing gets through
     assert fourth.by_source[:, :3] == pytest.approx(np.zeros((2, 3)), abs=2.0**-499)
     assert not fourth.by_change.any()
+
+
+def test_slopes_whose_products_vanish_let_errors_through() -> None:
+    """5e-324 times 0.1 is 0 in floats, and times an error of 1e250 it is not."""
+    found, least = Reach(), np.array([5e-324])
+    first = found.add(np.array([[1.0]]), 1.0, None)
+    second = found.add(np.array([[0.1]]), 0.1, Does(least, least))
+    errors = Errors.none(1).after(first, np.array([1e250])).after(second, np.zeros(1))
+    exact = Fraction(0.1) * Fraction(5e-324) * Fraction(1e250)
+    assert Fraction(float(errors.units[0, 0])) >= exact
+    assert Fraction(float(errors.length[0])) >= exact
