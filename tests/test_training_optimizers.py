@@ -157,6 +157,26 @@ def test_adam_by_hand() -> None:
     assert two == pytest.approx([-1 - (1 / 3) / (3 / 7) ** 0.5], rel=10 * EPS)
 
 
+@pytest.mark.parametrize("size", [1, 7, 8, 33, 1000])  # whole vectors of the processor's, and what is left
+def test_adam_needs_no_memory_for_its_direction_and_gives_the_same_bits(size: int) -> None:
+    random = torch.Generator().manual_seed(size)
+    rates = 10 ** (-1 - 4 * torch.rand(size, generator=random))
+    given = torch.randn(20, size, generator=random) * 10 ** (30 * torch.rand(20, size, generator=random) - 20)
+    given[:, ::3] = 0
+    given[10:, ::5] = torch.finfo(torch.float32).tiny / 4  # denormal
+    # A schedule that is not constant leaves the gradients alone: zeros of their own are updated there.
+    with_memory, without = Adam(schedule=Schedule.cosine), Adam()
+    trained = []
+    for optimizer in (with_memory, without):
+        parameters = torch.linspace(-1, 1, size)
+        buffers = optimizer.buffers(parameters)
+        for step, gradients in enumerate(given.clone()):
+            optimizer.update_(parameters, gradients, buffers, rates, step, 1.0)
+        trained.append(torch.stack([parameters, *buffers[: optimizer.num_moments]]).view(torch.int32))
+    assert len(without.buffers(rates)) == len(with_memory.buffers(rates)) - 1
+    assert trained[0].equal(trained[1])
+
+
 @pytest.mark.parametrize(
     ("schedule", "factors"),
     [

@@ -162,24 +162,32 @@ class Adam(Optimizer):
         return 2
 
     def buffers(self, parameters: Tensor) -> list[Tensor]:
-        """m, v, the number of steps, and room for the direction of a step."""
-        mean, square, direction = (torch.zeros_like(parameters) for _ in range(3))
-        return [mean, square, parameters.new_zeros((), dtype=torch.float32), direction]
+        """m, v, the number of steps; room for the direction of a step, too, if the gradients' own will not do."""
+        mean, square = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        direction = [] if self.schedule is Schedule.constant else [torch.zeros_like(parameters)]
+        return [mean, square, parameters.new_zeros((), dtype=torch.float32), *direction]
 
     def update_(
         self, parameters: Tensor, gradients: Tensor, buffers: list[Tensor], rates: Tensor, step: int, factor: float
     ) -> None:
         """One step, in place (see `Optimizer`)."""
-        mean, square, num_steps, direction = buffers
+        mean, square, num_steps, *scratch = buffers
         num_steps.fill_(step + 1)
         # torch's fused kernel (behind `torch.optim.Adam(fused=True)`) does in one pass over memory what would take
         # eight, but with one rate for all parameters. So it updates zeros instead of the parameters, at the rate
         # eta(t) / eta(0). What it leaves there is each parameter's step, but for the factor eta(0): its own rate.
-        # Where all members have one rate, the kernel could take it, and two passes less would do. But eta m^ / (...)
-        # and m^ / (...) times eta round differently: a member's bits would depend on its companions' rates.
-        torch._fused_adam_(
-            [direction.zero_()], [gradients], [mean], [square], [], [num_steps],
-            lr=factor, beta1=self.beta1, beta2=self.beta2, weight_decay=0.0, eps=self.epsilon,
+        # Where all members have one rate, the kernel could take it. But eta m^ / (...) and m^ / (...) times eta round
+        # differently: a member's bits would depend on its companions' rates.
+        if scratch:
+            fused, direction, decay = torch._fused_adam_, scratch[0].zero_(), 0.0
+        else:
+            # The kernel of AdamW multiplies what it updates by 1 - rate decay, here 0, in the same pass, when it has
+            # read the gradient: so the zeros need no memory of their own.
+            assert factor == 1  # as of constant schedules, for which there is no other memory
+            fused, direction, decay = torch._fused_adamw_, gradients, 1.0
+        fused(
+            [direction], [gradients], [mean], [square], [], [num_steps],
+            lr=factor, beta1=self.beta1, beta2=self.beta2, weight_decay=decay, eps=self.epsilon,
             amsgrad=False, maximize=False,
         )  # fmt: skip
         parameters.addcmul_(direction, rates)
