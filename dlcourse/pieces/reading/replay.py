@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,11 @@ def _called(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], num_membe
     function = CALLS.get(name)
     if function is None:
         raise TypeError(_NOT_UNDERSTOOD)
-    inspect.signature(function).bind(*args, **kwargs)
+    _signature(function).bind(*args, **kwargs)
     return function(*args, **kwargs)
+
+
+_signature = cache(inspect.signature)  # of the functions in CALLS, which are few
 
 
 def _together(members: Sequence[Any], values: dict[Slot, Any]) -> Any:

@@ -1,5 +1,6 @@
 """A network's tensors, as they are read: entries that are affine in the outputs of units, constants, comparisons."""
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def aligned(tensor: Traced, other: Operand) -> tuple[Traced, Affine | Vector]:
         if pair[0].batch != pair[1].batch:
             raise ValueError(BATCH)
         return pair[0], pair[1].entries
+    if not isinstance(other, Constants) and math.isfinite(other):
+        return tensor, np.full((1, tensor.entries.bias.shape[1]), float(other))
     members = other.members if isinstance(other, Constants) else [torch.tensor(other, dtype=torch.float64)]
     shape = np.broadcast_shapes(tensor.shape, members[0].shape)  # torch's imports sympy first, which takes 0.3 s
     if shape != tensor.shape:
@@ -110,12 +113,13 @@ def for_one_input(members: Sequence[Tensor], batch: int) -> Float[np.ndarray, "m
     Raises:
         ValueError: If they are not the same for all inputs, or not finite.
     """
-    values = torch.stack([member.movedim(batch, 0) for member in members], dim=1)
-    if not torch.equal(values[0], values[1]):
+    if any(not torch.equal(*member.unbind(batch)) for member in members if member.stride(batch)):
         raise ValueError("constants must be the same for all inputs of a batch")
-    if not torch.isfinite(values).all():
-        raise ValueError(f"constants must be finite, got {values[~torch.isfinite(values)][0]}")
-    return values[0].reshape(len(members), -1).numpy()
+    values = np.stack([member.select(batch, 0).numpy().reshape(-1) for member in members])
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise ValueError(f"constants must be finite, got {values[~finite][0]}")
+    return values
 
 
 def moved(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
