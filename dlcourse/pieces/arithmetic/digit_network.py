@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dlcourse.pieces.arithmetic.digits import MOST_DIGITS, MOST_FACTORS, Base, Digits, Split, base_for
-from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, frobenius, grows, norm
+from dlcourse.pieces.arithmetic.rounding import SLACK, TINY, close_norm, frobenius, grows, norm, norm_is_cheap
 from dlcourse.pieces.layer import Step, UnitLayer, same_places
 
 _FEW = 4  # numbers in a row cost less one by one
@@ -76,7 +76,7 @@ class DigitNetwork:
 
     layers: list[UnitLayer]
     _converted: dict[tuple[UnitLayer, int, int], _Layer] = field(default_factory=dict)  # by member and the base's bits
-    _stretches: dict[tuple[UnitLayer, int], float] = field(default_factory=dict)
+    _stretches: dict[UnitLayer, Float[np.ndarray, " members"]] = field(default_factory=dict)
 
     def bases(self, depth: int, *, member: int = 0) -> list[Base] | None:
         """Base and number of digits for what each of a member's first layers takes in and gives.
@@ -173,18 +173,26 @@ class DigitNetwork:
             bounds[index] = norm(self.layers[index].stored, 0)
         if grows(bounds):
             for index in sparse:
-                members = range(len(self.layers[index].bias))
-                bounds[index] = np.array([self.stretch(index, member) for member in members])
+                bounds[index] = self.stretch_of_members(index)
         return bounds, True
 
-    def stretch(self, index: int, member: int) -> float:
-        """A bound for the 2-norm of a member's W."""
+    def stretch_of_members(self, index: int) -> Float[np.ndarray, " members"]:
+        """A bound for the 2-norm of each member's W."""
         layer = self.layers[index]
-        if (layer, member) not in self._stretches:
-            stored = layer.stored[member : member + 1]
-            bound = close_norm(stored) if isinstance(stored, tuple) else norm(stored, stored.size)
-            self._stretches[layer, member] = SLACK * float(bound[0])
-        return self._stretches[layer, member]
+        if layer not in self._stretches:
+            stored = layer.stored
+            bounds = close_norm(stored) if isinstance(stored, tuple) else norm(stored, stored.size)
+            self._stretches[layer] = SLACK * bounds
+        return self._stretches[layer]
+
+    def stretch_for(self, index: int, num_vectors: int) -> Float[np.ndarray, " members"]:
+        """The same of a dense layer, but less close if it would cost more than applying the layer to some vectors."""
+        stored = self.layers[index].stored
+        return self.stretch_of_members(index) if norm_is_cheap(stored, num_vectors) else frobenius(stored)
+
+    def stretch(self, index: int, member: int) -> float:
+        """The same for one member."""
+        return float(self.stretch_of_members(index)[member])
 
 
 def _without_zeros(parts: list[Float[np.ndarray, "out_features in_features"]]) -> tuple[list[_Few], _Dense | None]:

@@ -67,7 +67,7 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
     num_outputs, num_inputs = weight.shape[1:]
     if weight.size == 0:
         return np.zeros(len(weight))
-    if min(num_outputs, num_inputs) > max(64, num_vectors):
+    if not norm_is_cheap(weight, num_vectors):
         return frobenius(weight)
     exponent = np.frexp(np.abs(weight).max(axis=(1, 2)))[1]
     scaled = np.ldexp(weight, -exponent[:, None, None])  # so that no power overflows, and few vanish
@@ -79,6 +79,11 @@ def norm(weight: Weight, num_vectors: int) -> Float[np.ndarray, " members"]:
         gram = gram @ gram
     bounds = np.sqrt(mean + np.einsum("mij,mij->m", gram, gram) ** 0.125) + TINY_NORM
     return np.asarray(np.ldexp(bounds, exponent) + TINY_LENGTH)
+
+
+def norm_is_cheap(weight: Weight, num_vectors: int) -> bool:
+    """Whether `norm` is closer than Frobenius' of a dense W: where it costs little, or no more than W times vectors."""
+    return not isinstance(weight, tuple) and min(weight.shape[1:]) <= max(64, num_vectors)
 
 
 def close_norm(weight: SparseWeight, *, squared: bool = False) -> Float[np.ndarray, " members"]:

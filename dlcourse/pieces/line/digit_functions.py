@@ -1,6 +1,7 @@
 """Functions on intervals in digits. Some are kept, so that later layers go on from there and not from the inputs."""
 
 from copy import copy
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,14 @@ class DigitFunctions:
         # For each number of cuts, some intervals, in order, and what is known of them; what was made first comes first.
         self._kept: dict[int, list[tuple[Int[np.ndarray, " some"], OnIntervals]]] = {}
         self._num_kept, self._most_kept = 0, _MOST_KEPT
+
+    @cached_property
+    def following(self) -> Float[np.ndarray, "layers_and_1 members"]:
+        """How much errors may grow, for each member, from each layer on up to the last one that bends."""
+        following = np.ones((self.bending[-1] + 2, self.intervals.members))
+        for index in range(self.bending[-1], -1, -1):
+            following[index] = following[index + 1] * self.network.stretch_of_members(index)
+        return following
 
     def of_block(self, intervals: Intervals, goes_on: bool) -> "DigitFunctions":
         """Those on the intervals of a block of this line, with what is kept of the cuts before it was divided."""

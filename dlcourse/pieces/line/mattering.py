@@ -63,7 +63,7 @@ def closer_stretch(
     else:
         rows, columns = np.flatnonzero(matters), np.flatnonzero(given)
         stretch = close_norm(tuple(of_member[rows][:, columns].tocsr() for of_member in layer.stored), squared=True)
-    return Closer(stretch, float((stretch / _stretches(network, index, len(stretch))).max()))
+    return Closer(stretch, float((stretch / network.stretch_of_members(index)).max()))
 
 
 def growth(digits: DigitFunctions, num_cuts: int, share: float) -> Float[np.ndarray, " members"]:
@@ -74,11 +74,8 @@ def growth(digits: DigitFunctions, num_cuts: int, share: float) -> Float[np.ndar
         num_cuts: The number of cuts so far.
         share: What layers are taken to stretch of what they may at most.
     """
-    members, bending = digits.intervals.members, digits.bending
-    grown = np.ones(members)
-    for index in range(bending[num_cuts] + 1, bending[-1] + 1):
-        grown *= share * _stretches(digits.network, index, members)
-    return grown
+    first, last = digits.bending[num_cuts] + 1, digits.bending[-1] + 1
+    return np.asarray(share ** (last - first) * digits.following[first])
 
 
 def vague_soon(
@@ -102,8 +99,3 @@ def vague_soon(
     open_from = _OPEN / len(values) * np.abs(values).max(axis=0)
     vague = error * by_layers > open_from
     return np.flatnonzero(vague & (_FRESH * by_layers < _CLOSE) if in_time else vague)
-
-
-def _stretches(network: DigitNetwork, index: int, members: int) -> Float[np.ndarray, " members"]:
-    """How much a layer may stretch errors at most."""
-    return np.array([network.stretch(index, member) for member in range(members)])

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, grows, norm, quantum, roundings
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, grows, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.between import Sizes, errors_between, put_between
 from dlcourse.pieces.line.blocks import Block
@@ -117,7 +117,7 @@ class Subdivision:
         if not all(self.quantum):
             nonzero = (largest > 0) | (error > 0)  # what is exactly 0 gives exactly b, and slope 0
             if self.closely and not layer.is_sparse:
-                stretch = norm(layer.stored, num_vertices)
+                stretch = self.digits.network.stretch_for(index, num_vertices)
             stretched = error * self._at_vertices(stretch)
             by_weights, by_biases = roundings(layer.stored, layer.bias, sizes)
             rounded = largest * self._at_vertices(by_weights)
