@@ -58,6 +58,32 @@ def test_stretch_of_what_matters(
         assert found.share <= found.stretch[0] / 8
 
 
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_members_of_a_stack_have_units_of_their_own_that_matter(is_sparse: bool) -> None:
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(3, 40, 40))
+    slopes = np.zeros((3, 40))
+    slopes[2, 5] = 0.5  # it passes something on where it is not positive
+    stored: Any = tuple(map(csr_array, weights)) if is_sparse else weights
+    layers = [UnitLayer(stored, np.zeros((3, 40)), slopes) for _ in range(2)]
+    intervals = Intervals(layers, np.zeros((3, 2, 40)), np.ones((3, 2, 40)))  # two lines, four vertices a member
+    values, on = random.normal(size=(40, 12)), random.random((40, 12)) < 0.2
+    values -= 1.5
+    nothing = np.zeros(0, dtype=int)
+    cut = Cut(0, np.zeros(12, dtype=int), np.zeros(12, dtype=bool), nothing, np.zeros(0), np.zeros(0), on)
+    intervals.cuts.append(cut)
+    found = closer_stretch(intervals, DigitNetwork(layers), 1, values, np.full(12, 0.1))
+    assert found is not None
+    for member, weight in enumerate(weights):
+        here = slice(4 * member, 4 * member + 4)
+        rows = (values[:, here] > -0.1).any(axis=1) | (slopes[member] != 0)
+        columns = on[:, here].any(axis=1) | (slopes[member] != 0)
+        exact, whole = np.linalg.norm(weight[rows][:, columns], 2), np.linalg.norm(weight, 2)
+        assert exact <= found.stretch[member] * (1 + 1e-12)
+        assert is_sparse or found.stretch[member] <= 1.1 * exact
+        assert is_sparse or found.share[member] == pytest.approx(exact / whole, rel=0.1)
+
+
 def test_growth_is_that_of_layers_after_the_next_cut() -> None:
     scales, slopes = (3.0, 5.0, 7.0, 9.0, 11.0), (0.0, 0.0, 1.0, 0.0, 1.0)  # the layers 0, 1 and 3 bend
     layers = [
@@ -68,6 +94,7 @@ def test_growth_is_that_of_layers_after_the_next_cut() -> None:
     assert growth(digits, 0, 1.0) == pytest.approx([5 * 7 * 9], rel=1e-4)
     assert growth(digits, 1, 0.5) == pytest.approx([7 * 9 / 4], rel=1e-4)
     assert growth(digits, 2, 1.0).tolist() == [1.0]
+    assert growth(digits, 0, np.array([0.5])) == pytest.approx([5 * 7 * 9 / 8], rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ for the other rows, but their signs are known.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import close_norm, norm
@@ -24,15 +24,15 @@ _CLOSE = 2.0**-20  # of the largest value: bounds that leave hardly any open
 
 
 class Closer(NamedTuple):
-    """How much a layer may stretch errors if some units only matter.
+    """How much a layer may stretch each member's errors if some units only matter.
 
     Attributes:
         stretch: That.
-        share: What it is of how much it may stretch others, at most.
+        share: What it is of how much it may stretch others.
     """
 
     stretch: Float[np.ndarray, " members"]
-    share: float
+    share: Float[np.ndarray, " members"]
 
 
 def closer_stretch(
@@ -52,21 +52,34 @@ def closer_stretch(
         bound: How far from 0 these are proven to have their signs.
     """
     layer = intervals.layers[index]
-    matters = (values > -bound).any(axis=1) | (layer.slope != 0).any(axis=0)
-    if not np.count_nonzero(matters) < _MOST * len(matters):
+    matters = _of_members(values > -bound, intervals) | (layer.slope != 0)
+    if not (np.count_nonzero(matters, axis=1) < _MOST * matters.shape[1]).any():
         return None
-    given = np.ones(layer.in_features, dtype=bool)
+    given = np.ones((len(matters), layer.in_features), dtype=bool)
     if intervals.cuts and intervals.cuts[-1].layer == index - 1:
-        given = intervals.cuts[-1].active.any(axis=1) | (intervals.layers[index - 1].slope != 0).any(axis=0)
+        given = _of_members(intervals.cuts[-1].active, intervals) | (intervals.layers[index - 1].slope != 0)
     if isinstance(layer.stored, np.ndarray):
-        stretch = norm(layer.stored[:, matters][:, :, given], layer.stored.size)
+        rows, columns = matters.any(axis=0), given.any(axis=0)
+        stored = layer.stored[:, rows][:, :, columns]
+        if intervals.members > 1:  # each has units of its own that matter
+            stored = stored * matters[:, rows, None] * given[:, None, columns]
+        stretch = norm(stored, layer.stored.size)
     else:
-        rows, columns = np.flatnonzero(matters), np.flatnonzero(given)
-        stretch = close_norm(tuple(of_member[rows][:, columns].tocsr() for of_member in layer.stored), squared=True)
-    return Closer(stretch, float((stretch / network.stretch_of_members(index)).max()))
+        which = zip(layer.stored, map(np.flatnonzero, matters), map(np.flatnonzero, given), strict=True)
+        stretch = close_norm(tuple(weight[rows][:, columns].tocsr() for weight, rows, columns in which), squared=True)
+    return Closer(stretch, stretch / network.stretch_of_members(index))
 
 
-def growth(digits: DigitFunctions, num_cuts: int, share: float) -> Float[np.ndarray, " members"]:
+def _of_members(
+    at_vertices: Bool[np.ndarray, "units vertices"], intervals: Intervals
+) -> Bool[np.ndarray, "members units"]:
+    """Whether something holds for each unit at any vertex of a member."""
+    return np.logical_or.reduceat(at_vertices, intervals.edges()[:-1], axis=1).T
+
+
+def growth(
+    digits: DigitFunctions, num_cuts: int, share: float | Float[np.ndarray, " members"]
+) -> Float[np.ndarray, " members"]:
     """How much each member's errors may grow in the layers after the one that makes the next cut and up to the last.
 
     Args:

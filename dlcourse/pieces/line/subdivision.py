@@ -78,7 +78,7 @@ class Subdivision:
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
         self.stretches, self.closely = self.digits.network.stretches()
-        self.closest, self.share = self.closely and grows(self.stretches), 1.0
+        self.closest, self.share = self.closely and grows(self.stretches), np.ones(len(starts))
         self.rows, self.quantum, self.error = self.intervals.uncut()
 
     @cached_property
