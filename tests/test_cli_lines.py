@@ -57,6 +57,24 @@ MISTAKES = [
     (["-m", "task=glob(q*)"], "task must match one of alternating, .*, got glob"),
     (["-m", "seed=glob(*)"], "a sweep must have at least one job"),
     (["seed=" + "7" * 5000], "seed must have no number of more than 300 digits, got 777"),
+    (["-m", "seed=range(nan)"], r"seed must be swept over some values, got range\(nan\)"),
+    (["-m", "seed=range(0,1e12)"], r"seed must be swept over at most 1,000,000 values, got range\(0,1e12\)"),
+    (
+        ["-m", "seed=range(1001)", "model.width=range(1,1001)"],
+        "a sweep must have at most 1,000,000 jobs, got 1,001,000",
+    ),
+    (["-m", "seed=0,1", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size must be at least 1, got 0"),
+    (["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=-1"], "hydra.sweeper.n_trials must be at least 1, got -1"),
+    (["name=é"], """name must be in quotes where it has such characters, got é: 'name="é"'"""),
+    (["-m", "hydra/launcher=basic", "compare.pilots=2", "seed=0,1"], "compare.pilots must be 0 .*, got 2"),
+    (["compare.tune=[foo]"], "compare.tune must be names of settings .*, got foo"),
+    (["-m", "compare.tune=[[optimizer.rate]]"], r"compare.tune must be a list of names of settings, got \[\['optim"),
+    (
+        ["-m", "hydra.launcher.backend=dask", "hydra.launcher.scheduler=x"],
+        "hydra.launcher.scheduler must be an address",
+    ),
+    (["task.num_train=0"], "task.num_train must be at least 1, got 0"),
+    (["task=parity", "task.num_bits=0"], "task.num_bits must be between 1 and 1000, got 0"),
     (["hydra/launcher=.5"], "hydra/launcher must be a name, got .5"),
     (["-m", "hydra.launcher._target_=os.system", "seed=0,1"], "os.system"),
     (["--multirun", "--cfg=job"], "Only one of"),
@@ -202,7 +220,9 @@ def test_a_plan_is_told_and_nothing_is_done(run: Run, tmp_path: Path) -> None:
         "-m", "hydra/sweeper=optuna", "optimizer.rate=interval(0.01,0.1)", "hydra.sweeper.n_trials=2", "plan=true"
     )
     assert search.returncode == 0
+    assert search.stdout.endswith("nothing was done (plan=true)\n")
     assert "Traceback" not in search.stderr
+    assert "Failed" not in search.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -271,7 +291,7 @@ def test_pilots_leave_the_best_settings_to_the_seeds_of_a_sweep(run: Run, tmp_pa
 def test_pilots_want_all_jobs_at_once_and_seeds_of_their_own(run: Run) -> None:
     batches = run("-m", "hydra.sweeper.max_batch_size=2", "compare.pilots=2", "seed=range(3)")
     assert batches.returncode == 2
-    assert "compare.pilots must be 0 where jobs come in batches, got 2" in batches.stderr
+    assert "compare.pilots must be 0 where jobs do not come all at once, got 2" in batches.stderr
     seeds = run("-m", "optimizer.rate=0.1,0.2,0.3", "seed=1000000", "compare.pilots=2")
     assert seeds.returncode == 2
     assert "seed must be below 1000000 with compare.pilots, got 1000000" in seeds.stderr

@@ -93,6 +93,10 @@ def test_counts_of_diverged_runs_are_those_of_the_table() -> None:
     assert " ".join(row) == "2 1 - 33"
 
 
+def test_a_setting_that_is_named_twice_is_one_column() -> None:
+    assert grouped(RESULTS, by=["model.width", "seed", "model.width"]) == grouped(RESULTS, by=["model.width", "seed"])
+
+
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for each in RESULTS:
         (tmp_path / each.run).mkdir()
@@ -110,7 +114,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     [
         (["{}/nothing"], "no finished runs here"),
         (["{}", "--metric", "loss"], "metric must be one of error, accuracy, got loss"),
-        (["{}", "--tune", "depth"], "tune must be one of model.depth, model.width, seed, got depth"),
+        (["{}", "--tune", "depth"], "tune must be one of model.depth, model.width, got depth"),
+        (["{}", "--tune", "model.depth,seed"], "tune must be one of model.depth, model.width, got seed"),
         (["{}", "--by", "depth"], "setting must be one of model.depth, model.width, seed, got depth"),
     ],
 )

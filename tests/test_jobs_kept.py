@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -119,6 +120,28 @@ def test_a_run_that_did_not_keep_them_when_it_was_broken_off_keeps_those_from_th
     assert load(each.folder).steps == [20, 40, 60]
     assert load(other.folder).steps == [0, 20, 40, 60]
     assert load(each.folder).at(20).state_dict()["output.bias"].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged: .+"),
+        (b"junk", "is damaged: .+"),
+        ([1], "must hold the parameters of a network, got a list"),
+        ({}, "must hold the parameters of a network, got a dict"),
+        ({"weight": 1}, "must hold the parameters of a network, got a dict"),
+    ],
+)
+def test_a_damaged_network_is_named(config: Make, content: Any, message: str) -> None:
+    each = config()
+    runs.run([each])
+    path = each.folder / "model.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=rf"model\.pt {message}"):
+        load(each.folder)
 
 
 def test_a_film_is_the_network_at_every_step(config: Make) -> None:

@@ -418,11 +418,22 @@ def test_a_stack_that_kills_its_worker_is_divided(config: Any, monkeypatch: pyte
         ({"num": 0}, "num_workers must be at least 1, or null for one a core, got 0"),
         ({"backend": "slurm"}, "backend must be loky or dask, got 'slurm'"),
         ({"backend": "dask"}, "scheduler must be given with backend=dask and only there, got None"),
+        *(
+            ({"backend": "dask", "scheduler": each}, f"scheduler must be an address like tcp://HOST:8786, got '{each}'")
+            for each in ("", "foo", "ftp://host:1", "tcp://host", "tcp://host:99999", "tcp://:8786", "host:0", "a b:1")
+        ),
     ],
 )
 def test_bad_workers_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         runs.Workers(**options)
+
+
+@pytest.mark.parametrize(
+    "address", ["host:8786", "tcp://10.0.0.1:8786", "tls://a.b.c:1", "tcp://[::1]:65535", "wss://h:80/"]
+)
+def test_schedulers_addresses(address: str) -> None:
+    assert runs.Workers(backend="dask", scheduler=address).scheduler == address
 
 
 def test_stacks_leave_no_worker_idle(config: Any) -> None:

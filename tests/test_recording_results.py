@@ -3,6 +3,7 @@ import json
 import math
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcourse.recording import Result, TaskFacts, read_json, read_results, write_csv, write_json, write_result
+from dlcourse.recording import (
+    Result,
+    TaskFacts,
+    read_json,
+    read_result,
+    read_results,
+    write_csv,
+    write_json,
+    write_result,
+)
 from dlcourse.recording.results import _natural_order
 
 CSV_BUFFERS = 2**17 + 2**13
@@ -107,6 +117,32 @@ def test_broken_files_are_left_out_and_said(
     assert captured.out == ""
     assert captured.err.startswith(f"left out {path}: ")
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("seed", "x", "config must have a whole number as seed, got 'x'"),
+        ("seed", [0], r"config must have a whole number as seed, got \[0\]"),
+        ("num_steps", 2.5, "config must have a whole number as num_steps, got 2.5"),
+        ("model.depth", "2", "config must have a whole number as model.depth, got '2'"),
+        ("model.width", True, "config must have a whole number as model.width, got True"),
+        ("model.widths", [4, "a"], "config must have a whole number as model.widths, got 'a'"),
+        ("model.widths", 4.0, "config must have a whole number as model.widths, got 4.0"),
+    ],
+)
+def test_sizes_that_are_no_numbers_are_refused(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    task = TaskFacts("error", in_features=1, out_features=1)
+    config: dict[str, Any] = {"model.depth": 2, "model.width": 4, "seed": 0}
+    whole = Result("run", config, {"error": 0.5}, None, 1.5, task)
+    write_result(tmp_path, whole)
+    assert read_result(tmp_path).config == config
+    config[key] = value
+    write_result(tmp_path, whole)
+    with pytest.raises(ValueError, match=message):
+        read_result(tmp_path)
+    write_result(tmp_path, replace(whole, task=None))  # a measurement may have any
+    assert read_result(tmp_path).config == config
 
 
 @given(st.lists(st.text(alphabet="a=-01279.", min_size=1), min_size=2, max_size=2))

@@ -275,6 +275,20 @@ def test_modules_that_change_their_buffers_are_refused(
     assert all(values.equal(before[name]) for name, values in members.buffers.items())
 
 
+def test_a_member_that_has_diverged_trains_on_and_leaves_the_others_alone() -> None:
+    architecture = functools.partial(plain, 7, nn.Tanh)
+    networks, batches = networks_of(architecture, 3), batches_for(3)
+    expected = last(stack(networks), batches).members
+    with torch.no_grad():
+        for value in networks[0].parameters():
+            value.fill_(torch.nan)
+    found = last(stack(networks), batches)
+    assert found.diverged == [True, False, False]
+    assert member_vector(found.members, 0).isnan().all()
+    for member in (1, 2):
+        assert member_vector(found.members, member).equal(member_vector(expected, member))
+
+
 def plain(width: int, activation: type[nn.Module]) -> nn.Module:
     """Odd sizes: a member's numbers would stand at other places of a vector in other company."""
     return nn.Sequential(

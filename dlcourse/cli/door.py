@@ -105,8 +105,6 @@ def main(
         # Before any job has begun, all there is to go wrong is what Hydra makes of the command line, and it lets errors
         # of many kinds through. Later ones are ours, and nothing to be hidden.
         sweep = _command.sweep
-        if sweep is not None and sweep.only_planned and not wants_tracebacks:
-            sys.exit()  # a search finds nothing where nothing was done
         if sweep is not None and sweep.has_failed and not wants_tracebacks:
             say.complaint(f"the sweeper has given up: {error}")
             sys.exit(1)
@@ -178,7 +176,10 @@ def launch(
         _check_without_pilots(jobs)
     if _command.sweep is None:
         _command.sweep = Sweep(searches=_command.searches)
-    return _command.sweep.launch(jobs, overrides, to_workers(*options))
+    values = _command.sweep.launch(jobs, overrides, to_workers(*options))
+    if _command.sweep.only_planned and _command.searches:
+        sys.exit()  # a search finds nothing where nothing was done
+    return values
 
 
 def _check_direction(direction: str, jobs: "Sequence[RunConfig | Measurement | RefusedError]") -> None:
@@ -204,7 +205,7 @@ def _check_without_pilots(jobs: "Sequence[RunConfig | Measurement | RefusedError
 
     for job in jobs:
         if isinstance(job, RunConfig) and job.compare.pilots:
-            raise RefusedError(f"compare.pilots must be 0 where jobs come in batches, got {job.compare.pilots}")
+            raise RefusedError(f"compare.pilots must be 0 where jobs do not come all at once, got {job.compare.pilots}")
 
 
 def to_job(config: DictConfig) -> "RunConfig | Measurement":
@@ -332,19 +333,20 @@ def _main(config: DictConfig) -> Any:
     _command.has_begun = True
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.MULTIRUN:
-        return _headline(config)
+        job = to_job(config)
+        _check_without_pilots([job])
+        return _headline(job)
     try:
         check_hydra(hydra_config)
         _check_that_it_is_no_sweep(hydra_config)
-        return _headline(config)
+        return _headline(to_job(config))
     except (RefusedError, FailedRunError, FolderTakenError, OSError) as error:
         _command.error = error
         return None
 
 
-def _headline(config: DictConfig) -> float | None:
+def _headline(job: "RunConfig | Measurement") -> float | None:
     """Does a job; its headline metric, if it has one."""
-    job = to_job(config)
     with ends_at_once():
         from dlcourse.cli.sweep import measure_alone, run_alone
         from dlcourse.measurements import Measurement

@@ -150,7 +150,7 @@ def grouped(
     found = [each for of_task in tasks.values() for each in judged(of_task, tune)] or judged(results, ())
     tuned = {key for each in found for key in each.tuned}
     varied = [key for key in varied_settings(results) if key != "seed" and key not in tuned]
-    by = _among("setting", by, _settings(results)) if by else varied
+    by = _among("setting", list(dict.fromkeys(by)), _settings(results)) if by else varied
     columns = ("", ": lower quartile", ": upper quartile") if apart else (" (quartiles)",)
     solved = (["solved", "solved: low", "solved: high"] if apart else ["solved"]) if tasks else []
     heading = [f"{_with_domain(name, results)}{column}" for name in metrics for column in columns]
@@ -212,7 +212,8 @@ def _tune(given: str | None, results: Sequence[Result], usual: Sequence[str]) ->
     """
     if given is None:
         return list(usual)
-    return _among("tune", [key for key in given.split(",") if key], _settings(results))
+    known = [key for key in _settings(results) if key != "seed"]
+    return _among("tune", [key for key in given.split(",") if key], known)
 
 
 def _refuse_none(results: Sequence[Result], folder: Path) -> None:

@@ -92,7 +92,17 @@ def real(value: Any, parts: dict[int, Any] | None = None) -> Any:
         if parts[id(value)] is None:
             parts[id(value)] = real(value)
         return parts[id(value)]
-    return kind(**{name: real(getattr(value, name), parts) for name in _names_of_fields(made_of)})
+    return kind(**{name: _real_field(name, getattr(value, name), parts) for name in _names_of_fields(made_of)})
+
+
+def _real_field(name: str, value: Any, parts: dict[int, Any] | None) -> Any:
+    """What `real` makes of a field's value; what it refuses is named as the command line does: task.num_train."""
+    try:
+        return real(value, parts)
+    except (TypeError, ValueError) as error:
+        if str(error).partition(" ")[0] in getattr(value, "__dataclass_fields__", ()):
+            raise type(error)(f"{name}.{error}") from error
+        raise
 
 
 @cache

@@ -33,6 +33,7 @@ def run_alone(config: RunConfig) -> Result | None:
     Raises:
         FailedRunError: If it could not be finished.
     """
+    _check_tuned([config])
     finished = finished_results([config])
     if config.only == "failed":
         return run_alone(_again(config, finished))

@@ -58,6 +58,8 @@ class Compare:
     candidates: int = 2
 
     def __post_init__(self) -> None:
+        if not all(isinstance(key, str) for key in self.tune):
+            raise ValueError(f"compare.tune must be a list of names of settings, got {self.tune}")
         check_whole("compare.pilots", self.pilots, 0, MAX_PILOTS)
         check_whole("compare.candidates", self.candidates, 1)
 

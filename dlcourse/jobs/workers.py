@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import gc
 import os
+import re
 import signal
 import threading
 import time
@@ -44,6 +45,8 @@ class Workers:
             raise ValueError(f"backend must be loky or dask, got {self.backend!r}")
         if (self.backend == "dask") != (self.scheduler is not None):
             raise ValueError(f"scheduler must be given with backend=dask and only there, got {self.scheduler!r}")
+        if self.scheduler is not None and not _is_address(self.scheduler):
+            raise ValueError(f"scheduler must be an address like tcp://HOST:8786, got {self.scheduler!r}")
 
     @property
     def num_processes(self) -> int:
@@ -56,6 +59,12 @@ class Workers:
         It keeps the device busy; several would each open it for themselves, and wait for each other.
         """
         return replace(self, num=1) if devices == {"cuda"} and self.num is None and self.backend == "loky" else self
+
+
+def _is_address(text: str) -> bool:
+    """Whether Dask can look for a scheduler there: at a port of a host."""
+    found = re.fullmatch(r"((tcp|tls|ucx|wss?)://)?(\[[^\s\]]+\]|[^\s:/]+):([0-9]{1,5})/?", text)
+    return found is not None and 0 < int(found[4]) < 2**16
 
 
 HERE = Workers()
@@ -237,7 +246,11 @@ def _of_cluster(scheduler: str | None, num: int) -> Iterator[list[_Submits]]:
     """The same, of a Dask cluster, which keeps its own queue: it is given everything at once."""
     from distributed import Client  # takes a second to import
 
-    with Client(scheduler) as client:
+    try:
+        client = Client(scheduler)
+    except (TypeError, ValueError, RuntimeError) as error:  # no certificate for tls, say
+        raise OSError(f"the scheduler {scheduler} cannot be asked: {error}") from error
+    with client:
         yield [client.get_executor(pure=False)] * num
 
 

@@ -101,6 +101,7 @@ def cells(results: Sequence[Result], tune: Sequence[str] = TUNED) -> list[Cell]:
         tune: The keys of the configuration that are tuned: see `judged`.
     """
     results = [result for result in results if _max_parameters(result) or _width(result) is not None]
+    results = [result for result in results if result.config.get("model.depth") is not None]
     found = judged(results, tune)
     names, order = _settings([each.compared for each in found])
     unsorted = [_cell(each, name) for each, name in zip(found, names, strict=True)]

@@ -102,12 +102,27 @@ def load(folder: str | Path, *, models: Sequence[type[Model]] = ()) -> LoadedRun
     result = read_result(folder)
     if not (folder / "model.pt").is_file():
         raise FileNotFoundError(f"folder must be that of a run that trained a network, with a model.pt, got {folder}")
-    weights = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
+    weights = _parameters(folder / "model.pt")
     name = result.config.get("model.name")
     with torch.random.fork_rng(devices=[]):  # the network draws initial values, which the stored ones replace
         network = lectures_network(result.config, weights) if name is None else _foreign_network(result, name, models)
     network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return LoadedRun(network.eval(), result.config, result.metrics, folder)
+
+
+def _parameters(path: Path) -> dict[str, Tensor]:
+    """The parameters of a network, by their names.
+
+    Raises:
+        ValueError: If they cannot be read.
+    """
+    try:
+        weights = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises whatever the damage leads to
+        raise ValueError(f"{path} is damaged: {str(error) or type(error).__name__}") from error
+    if not isinstance(weights, dict) or not weights or not all(isinstance(each, Tensor) for each in weights.values()):
+        raise ValueError(f"{path} must hold the parameters of a network, got a {type(weights).__name__}")
+    return weights
 
 
 def lectures_network(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MLP | SoftmaxClassifier:

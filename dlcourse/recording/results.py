@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from dlcourse.recording.files import write_atomically
@@ -132,6 +133,8 @@ def read_result(folder: Path) -> Result:
             words = [name for name, value in metrics.items() if not isinstance(value, int | float)]
             if task is not None and (words or task.metric not in metrics):
                 raise ValueError(f"metrics must be numbers, {', '.join(words or [task.metric])} is none")
+            if task is not None:
+                _check_sizes(config)
             # There can be tens of thousands of results, many of them made in the same second.
             provenance = more.get("provenance")
             known = _shared_words(
@@ -140,6 +143,16 @@ def read_result(folder: Path) -> Result:
             config, metrics = with_shared_keys(config), with_shared_keys(metrics)
             return Result(sys.intern(folder.name), config, metrics, diverged_at, seconds, task, known)
     raise ValueError("config, metrics, diverged_at and seconds are not all there")
+
+
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """Refuses a run whose seed, steps or sizes are there, but no whole numbers."""
+    widths = config.get("model.widths")
+    sizes = [(key, config.get(key)) for key in ("model.depth", "model.width", "num_steps", "seed")]
+    sizes += [("model.widths", width) for width in (widths if isinstance(widths, list) else [widths])]
+    for key, value in sizes:
+        if type(value) not in (int, NoneType):
+            raise ValueError(f"config must have a whole number as {key}, got {value!r}")
 
 
 @lru_cache(maxsize=100)

@@ -79,7 +79,7 @@ def refuse_what_cannot_train(
             raise ValueError(
                 f"modules that draw random numbers in training (dropout) cannot train in a stack:\n{stack.architecture}"
             )
-    changed = [name for name, value in values.items() if not torch.equal(value, given[name])]
+    changed = [name for name, value in values.items() if not _is_same(value, given[name])]
     if changed:
         raise ValueError(
             f"modules whose buffers change in training cannot train in a stack: {', '.join(changed)} of\n"
@@ -91,3 +91,8 @@ def refuse_what_cannot_train(
             f"outputs must have the targets' shape {tuple(targets.shape)} for inputs of shape {tuple(inputs.shape)}, "
             f"got {got} from\n{stack.architecture}"
         )
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    """Whether no number has changed; NaN, as a member has that diverged before a checkpoint, is the same as NaN."""
+    return bool(((one == other) | ((one != one) & (other != other))).all())
