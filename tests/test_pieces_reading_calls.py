@@ -163,6 +163,10 @@ UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("where", of(lambda x: torch.where(x > 0, x, 0.1 * x)), VECTOR),
     ("where not above", of(lambda x: torch.where(x <= 0.5, x, 0.5)), VECTOR),
     ("where between two inputs", of(lambda x: torch.where(x > x.flip(1), x, x.flip(1))), VECTOR),
+    ("where of multiples that are no floats", of(lambda x: torch.where(3 * x > 0, x, x / 5)), VECTOR),
+    ("where of what is turned round", of(lambda x: torch.where(-3 * x > 0, x, 0.3 * x)), VECTOR),
+    ("where of large and small multiples", of(lambda x: torch.where(1e200 * x > 0, 1e-200 * x, 0 * x)), VECTOR),
+    ("clamped above its maximum", of(lambda x: x.clamp(1, 0) + x.clamp(-0.3, 0.1)), VECTOR),
     ("where of affine layers", Call(lambda x, p: leaky(F.linear(x, p)), 3, 4), VECTOR),
     ("where by a constant", of(lambda x: torch.where(torch.tensor([True, False, True, False]), x, -x)), VECTOR),
     ("x * (x > 0)", of(lambda x: x * (x > 0) + (x >= 1).float() * (x - 1)), VECTOR),
@@ -290,6 +294,9 @@ def test_stacks_have_the_layers_of_their_members(index: int) -> None:
         (lambda x: torch.maximum(x, x), -1.0, 1.0, 1, []),
         (lambda x: x.clamp(0, 1) + (x - 1).clamp(0, 1), 0.0, 2.0, 2, []),  # = x on [0, 2]
         (lambda x: x * 0.1 + x * 0.2 - x * 0.3, 0.0, 1.0, 1, []),
+        (lambda x: torch.relu(x) - torch.where(3 * x > 0, x, torch.zeros_like(x)), -1.0, 1.0, 2, []),  # = 0
+        (lambda x: torch.where(10 * x > 0, x, 0.5 * x) - F.leaky_relu(x, 0.5), -1.0, 1.0, 2, []),  # = 0
+        (lambda x: torch.where(1e-300 * x > 0, 1e300 * x, 0 * x), -1.0, 1.0, 2, [0.5]),
     ],
 )
 def test_functions_of_one_number(
@@ -739,7 +746,6 @@ REFUSED: list[tuple[nn.Module, tuple[int, ...], type[Exception], str]] = [
         TypeError,
         r"layer '1', a Softmax .*leave it out.*net\[:-1\]",
     ),
-    (of(lambda x: x.clamp(1, 0)), (4,), ValueError, "clamp in a Call .*: min must be at most max, got 1 and 0"),
 ]
 
 

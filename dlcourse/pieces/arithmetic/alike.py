@@ -97,7 +97,7 @@ class Alike:
     """The names of a network's units where its inputs are given.
 
     If no two values of a layer have one name, the next layer's units are alike by chance only, and so each gets a name
-    of its own without a look at what it is made of.
+    of its own without a look at what it is made of, unless it is constant.
     """
 
     def __init__(self, layers: list[UnitLayer], member: int, inputs: Float[np.ndarray, "in_features numbers"]) -> None:
@@ -201,17 +201,22 @@ class Alike:
         self._rows.append(_Rows(starts, column, number, simple))
 
         if len(np.unique(self._values)) < len(self._values):
-            units = np.arange(len(bias))
-            values, biases = self._apart(index, Terms(units, units, np.ones(len(units)), np.ones_like(units)))
-            names = self._names_of(together([_named(values, self._values[values.f]), biases]), len(units))
+            names = self._names_of_units(index, np.arange(len(bias)))
         else:
             names = np.array([self._name((index, "unit", unit)) for unit in range(len(bias))])
+            constant = np.flatnonzero(num == 0)
+            names[constant] = self._names_of_units(index, constant)
         # What is only passed on keeps its name.
         passed = np.flatnonzero(simple & (num == 1))
         passed = passed[number[starts[passed]] == 1]
         names[passed] = self._values[column[starts[passed]]]
         self._names.append(names)
         self._values = self._bent(names, slope)
+
+    def _names_of_units(self, index: int, unit: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """The names of some units of a layer, by what they are made of."""
+        values, biases = self._apart(index, Terms(np.arange(len(unit)), unit, np.ones(len(unit)), np.ones_like(unit)))
+        return self._names_of(together([_named(values, self._values[values.f]), biases]), len(unit))
 
     def _bent(self, names: Int[np.ndarray, " some"], slope: Float[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
         """The names of values, given those of the pre-activations."""

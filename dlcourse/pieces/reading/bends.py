@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlcourse.pieces.reading.affine import Affine
 from dlcourse.pieces.reading.shapes import check_dimensions
-from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced, aligned, moved
+from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced, moved
 
 
 def relu(input: Traced, inplace: bool = False) -> Traced:  # noqa: D103
@@ -57,14 +57,13 @@ def minimum(input: Any, other: Any) -> Traced:
 
 
 def clamp(input: Traced, min: Operand | None = None, max: Operand | None = None) -> Traced:
-    """low + relu(z - low) - relu(z - high)."""
-    if isinstance(min, Traced) or isinstance(max, Traced) or min is None or max is None:
-        input = input if min is None else maximum(input, min)
-        return input if max is None else minimum(input, max)
-    low, high = aligned(input, min)[1], aligned(input, max)[1]
-    if not (low <= high).all():  # type: ignore[operator]  # both are constant
-        raise ValueError(f"min must be at most max, got {min} and {max}")
-    return relu(input - min) - relu(input - max) + min
+    """min(max(z, low), high).
+
+    Not low + relu(z - low) - relu(z - high): what is high or low for many z alike is then a difference of two numbers
+    that only exact sums tell from others.
+    """
+    input = input if min is None else maximum(input, min)
+    return input if max is None else minimum(input, max)
 
 
 def hardtanh(input: Traced, min_val: float | int = -1, max_val: float | int = 1, inplace: bool = False) -> Traced:  # noqa: D103

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Shaped
 
 from dlcourse.pieces.reading.affine import Affine, Units, Vector
 from dlcourse.pieces.reading.entries import equal
@@ -50,18 +51,26 @@ def where(condition: Any, input: Operand, other: Operand) -> Traced:
     if not isinstance(condition, Condition):
         return _chosen(condition, input, other)
     margin, one, two = _broadcast(condition.margin, input, other)
-    right, left = _multiple(one.entries, margin.entries), _multiple(two.entries, margin.entries)
+    right, left = (_floats(_multiples(each.entries, margin.entries)) for each in (one, two))
     if right is not None and left is not None:
-        if (right == 1).all():
-            return margin.with_entries(margin.entries.bent(left))
-        if not left.any():
-            return margin.with_entries(margin.entries.bent(left).scaled(right))
-        negative = (-margin).entries.bent(np.zeros((1, 1))).scaled(-left)
-        return margin.with_entries(margin.entries.bent(np.zeros((1, 1))).scaled(right).plus(negative))
-    change = _multiple((one - two).entries, margin.entries)
+        return margin.with_entries(_with_slopes(margin.entries, right, left))
+    difference = one - two
+    change = _multiples(difference.entries, margin.entries)
     if change is None:
         raise ValueError("the two cases must be the same between them, where the comparison is of equals, or it jumps")
-    return two + margin.with_entries(margin.entries.bent(np.zeros((1, 1))).scaled(change))
+    # one - two is k times the margin: two + max(one - two, 0) where k > 0, two - max(two - one, 0) where k < 0.
+    sign = np.sign(change).astype(float)
+    return two + difference.with_entries(difference.entries.scaled(sign).bent(np.zeros((1, 1))).scaled(sign))
+
+
+def _with_slopes(margin: Affine, right: Vector, left: Vector) -> Affine:
+    """A multiple of the margin where it is positive, and another one elsewhere."""
+    if (right == 1).all():
+        return margin.bent(left)
+    positive = margin.bent(np.zeros((1, 1))).scaled(right)
+    if not left.any():
+        return positive
+    return positive.plus(margin.scaled(-np.ones((1, 1))).bent(np.zeros((1, 1))).scaled(-left))
 
 
 def masked_fill(input: Traced, mask: Any, value: Operand) -> Traced:
@@ -78,7 +87,13 @@ def _chosen(condition: Constants, input: Operand, other: Operand) -> Traced:
 def _broadcast(*operands: Operand) -> tuple[Traced, ...]:
     """Tensors of one shape; constants are tensors without units."""
     one, *others = (_tensor(operand) for operand in operands)
-    return moved(torch.broadcast_tensors, (one, *others), {})  # type: ignore[no-any-return]
+    tensors = moved(torch.broadcast_tensors, (one, *others), {})
+    return tuple(tensor.with_entries(_pruned(tensor.entries)) for tensor in tensors)
+
+
+def _pruned(vector: Affine) -> Affine:
+    """The same without the groups of units that only others need which it has been moved with."""
+    return Affine({units: matrix for units, matrix in vector.matrices.items() if len(matrix.row)}, vector.bias)
 
 
 def _tensor(operand: Operand) -> Traced | Constants:
@@ -87,21 +102,63 @@ def _tensor(operand: Operand) -> Traced | Constants:
     )
 
 
-def _multiple(vector: Affine, of: Affine) -> Vector | None:
+Fractions = Shaped[np.ndarray, "_ entries"]
+
+
+def _multiples(vector: Affine, of: Affine) -> Fractions | None:
     """Numbers k with vector = k of, entry by entry, exactly; None if there are none."""
-    if _same(vector, of):
-        return np.ones((1, vector.bias.shape[1]))
-    arrays = [array for one in (vector, of) for array in (one.bias, *(m.values for m in one.matrices.values()))]
-    members = max(len(array) for array in arrays)
-    factors = np.zeros((members, vector.bias.shape[1]))
-    for member, entry in np.ndindex(*factors.shape):
-        terms, of_terms = _terms(vector, member, entry), _terms(of, member, entry)
+    (base, factors), (of_base, of_factors) = _unscaled(vector), _unscaled(of)
+    if _same(base, of_base) and of_factors.all():
+        return factors / of_factors  # type: ignore[no-any-return]  # fractions
+    members = max(len(array) for one in (vector, of) for array in _arrays(one))
+    found = np.full((members, vector.bias.shape[1]), Fraction(0))
+    terms_of = _Terms()
+    for member, entry in np.ndindex(*found.shape):
+        terms, of_terms = terms_of(vector, member, entry), terms_of(of, member, entry)
         pivots = [key for key, number in of_terms.items() if number != 0]
         factor = terms.get(pivots[0], Fraction(0)) / of_terms[pivots[0]] if pivots else Fraction(0)
         if any(terms.get(key, 0) != factor * of_terms.get(key, 0) for key in terms.keys() | of_terms.keys()):
             return None
-        factors[member, entry] = float(factor)
-    return factors
+        found[member, entry] = factor
+    return found
+
+
+def _floats(numbers: Fractions | None) -> Vector | None:
+    """The same as floats; None if one of them is none."""
+    if numbers is None:
+        return None
+    try:
+        floats = numbers.astype(float)
+    except OverflowError:
+        return None
+    return floats if np.array_equal(_fractions(floats), numbers) else None
+
+
+def _unscaled(vector: Affine) -> tuple[Affine, Fractions]:
+    """A vector of which this one is a multiple, entry by entry, and how often: nothing but scaled since it was stored.
+
+    That is most of what is compared, and is told at once, however large the matrices behind it are.
+    """
+    factors = np.full((1, vector.bias.shape[1]), Fraction(1))
+    while len(vector.matrices) == 1 and not vector.bias.any():
+        ((units, matrix),) = vector.matrices.items()
+        entries = np.arange(units.num_units)
+        is_diagonal = np.array_equal(matrix.row, entries) and np.array_equal(matrix.column, entries)
+        if units.inputs is None or not is_diagonal or not (units.slope == 1).all():
+            break
+        factors, vector = factors * _fractions(matrix.values), units.inputs
+    return vector, factors
+
+
+def _fractions(numbers: Float[np.ndarray, "_ entries"]) -> Fractions:
+    """Floats as fractions."""
+    fractions: Fractions = np.vectorize(Fraction, otypes=[object])(numbers)
+    return fractions
+
+
+def _arrays(vector: Affine) -> list[Vector]:
+    """The numbers of all members, or those of one if they are the same for all."""
+    return [vector.bias, *(matrix.values for matrix in vector.matrices.values())]
 
 
 def _same(vector: Affine, other: Affine) -> bool:
@@ -113,18 +170,27 @@ def _same(vector: Affine, other: Affine) -> bool:
     )
 
 
-def _terms(vector: Affine, member: int, entry: int) -> dict[tuple[Units, int] | None, Fraction]:
-    """An entry as a sum over units that bend, or inputs, and a constant (None)."""
-    found: dict[tuple[Units, int] | None, Fraction] = {None: Fraction(_of(vector.bias, member)[entry])}
-    for units, matrix in vector.matrices.items():
-        row, slope = matrix.rows(np.array([entry])), _of(units.slope, member)
-        for unit, value in zip(row.column.tolist(), _of(row.values, member).tolist(), strict=True):
-            number = Fraction(value)
-            passes = units.inputs is not None and slope[unit] == 1
-            inner = _terms(units.inputs, member, unit) if passes else {(units, unit): Fraction(1)}  # type: ignore[arg-type]
-            for key, factor in inner.items():
-                found[key] = found.get(key, Fraction(0)) + number * factor
-    return found
+class _Terms:
+    """Entries as sums over units that bend, or inputs, and a constant (None)."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Affine, int, int], dict[tuple[Units, int] | None, Fraction]] = {}
+
+    def __call__(self, vector: Affine, member: int, entry: int) -> dict[tuple[Units, int] | None, Fraction]:
+        """An entry of a vector."""
+        if (vector, member, entry) in self._known:
+            return self._known[vector, member, entry]
+        found: dict[tuple[Units, int] | None, Fraction] = {None: Fraction(_of(vector.bias, member)[entry])}
+        for units, matrix in vector.matrices.items():
+            row, slope = matrix.rows(np.array([entry])), _of(units.slope, member)
+            for unit, value in zip(row.column.tolist(), _of(row.values, member).tolist(), strict=True):
+                number = Fraction(value)
+                passed = units.inputs if slope[unit] == 1 else None
+                inner = {(units, unit): Fraction(1)} if passed is None else self(passed, member, unit)
+                for key, factor in inner.items():
+                    found[key] = found.get(key, Fraction(0)) + number * factor
+        self._known[vector, member, entry] = found
+        return found
 
 
 def _of(array: np.ndarray, member: int) -> np.ndarray:
