@@ -163,6 +163,12 @@ UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("where", of(lambda x: torch.where(x > 0, x, 0.1 * x)), VECTOR),
     ("where not above", of(lambda x: torch.where(x <= 0.5, x, 0.5)), VECTOR),
     ("where between two inputs", of(lambda x: torch.where(x > x.flip(1), x, x.flip(1))), VECTOR),
+    ("divided by a whole number", of(lambda x: F.relu(x / torch.tensor([3])) - x / torch.tensor(4)), VECTOR),
+    ("where with a whole number", of(lambda x: torch.where(x > -0.5, x + 0.5, torch.tensor(0))), VECTOR),
+    ("whole numbers written over", of(lambda x: with_a_whole_number(x * 1)), VECTOR),
+    ("joined with whole numbers", of(lambda x: torch.cat([x, torch.full((x.shape[0], 1), -2)], 1).relu()), VECTOR),
+    ("a copying conversion, then in place", of(lambda x: x + x.to(x.dtype, copy=True).relu_()), VECTOR),
+    ("a conversion by name", of(lambda x: F.relu(x.type("torch.DoubleTensor"))), VECTOR),
     ("where of multiples that are no floats", of(lambda x: torch.where(3 * x > 0, x, x / 5)), VECTOR),
     ("where of what is turned round", of(lambda x: torch.where(-3 * x > 0, x, 0.3 * x)), VECTOR),
     ("where of large and small multiples", of(lambda x: torch.where(1e200 * x > 0, 1e-200 * x, 0 * x)), VECTOR),
@@ -218,6 +224,16 @@ def written(x: Tensor) -> Tensor:
 def written_into(zeros: Tensor, x: Tensor) -> Tensor:
     zeros[:, 1:5] = x
     return zeros
+
+
+def with_a_whole_number(x: Tensor) -> Tensor:
+    x[:, 1] = torch.tensor(-3)
+    return x + F.relu(x)
+
+
+def in_autocast(x: Tensor) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return F.relu(x)
 
 
 def masked(x: Tensor) -> Tensor:
@@ -734,6 +750,23 @@ REFUSED: list[tuple[nn.Module, tuple[int, ...], type[Exception], str]] = [
     (of(lambda x: x.max()), (4,), ValueError, "max in a Call .*the first dimension"),
     (of(lambda x: x.max(0).values), (4,), ValueError, "max in a Call .*the first dimension"),
     (of(lambda x: x.long() * 1.0), (4,), TypeError, "conversion to torch.int64"),
+    (of(lambda x: F.relu(x).type("torch.HalfTensor")), (4,), ValueError, "conversion to torch.float16 rounds"),
+    (of(lambda x: F.relu(x).type(torch.HalfTensor)), (4,), ValueError, "conversion to torch.float16 rounds"),
+    (of(lambda x: x.type("torch.Tensors")), (4,), TypeError, "a conversion to 'torch.Tensors' is not understood"),
+    (of(in_autocast), (4,), ValueError, "torch.autocast rounds the network's numbers"),
+    (
+        of(lambda x: x.double().relu_() + x),
+        (4,),
+        ValueError,
+        "in place has changed a tensor that is needed later",
+    ),
+    (of(lambda x: x / 0), (4,), ValueError, "div in a Call .*: constants must be finite, got inf"),
+    (of(lambda x: x + torch.full_like(x, math.nan)), (4,), ValueError, "constants must be finite, got nan"),
+    (of(lambda x: F.linear(torch.ones(1, 4), x)), (4,), TypeError, "must not depend on the network's input"),
+    (of(lambda x: (x > 0) * (x < 0.5) * x), (4,), TypeError, "the product of two comparisons is not understood"),
+    (nn.MaxPool1d(2, stride=1, padding=1, dilation=2), (1, 1), ValueError, "every window must meet an entry"),
+    (of(lambda x: F.relu(x)[:, :0]), (4,), ValueError, "every layer must have at least one output"),
+    (of(lambda x: F.linear(F.relu(x[:, :0]), torch.zeros(2, 0))), (4,), ValueError, "at least one output"),
     (of(lambda x: torch.zeros(2, 4).add_(x)), (4,), ValueError, "writes to a tensor that does not depend on the input"),
     (of(lambda x: x + float(x.norm())), (4,), TypeError, "same calls for all inputs.*asks a tensor for its values"),
     (of(lambda x: torch.bmm(x[:, None], x[:, :, None])), (4,), TypeError, "product of two tensors"),

@@ -13,6 +13,25 @@ np.empty(2**25 - 2**16, dtype=np.uint8)
 _LITTLE = 2.0**27  # bytes: nobody needs to look what is free for that
 
 
+def check_limits(max_regions: object, max_gigabytes: object = None) -> None:
+    """Refuses limits of a count that are none.
+
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If they are too small.
+    """
+    if not isinstance(max_regions, int | np.integer):
+        raise TypeError(f"max_regions must be a whole number of at least 1, got {max_regions!r}")
+    if max_regions < 1:
+        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
+    if max_gigabytes is None:
+        return
+    if not isinstance(max_gigabytes, int | float | np.number):
+        raise TypeError(f"max_gigabytes must be a number greater than 0, got {max_gigabytes!r}")
+    if not max_gigabytes > 0:
+        raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
+
+
 def check_memory(needed: float, max_gigabytes: float | int | None, what: str) -> None:
     """Refuses what takes more memory than is allowed.
 

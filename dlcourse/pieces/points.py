@@ -16,24 +16,36 @@ def finite(name: str, values: float | int | Sequence[Any] | Tensor | np.ndarray)
     """The numbers in float64.
 
     Raises:
-        ValueError: If one of them is infinite or NaN.
+        TypeError: If they are no numbers.
+        ValueError: If they are not as many in each row, or one of them is infinite or NaN.
     """
-    numbers = _numbers(values)
+    numbers = _numbers(name, values)
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} must be finite, got {numbers[~np.isfinite(numbers)][0]}")
     return numbers
 
 
-def point(coordinates: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
-    """Coordinates in float64, finite or not; a lone number has one coordinate."""
-    return np.atleast_1d(_numbers(coordinates))
+def point(name: str, coordinates: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
+    """Coordinates in float64, finite or not; a lone number has one coordinate.
+
+    Raises:
+        TypeError: If they are no numbers.
+        ValueError: If they are not as many in each row.
+    """
+    return np.atleast_1d(_numbers(name, coordinates))
 
 
-def _numbers(values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
+def _numbers(name: str, values: float | int | Sequence[Any] | Tensor | np.ndarray) -> Float[np.ndarray, "..."]:
     """A copy in float64."""
-    if isinstance(values, Tensor):
-        values = values.detach().to("cpu", torch.float64).numpy()
-    return np.array(values, dtype=np.float64)
+    try:
+        if isinstance(values, Tensor):
+            values = values.detach().to("cpu", torch.complex128 if values.is_complex() else torch.float64).numpy()
+        if not np.iscomplexobj(values):
+            return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        what = "as many numbers in each row" if "inhomogeneous" in str(error) else "numbers"
+        raise type(error)(f"{name} must be {what}, got {str(values)[:60]}") from error
+    raise TypeError(f"{name} must be real numbers, got {str(values)[:60]}")
 
 
 def in_short(point: Float[np.ndarray, "*shape"]) -> str:

@@ -11,6 +11,7 @@ from dlcourse.checks import check_whole
 from dlcourse.networks import Stack
 from dlcourse.pieces.box.box import InBox, cut
 from dlcourse.pieces.box.parts import InParts, count_in_parts
+from dlcourse.pieces.memory import check_limits
 from dlcourse.pieces.points import finite
 from dlcourse.pieces.progress import bars
 from dlcourse.pieces.reading import read
@@ -92,6 +93,7 @@ def in_box(
     """
     if isinstance(network, Stack):
         raise TypeError("in_box counts for one network, got a Stack")
+    check_limits(max_regions)
     if num_parts is not None:
         check_whole("num_parts", num_parts, 1)
     check_whole("num_workers", num_workers, 1, None if num_parts is not None else 1)

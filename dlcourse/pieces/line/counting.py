@@ -12,6 +12,7 @@ from dlcourse.networks import Stack
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line.segment import OnLine, OnLines, count_on_lines
 from dlcourse.pieces.line.whole_line import OnWholeLine, count_on_whole_line
+from dlcourse.pieces.memory import check_limits
 from dlcourse.pieces.points import point
 from dlcourse.pieces.progress import bars
 from dlcourse.pieces.reading import read, read_for_points
@@ -104,8 +105,9 @@ def on_line(
 
     Source: slide "Depth and piecewise linear functions".
     """
+    check_limits(max_regions, max_gigabytes)
     if start is not None and end is not None and origin is None and direction is None:
-        first, last = point(start), point(end)
+        first, last = point("start", start), point("end", end)
         layers, shape = read_for_points(network, first.shape, _between(first, last, first.size))
         segments = _segments(layers, first.reshape(1, -1), last.reshape(1, -1))
         with bars(progress):
@@ -113,7 +115,7 @@ def on_line(
         lines = tuple(counted.line(member, 0) for member in range(len(counted.num_regions)))
         return lines if isinstance(network, Stack) else lines[0]
     if origin is not None and direction is not None and start is None and end is None:
-        first, step = point(origin), point(direction)
+        first, step = point("origin", origin), point("direction", direction)
         layers, shape = read_for_points(
             network, first.shape, lambda random, num: first + random.standard_normal((num, *[1] * first.ndim)) * step
         )
@@ -161,7 +163,8 @@ def on_lines(
         TypeError: As `on_line`.
         ValueError: As `on_line`; or if there are not as many ends as starts, or none.
     """
-    first, last = point(starts), point(ends)
+    check_limits(max_regions, max_gigabytes)
+    first, last = point("starts", starts), point("ends", ends)
     if input_shape is None:
         input_shape = first.shape[-1:]
     layers = read(network, input_shape, domain=_between(first, last, math.prod(input_shape)))
@@ -172,7 +175,7 @@ def on_lines(
             raise ValueError(
                 f"{name} must end in the shape of an input, {tuple(input_shape)}, got shape {points.shape}"
             )
-        flat.append(points.reshape(*shape, -1))
+        flat.append(points.reshape(*shape, math.prod(input_shape)))
     with bars(progress):
         return count_on_lines(layers, *_segments(layers, *flat), tuple(input_shape), max_regions, max_gigabytes)
 

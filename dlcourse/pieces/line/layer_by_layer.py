@@ -60,10 +60,6 @@ def subdivide(
     num_elsewhere: int = 0,
 ) -> Subdivided:
     """Cuts segments, given by where they start and end; so many regions of others count for `max_regions`, too."""
-    if max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    if max_gigabytes is not None and not max_gigabytes > 0:
-        raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
     limits = _Limits(max_regions, max_gigabytes)
     check_cut(layers, -1, 2 * starts.shape[0] * starts.shape[1], max_gigabytes, keep_values=True)
     with np.errstate(all="ignore"):  # overflow is looked for where it can begin

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import nn
 
 from dlcourse.networks import Stack
+from dlcourse.pieces.memory import check_limits
 from dlcourse.pieces.plane.domain import Point, Points, corners_of, frame_of, triangle
 from dlcourse.pieces.plane.polygon import OnPlane, count
 from dlcourse.pieces.points import finite
@@ -69,10 +70,7 @@ def on_plane(
     """
     if isinstance(network, Stack):
         raise TypeError("on_plane counts for one network, got a Stack: use on_plane for each member of unstack(stack)")
-    if max_regions < 1:
-        raise ValueError(f"max_regions must be at least 1, got {max_regions}")
-    if max_gigabytes is not None and not max_gigabytes > 0:
-        raise ValueError(f"max_gigabytes must be greater than 0, got {max_gigabytes}")
+    check_limits(max_regions, max_gigabytes)
     if through is not None:
         if any(given is not None for given in (low, high, vertices, origin, directions)):
             raise ValueError("through must be given alone, without low, high, vertices, origin or directions")

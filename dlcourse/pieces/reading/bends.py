@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlcourse.pieces.reading.affine import Affine
 from dlcourse.pieces.reading.shapes import check_dimensions
-from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced, moved
+from dlcourse.pieces.reading.tensors import BATCH, Constants, Operand, Traced, as_constant, moved
 
 
 def relu(input: Traced, inplace: bool = False) -> Traced:  # noqa: D103
@@ -62,8 +62,24 @@ def clamp(input: Traced, min: Operand | None = None, max: Operand | None = None)
     Not low + relu(z - low) - relu(z - high): what is high or low for many z alike is then a difference of two numbers
     that only exact sums tell from others.
     """
-    input = input if min is None else maximum(input, min)
-    return input if max is None else minimum(input, max)
+    if min is not None:
+        input = maximum(input, min) if _is_met(min) else maximum(min, input)
+    if max is not None:
+        input = minimum(input, max) if _is_met(max) else minimum(max, input)
+    return input
+
+
+def _is_met(bound: Operand) -> bool:
+    """Whether a bound may be met, other than the largest number that there is: beside that, floats would lose z.
+
+    max(z, low) is low + relu(z - low), and z + relu(low - z) as well.
+    """
+    if isinstance(bound, Traced):
+        return True
+    return all(float(member.abs().max()) <= _MOST_MET for member in as_constant(bound).members)
+
+
+_MOST_MET = 2.0**10
 
 
 def hardtanh(input: Traced, min_val: float | int = -1, max_val: float | int = 1, inplace: bool = False) -> Traced:  # noqa: D103
@@ -197,6 +213,8 @@ def _pooled(input: Traced, windows: list[Int[np.ndarray, "kernel_size num"]]) ->
         inside = (entries[:, None, :, None] >= 0) & (window[None, :, None, :] >= 0)
         entries = np.where(inside, entries[:, None, :, None] * size + window[None, :, None, :], -1)
         entries = entries.reshape(entries.shape[0] * entries.shape[1], -1)
+    if not (entries >= 0).any(axis=0).all():
+        raise ValueError("every window must meet an entry, but one lies in the padding, where torch gives -inf")
     some = np.take_along_axis(entries, (entries >= 0).argmax(axis=0)[None], axis=0)
     stored = _stored(input.entries)
     contestants = [stored.rows(row) for row in np.where(entries >= 0, entries, some)]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dlcourse.pieces.reading import bends, cases, linear
 from dlcourse.pieces.reading.cases import Condition
-from dlcourse.pieces.reading.tensors import Constants, Operand, Traced, moved
+from dlcourse.pieces.reading.tensors import Constants, Operand, Traced, as_constant, moved
 
 LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
@@ -25,22 +25,13 @@ LAYERS = (
     *(nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle, nn.PixelUnshuffle),
 )
 
+JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack"}
 MOVES = {
+    *JOINS,
     *("view", "reshape", "flatten", "unflatten", "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"),
     *("squeeze", "unsqueeze", "expand", "expand_as", "view_as", "reshape_as", "getitem", "select", "narrow", "chunk"),
-    *(
-        "split",
-        "tensor_split",
-        "unbind",
-        "contiguous",
-        "broadcast_to",
-        "cat",
-        "concat",
-        "concatenate",
-        "stack",
-        "hstack",
-    ),
-    *("vstack", "clone", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "flipud", "rot90", "roll", "T", "mT"),
+    *("split", "tensor_split", "unbind", "contiguous", "broadcast_to"),
+    *("clone", "repeat", "repeat_interleave", "tile", "flip", "fliplr", "flipud", "rot90", "roll", "T", "mT"),
     *("t", "adjoint", "H", "mH", "index_select", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "tril", "triu"),
     *("detach", "data", "diagonal", "unfold", "broadcast_tensors", "requires_grad_", "alias", "ravel", "gather"),
 }
@@ -67,7 +58,7 @@ def _set(input: Traced | Constants, index: Any, value: Operand) -> Traced:
 
     if isinstance(index, Condition):
         return cases.where(index, value, input)
-    new = value if isinstance(value, Traced | Constants) else Constants([torch.tensor(value, dtype=torch.float64)])
+    new = value if isinstance(value, Traced) else as_constant(value)
     return moved(written, (input, new), {})  # type: ignore[no-any-return]
 
 
@@ -96,7 +87,7 @@ def _multiply(input: Any, other: Any) -> Any:
 def _divide(input: Any, other: Operand, *, rounding_mode: str | None = None) -> Any:
     if not isinstance(input, Traced) or isinstance(other, Traced) or rounding_mode is not None:
         raise TypeError("a quotient is piecewise linear only if it is of an input and a constant")
-    return input * (other.map(torch.reciprocal) if isinstance(other, Constants) else 1 / other)
+    return input * as_constant(other).map(torch.reciprocal)
 
 
 def _same(input: Any) -> Any:

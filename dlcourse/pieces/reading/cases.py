@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 
 from dlcourse.pieces.reading.affine import Affine, Units, Vector
 from dlcourse.pieces.reading.entries import equal
-from dlcourse.pieces.reading.tensors import Constants, Operand, Traced, moved
+from dlcourse.pieces.reading.tensors import Constants, Operand, Traced, as_constant, moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,9 @@ class Condition:
     def __invert__(self) -> "Condition":
         return Condition(-self.margin)
 
-    def __mul__(self, other: Operand) -> Traced:
+    def __mul__(self, other: "Operand | Condition") -> Traced:
+        if isinstance(other, Condition):
+            raise TypeError("the product of two comparisons is not understood")
         return where(self, other, 0)
 
     __rmul__ = __mul__
@@ -97,9 +99,7 @@ def _pruned(vector: Affine) -> Affine:
 
 
 def _tensor(operand: Operand) -> Traced | Constants:
-    return (
-        operand if isinstance(operand, Traced | Constants) else Constants([torch.tensor(operand, dtype=torch.float64)])
-    )
+    return operand if isinstance(operand, Traced) else as_constant(operand)
 
 
 Fractions = Shaped[np.ndarray, "_ entries"]

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from dlcourse.pieces.arithmetic.rounding import EPS, norm, num_terms, roundings
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading.nested import leaves, mapped
-from dlcourse.pieces.reading.own_dtype import CONVERSIONS
+from dlcourse.pieces.reading.own_dtype import CONVERSIONS, copies
 from dlcourse.pieces.reading.recording import call_name
 
 Points = Float[np.ndarray, "points *input_shape"]
@@ -185,7 +185,7 @@ class _InFloat64(TorchFunctionMode):
     ) -> Any:
         name = call_name(func)
         if name in CONVERSIONS and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            return args[0].double()
+            return args[0].double().clone() if copies(args, kwargs or {}) else args[0].double()
         keyword_arguments = kwargs or {}
         narrow = any(_narrow(leaf) for leaf in leaves((args, keyword_arguments)))
         if narrow and not name.endswith("_"):

@@ -90,8 +90,10 @@ def linear_in_one(function: Callable[..., Tensor]) -> Callable[..., Traced]:
     return in_one
 
 
-def linear(input: Traced, weight: Constants, bias: Constants | None = None) -> Traced:
+def linear(input: Traced | Constants, weight: Constants | Traced, bias: Constants | None = None) -> Traced:
     """W x + b."""
+    if not isinstance(input, Traced) or isinstance(weight, Traced):
+        raise TypeError("the weight of an affine layer must not depend on the network's input")
     if input.batch == 0 and len(input.shape) == 2:  # the matrix is there already
         matrix = entries_of(np.stack([of_member.numpy() for of_member in weight.members]))
         output = Traced(input.entries.times(matrix), (2, matrix.shape[0]))

@@ -58,6 +58,7 @@ def read(
     layers = read_plain(network, input_shape) if as_written else None
     needs_no_comparison = plain and as_written
     if layers is not None and needs_no_comparison:
+        _check_units(layers)
         return layers
     if plain:
         check_network(network)
@@ -73,10 +74,17 @@ def read(
             layers = replay(tapes, shape)
         else:
             shape = (layers[0].in_features,)
+        _check_units(layers)
         if not needs_no_comparison:
             for index, (member, own) in enumerate(zip(members, values, strict=True)):
                 comparison.check(member, own, of_member(layers, index), shape, domain)
     return layers
+
+
+def _check_units(layers: Sequence[UnitLayer]) -> None:
+    """Refuses layers that give nothing."""
+    if any(layer.bias.shape[1] == 0 for layer in layers):
+        raise ValueError("every layer must have at least one output, but one of the network has none")
 
 
 def read_for_points(

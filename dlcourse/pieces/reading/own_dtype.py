@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 _DTYPES = {
     "double": torch.float64,
@@ -33,9 +33,18 @@ def check_conversion(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], o
     """
     given = [_DTYPES[name]] if name in _DTYPES else [*args[1:], *kwargs.values()]
     for value in given:
-        dtype = value.dtype if isinstance(value, Tensor) else value
+        named = getattr(torch, value.rpartition(".")[2], None) if name == "type" and isinstance(value, str) else value
+        dtype = getattr(named, "dtype", named)  # of "torch.HalfTensor", too
+        if name == "type" and not isinstance(dtype, torch.dtype | bool):
+            raise TypeError(f"a conversion to {value!r} is not understood")
         if isinstance(dtype, torch.dtype):
             if not dtype.is_floating_point:
                 raise TypeError(f"a conversion to {dtype} is not piecewise linear")
             if torch.finfo(dtype).bits < own_bits:
                 raise ValueError(f"a conversion to {dtype} rounds the network's numbers of {own_bits} bits")
+
+
+def copies(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether `Tensor.to` is told to copy, as its second truth value."""
+    flags = [value for value in args[1:] if isinstance(value, bool)]
+    return bool(kwargs.get("copy", flags[1] if len(flags) > 1 else False))

@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from dlcourse.pieces.reading.layers import Layers
 from dlcourse.pieces.reading.nested import leaves, mapped
-from dlcourse.pieces.reading.own_dtype import CONVERSIONS, bits, check_conversion
+from dlcourse.pieces.reading.own_dtype import CONVERSIONS, bits, check_conversion, copies
 from dlcourse.pieces.reading.shapes import check_shapes
 
 
@@ -252,10 +252,12 @@ class _Recorder:
         if name == "device":
             return _CPU
         try:
+            if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+                raise ValueError("torch.autocast rounds the network's numbers")
             if name in CONVERSIONS and isinstance(args[0], _Recorded):
                 if args[0].stand_in.is_floating_point():
                     check_conversion(name, args, kwargs, self.own_bits)
-                    return args[0]  # nothing is rounded before the network is counted
+                    return self._converted(args, kwargs)
                 name, function, args, kwargs = "double", Tensor.double, args[:1], {}
             if self.scouts:
                 self._look_for_size(name, args)
@@ -264,6 +266,19 @@ class _Recorder:
             if self.refused is None:
                 self.refused = self._refusal(name, error)
             raise self.refused from error
+
+    def _converted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same numbers, since nothing is rounded before the network is counted.
+
+        Whether torch copies them depends on their type in the network, which is not followed. So where one is changed
+        in place and the other one is needed later, that is refused, as of a tensor and its views.
+        """
+        if copies(args, kwargs):
+            return self._called("clone", Tensor.clone, args[:1], {})
+        self.check_unchanged(args[0])
+        same = _Recorded(self, args[0].slot, args[0].stand_in)
+        same.since = args[0].since
+        return same
 
     def _refusal(self, name: str, error: Exception) -> Exception:
         """The error for a call that went wrong."""

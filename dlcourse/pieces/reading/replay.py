@@ -11,11 +11,11 @@ from torch import Tensor
 
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.reading import affine
-from dlcourse.pieces.reading.calls import CALLS, CREATES, MOVES
+from dlcourse.pieces.reading.calls import CALLS, CREATES, JOINS, MOVES
 from dlcourse.pieces.reading.cases import Condition
 from dlcourse.pieces.reading.nested import leaves, mapped
 from dlcourse.pieces.reading.recording import Call, Slot, Tape
-from dlcourse.pieces.reading.tensors import Constants, Traced, moved
+from dlcourse.pieces.reading.tensors import Constants, Traced, as_constant, moved
 
 
 def replay(tapes: Sequence[Tape], shape: tuple[int, ...]) -> list[UnitLayer]:
@@ -72,6 +72,8 @@ def _called(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], num_membe
             call.function(*_of_member(member, args), **_of_member(member, kwargs)) for member in range(num_members)
         ]
         return _zipped(results)
+    if name in JOINS:  # what else is whole numbers there is indices
+        args, kwargs = mapped(as_constant, (args, kwargs), only=Constants)
     if name in MOVES:
         return moved(call.function, args, kwargs)
     function = CALLS.get(name)
@@ -98,7 +100,7 @@ def _together(members: Sequence[Any], values: dict[Slot, Any]) -> Any:
     if isinstance(first, slice):
         parts = [(member.start, member.stop, member.step) for member in members]
         return slice(*(_together(each, values) for each in zip(*parts, strict=True)))
-    if any(member != first for member in members):
+    if any(member is not first and member != first for member in members):  # NaN equals nothing
         if all(isinstance(member, float) for member in members):
             return Constants([torch.tensor(member, dtype=torch.float64) for member in members])
         raise ValueError("the members of a stack must make the same calls")

@@ -113,12 +113,12 @@ def for_one_input(members: Sequence[Tensor], batch: int) -> Float[np.ndarray, "m
     Raises:
         ValueError: If they are not the same for all inputs, or not finite.
     """
-    if any(not torch.equal(*member.unbind(batch)) for member in members if member.stride(batch)):
-        raise ValueError("constants must be the same for all inputs of a batch")
     values = np.stack([member.select(batch, 0).numpy().reshape(-1) for member in members])
     finite = np.isfinite(values)
     if not finite.all():
         raise ValueError(f"constants must be finite, got {values[~finite][0]}")
+    if any(not torch.equal(*member.unbind(batch)) for member in members if member.stride(batch)):
+        raise ValueError("constants must be the same for all inputs of a batch")
     return values
 
 
@@ -163,6 +163,13 @@ def moved(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         raise ValueError(BATCH)
 
     return mapped(entries, function(*mapped(numbers, args), **mapped(numbers, kwargs)))
+
+
+def as_constant(operand: Constants | float | int) -> Constants:
+    """A constant in float64, also one of whole numbers or truth values."""
+    if isinstance(operand, Constants):
+        return operand.map(Tensor.double)
+    return Constants([torch.tensor(operand, dtype=torch.float64)])
 
 
 def _is_number(value: Any) -> bool:
