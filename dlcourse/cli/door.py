@@ -162,10 +162,13 @@ def launch(
     Raises:
         RefusedError: If Hydra is asked for what dlcourse does not do, or all jobs are refused.
     """
+    _command.has_begun = True
+    refused = [job for job in jobs if isinstance(job, RefusedError)]
+    if refused and len(refused) == len(jobs) and _command.sweep is None:
+        raise refused[0]  # before anything imports torch
     with ends_at_once():
         from dlcourse.cli.sweep import Sweep
 
-    _command.has_begun = True
     check_hydra(config)
     if config.callbacks:
         raise RefusedError("hydra.callbacks must be empty with hydra/launcher=stack, whose jobs train side by side")

@@ -10,6 +10,7 @@ import ast
 import copy
 import dataclasses
 import re
+import sys
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
@@ -139,10 +140,16 @@ def of_schemas_only(value: Any) -> bool:
     Nothing is lost if such an object is copied, and changed, as long as it has not been made `real`. The constructor of
     another package's class may have made more of the values that it was given.
     """
-    kind = type(value)
-    if not dataclasses.is_dataclass(kind) or _real_class(kind) is kind:
+    kind: Any = type(value)
+    if not dataclasses.is_dataclass(kind) or not _is_schema(kind):
         return False
     return all(of_schemas_only(each) for each in vars(value).values() if dataclasses.is_dataclass(each))
+
+
+def _is_schema(kind: Any) -> bool:
+    """Whether a class is the schema of another one; that one's module need not be imported to see it."""
+    module = sys.modules.get(kind.__module__)
+    return kind.__module__.partition(".")[0] == "dlcourse" and getattr(module, kind.__qualname__, None) is not kind
 
 
 def path_of(module: str) -> Path:
