@@ -1,6 +1,6 @@
 """Images with blank areas and repeated patterns: counted as an exact counter does, without integers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest.mock import patch
 
 import exact_cells
@@ -11,7 +11,7 @@ from marks import slow_except
 from torch import nn
 
 from dlcourse import pieces
-from dlcourse.pieces.line import blocks
+from dlcourse.pieces.line import blocks, ties
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.reading import affine, network
 
@@ -94,6 +94,40 @@ def test_counts_are_those_of_fractions_and_need_no_integers(name: str, images: s
     assert (line.num_regions, line.num_pieces) == exact_cells.counts(found, *exact_cells.segment(start, end))
     assert line.num_settled == 0
     line.check_invariants()
+
+
+def with_a_constant_channel(layer: nn.Conv2d) -> nn.Conv2d:
+    nn.init.zeros_(layer.weight[1])
+    return layer
+
+
+@pytest.mark.parametrize("few", [1, 10**9], ids=["by kinds", "one by one"])
+@pytest.mark.parametrize("seed", slow_except(range(3), 0))
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [nn.Conv2d(1, 2, 3), nn.Hardtanh(-0.1, 0.1), nn.MaxPool2d(3, 1)],
+        lambda: [
+            nn.Conv2d(1, 2, 3),
+            nn.Hardtanh(-0.1, 0.3),
+            nn.MaxPool2d(2),
+            nn.Conv2d(2, 2, 2),
+            nn.ReLU6(),
+            nn.MaxPool2d(2),
+        ],
+        lambda: [with_a_constant_channel(nn.Conv2d(1, 2, 3)), nn.MaxPool2d(3, 1)],
+    ],
+    ids=["saturated", "saturated twice", "constant places"],
+)
+def test_plateaus_tie(layers: Callable[[], list[nn.Module]], seed: int, few: int) -> None:
+    torch.manual_seed(seed)
+    body = [*layers(), nn.Flatten()]
+    found = nn.Sequential(*body, nn.Linear(nn.Sequential(*body)(torch.zeros(1, 1, 8, 8)).numel(), 2)).double()
+    start, end = np.random.default_rng(seed).normal(size=(2, 1, 8, 8))
+    with patch.object(ties, "_FEW", few):
+        line = pieces.on_line(found, start, end)
+    assert (line.num_regions, line.num_pieces) == exact_cells.counts(found, *exact_cells.segment(start, end))
+    assert line.num_settled < line.num_regions / 2  # where floats only just do not tell two levels apart
 
 
 @pytest.mark.parametrize("images", ["blank", "grounds", "periodic"])

@@ -15,6 +15,7 @@ where a - b is on and b where it is off. `Alike.sums` says what units are made o
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from jaxtyping import Bool, Float, Int
 from dlcourse.pieces.layer import UnitLayer
 
 ZERO, ONE = 0, 1  # the names of the functions that are 0 and 1 everywhere
+_MOST_MAKERS = 64  # of a unit in one layer
 _MOST_TERMS = 4  # that a unit may have to be taken apart: sums and differences of few, as in pools
 
 IsOn = Callable[[int, Int[np.ndarray, " terms"], Int[np.ndarray, " terms"]], Bool[np.ndarray, " terms"]]
@@ -154,6 +156,41 @@ class Alike:
             done += more
         done.append(_named(open_, self._inputs[open_.f]))
         return together(done)
+
+    def makers(
+        self, index: int, unit: Int[np.ndarray, " some"], *, closely: bool
+    ) -> list[dict[int, Int[np.ndarray, " makers"]]] | None:
+        """Which units of earlier layers, by layer, `sums` asks about for some units; None if these are many."""
+        self.names(index)
+        found: list[dict[int, Int[np.ndarray, " makers"]]] = [{} for _ in unit]
+        root, at = np.arange(len(unit)), unit
+        for k in range(index - 1, -1, -1):
+            root, at = self._inputs_of(k + 1, root, at)
+            if len(at) > _MOST_MAKERS * len(unit):
+                return None
+            asked = np.zeros(len(at), dtype=bool)
+            if self._layers[k].bends:
+                asked = self._layers[k].slope[self._member][at] != 1
+            edges = np.searchsorted(root[asked], np.arange(len(unit) + 1)).tolist()
+            for those, (a, b) in zip(found, pairwise(edges), strict=True):
+                if a < b:
+                    those[k] = at[asked][a:b]
+            if not closely:
+                apart = self._rows[k].taken_apart[at]
+                root, at = root[apart], at[apart]
+        return found
+
+    def _inputs_of(
+        self, index: int, root: Int[np.ndarray, " some"], unit: Int[np.ndarray, " some"]
+    ) -> tuple[Int[np.ndarray, " more"], Int[np.ndarray, " more"]]:
+        """What units of a layer take in, once for each root, in order."""
+        rows = self._rows[index]
+        num = rows.starts[unit + 1] - rows.starts[unit]
+        which = np.repeat(np.arange(len(num)), num)
+        column = rows.column[np.arange(len(which)) + (rows.starts[unit] - np.cumsum(num) + num)[which]]
+        num_inputs = self._layers[index].in_features
+        roots, columns = np.divmod(np.unique(root[which] * num_inputs + column), num_inputs)
+        return roots, columns
 
     def _names_at(
         self, index: int, terms: Terms, place: Int[np.ndarray, " sums"], is_on: IsOn, closely: bool

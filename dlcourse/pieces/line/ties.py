@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from copy import copy
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from dlcourse.pieces.arithmetic.alike import ZERO, Alike, IsOn
 from dlcourse.pieces.line.crossings import Crossings
-from dlcourse.pieces.line.intervals import Intervals
+from dlcourse.pieces.line.intervals import Cut, Intervals
 
 _PART = 2**16  # sums that are taken at once
+_FEW = 8  # intervals for each unit: of more it pays to see where one tells for others
 
 
 class Ties:
@@ -53,12 +55,17 @@ class Ties:
             index, beside = self._bending[len(self.intervals.cuts)], self._beside(vertex)
             for alike, some in self._by_line(vertex):
                 zero[some] = alike.names(index)[unit[some]] == ZERO
-                for test in (self._cancel, self._are_as_what_made):
+                for close in (False, True)[closely:]:
                     for interval in beside:
-                        some = some[~zero[some]]
-                        for first in range(0, len(some), _PART):
-                            part = some[first : first + _PART]
-                            zero[part] = test(alike, index, unit[part], interval[part], vertex[part], closely)
+                        for part in _parts(some[~zero[some]]):
+                            zero[part] = self._cancel_by_kind(
+                                alike, index, unit[part], interval[part], closely=close, only_if_quick=close > closely
+                            )
+                for interval in beside:
+                    for part in _parts(some[~zero[some]]):
+                        zero[part] = self._are_as_what_made(
+                            alike, index, unit[part], interval[part], vertex[part], closely
+                        )
         return unit[zero], vertex[zero]
 
     def share_points(
@@ -86,13 +93,67 @@ class Ties:
                     numbers[part] = [known.setdefault(key, len(known)) for key in keys]
         return np.asarray(open_ & (numbers[1:] == numbers[:-1]) & (interval[1:] == interval[:-1]))
 
+    def _cancel_by_kind(
+        self,
+        alike: Alike,
+        index: int,
+        unit: Int[np.ndarray, " some"],
+        interval: Int[np.ndarray, " some"],
+        *,
+        closely: bool,
+        only_if_quick: bool,
+    ) -> Bool[np.ndarray, " some"]:
+        """What `_cancel` says, asked once where a unit is made in the same way in one interval after the other.
+
+        Args:
+            alike: What is alike on the line.
+            index: The layer.
+            unit: Its units, in order.
+            interval: Where each is, in order as well for one unit.
+            closely: As for `Alike.sums`.
+            only_if_quick: Whether to say no without a look unless few have to be asked.
+        """
+        cancels = np.zeros(len(unit), dtype=bool)
+        told_by = self._told_by(alike, index, unit, interval, closely=closely)
+        asked = np.unique(told_by)
+        if only_if_quick and len(asked) * _FEW > len(unit):
+            return cancels
+        cancels[asked] = self._cancel(alike, index, unit[asked], interval[asked], closely)
+        return cancels.take(told_by)
+
+    def _told_by(
+        self,
+        alike: Alike,
+        index: int,
+        unit: Int[np.ndarray, " some"],
+        interval: Int[np.ndarray, " some"],
+        *,
+        closely: bool,
+    ) -> Int[np.ndarray, " some"]:
+        """For each unit in an interval a place among them that tells for it: there, the same of what makes it is on."""
+        told_by = np.arange(len(unit))
+        asked, first = np.unique(unit, return_index=True)
+        if len(unit) < _FEW * len(asked):
+            return told_by
+        makers = alike.makers(index, asked, closely=closely)
+        if makers is None:
+            return told_by
+        on = {cut.layer: (cut.active, those) for cut, those in self._cuts(interval)}
+        for k, (a, b) in enumerate(pairwise([*first.tolist(), len(unit)])):
+            changes = np.zeros(b - a, dtype=bool)
+            for layer, of_layer in makers[k].items():
+                active, those = on[layer]
+                here = active[of_layer[:, None], those[a:b]]
+                changes[1:] |= (here[:, 1:] != here[:, :-1]).any(axis=0)
+            told_by[a:b] = a + np.maximum.accumulate(np.where(changes, np.arange(b - a), 0))
+        return told_by
+
     def _cancel(
         self,
         alike: Alike,
         index: int,
         unit: Int[np.ndarray, " some"],
         interval: Int[np.ndarray, " some"],
-        _vertex: Int[np.ndarray, " some"],
         closely: bool,
     ) -> Bool[np.ndarray, " some"]:
         """Whether pre-activations are 0 all along some intervals."""
@@ -153,12 +214,15 @@ class Ties:
         is_first, is_last = vertex == self.intervals.first[line], vertex == self.intervals.last[line]
         return vertex - is_last, vertex - 1 + is_first
 
+    def _cuts(self, interval: Int[np.ndarray, " places"]) -> Iterator[tuple[Cut, Int[np.ndarray, " places"]]]:
+        """The cuts, last to first, each with the numbers that intervals have right after it that some are parts of."""
+        for cut in reversed(self.intervals.cuts):
+            yield cut, interval
+            interval = cut.parent[interval]
+
     def _are_on(self, interval: Int[np.ndarray, " places"]) -> IsOn:
         """Which units are on in some intervals, one of them for each place."""
-        cuts = {}
-        for cut in reversed(self.intervals.cuts):
-            cuts[cut.layer] = cut.active, interval
-            interval = cut.parent[interval]
+        cuts = {cut.layer: (cut.active, those) for cut, those in self._cuts(interval)}
 
         def is_on(
             index: int, place: Int[np.ndarray, " terms"], unit: Int[np.ndarray, " terms"]
@@ -168,3 +232,9 @@ class Ties:
             return on
 
         return is_on
+
+
+def _parts(numbers: Int[np.ndarray, " some"]) -> Iterator[Int[np.ndarray, " few"]]:
+    """Some of the numbers at a time."""
+    for first in range(0, len(numbers), _PART):
+        yield numbers[first : first + _PART]
