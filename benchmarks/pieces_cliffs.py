@@ -62,6 +62,12 @@ def pooled() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 1))
 
 
+def saturated() -> nn.Sequential:
+    """Hardtanh, so narrow that most entries are at one of its ends, where pools tie."""
+    first = nn.Conv2d(4, 4, 3, padding=1), nn.Hardtanh(-0.1, 0.1), nn.MaxPool2d(3, 1, 1)
+    return nn.Sequential(*first, nn.Flatten(), nn.Linear(4 * 144, 3))
+
+
 def convolutional(channels: int, one: int, other: int, size: int) -> nn.Sequential:
     layers = [nn.Conv2d(channels, one, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
     layers += [nn.Conv2d(one, other, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
@@ -158,6 +164,7 @@ CASES: dict[str, Case] = {
     ),
     "images, conv8-max-conv12-max-fc of 28x28, line": (lambda: convolutional(1, 8, 12, 28), (1, 28, 28), on_line),
     "images, conv16-max-conv32-max-fc of 3x32x32, line": (lambda: convolutional(3, 16, 32, 32), (3, 32, 32), on_line),
+    "images, conv4-hardtanh-max-fc of 4x12x12, line": (saturated, (4, 12, 12), on_line),
     "images of 28x28, four fifths of the pixels 0, line": (
         lambda: convolutional(1, 8, 12, 28),
         (1, 28, 28),
