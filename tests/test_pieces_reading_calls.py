@@ -69,6 +69,7 @@ def with_statistics(layer: nn.Module) -> nn.Module:
 
 
 VECTOR, SIGNAL, IMAGE = (4,), (2, 9), (2, 6, 7)
+LARGEST = torch.finfo(torch.float32).max
 
 UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("Linear", nn.Linear(4, 3), VECTOR),
@@ -169,6 +170,14 @@ UNDERSTOOD: list[tuple[str, nn.Module, tuple[int, ...]]] = [
     ("joined with whole numbers", of(lambda x: torch.cat([x, torch.full((x.shape[0], 1), -2)], 1).relu()), VECTOR),
     ("a copying conversion, then in place", of(lambda x: x + x.to(x.dtype, copy=True).relu_()), VECTOR),
     ("a conversion by name", of(lambda x: F.relu(x.type("torch.DoubleTensor"))), VECTOR),
+    ("where as a method", of(lambda x: x.where(x > 0, 0.1 * x) + torch.zeros_like(x).where(x < 0, x)), VECTOR),
+    ("where as a method, by a constant", of(lambda x: x.where(torch.tensor([True, False, True, False]), -x)), VECTOR),
+    (
+        "the largest numbers bound nothing",
+        of(lambda x: F.relu(x.clamp(-LARGEST, 0.25)) + x.clamp(min=-math.inf)),
+        VECTOR,
+    ),
+    ("nor in a maximum", of(lambda x: torch.maximum(x, torch.tensor(-LARGEST)) + torch.relu(x)), VECTOR),
     ("where of multiples that are no floats", of(lambda x: torch.where(3 * x > 0, x, x / 5)), VECTOR),
     ("where of what is turned round", of(lambda x: torch.where(-3 * x > 0, x, 0.3 * x)), VECTOR),
     ("where of large and small multiples", of(lambda x: torch.where(1e200 * x > 0, 1e-200 * x, 0 * x)), VECTOR),
@@ -321,6 +330,12 @@ def test_functions_of_one_number(
     counted = pieces.on_line(of(function), start, end)
     assert counted.breakpoints.tolist() == breakpoints
     assert (counted.num_pieces, counted.num_regions) == (len(breakpoints) + 1, num_regions)
+
+
+def test_slopes_are_those_of_floats_beside_huge_constants() -> None:
+    counted = pieces.on_line(of(lambda x: x.clamp(0, 1e200)).double(), -3.0, 3.0)
+    assert counted.slopes.tolist() == [[0.0], [6.0]]
+    assert counted(np.array([0.0, 0.5, 0.75, 1.0])).ravel().tolist() == [0.0, 0.0, 1.5, 3.0]
 
 
 @pytest.mark.parametrize("k", range(1, 13))

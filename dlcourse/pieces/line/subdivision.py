@@ -305,8 +305,8 @@ class Subdivision:
         proven[:, vertices] = True
         self._move(vertices)
         self.rows[0][:, vertices], self.error[0, vertices] = closer.values, closer.error
-        if self.quantum[1] == 0:  # else they are exact
-            self.rows[1][:, vertices], self.error[1, vertices] = closer.slopes, closer.slope_error
+        on = closer.slope_error < self.error[1, vertices]  # nowhere if they are exact
+        self.rows[1][:, vertices[on]], self.error[1, vertices[on]] = closer.slopes[:, on], closer.slope_error[on]
 
     def _vague_soon(self, *, in_time: bool) -> Int[np.ndarray, " vertices"]:
         """Where to look closer before signs are open (see `vague_soon`)."""

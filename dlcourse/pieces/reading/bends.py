@@ -46,14 +46,28 @@ def absolute(input: Traced) -> Traced:  # noqa: D103
 
 def maximum(input: Any, other: Any) -> Traced:
     """b + relu(a - b)."""
+    if _is_no_bound(other, -1):
+        return input  # type: ignore[no-any-return]
     winner: Traced = relu(input - other) + other
     return winner
 
 
 def minimum(input: Any, other: Any) -> Traced:
     """b - relu(b - a)."""
+    if _is_no_bound(other, 1):
+        return input  # type: ignore[no-any-return]
     winner: Traced = -relu(other - input) + other
     return winner
+
+
+def _is_no_bound(bound: Any, sign: int) -> bool:
+    """Whether a number stands for no bound, as the largest one of a type does, or infinity."""
+    if isinstance(bound, Constants):
+        return all(member.numel() == 1 and sign * float(member) in _LARGEST for member in bound.members)
+    return isinstance(bound, int | float) and sign * bound in _LARGEST
+
+
+_LARGEST = {math.inf, *(torch.finfo(each).max for each in (torch.float64, torch.float32, torch.bfloat16))}
 
 
 def clamp(input: Traced, min: Operand | None = None, max: Operand | None = None) -> Traced:
@@ -62,15 +76,15 @@ def clamp(input: Traced, min: Operand | None = None, max: Operand | None = None)
     Not low + relu(z - low) - relu(z - high): what is high or low for many z alike is then a difference of two numbers
     that only exact sums tell from others.
     """
-    if min is not None:
+    if min is not None and not _is_no_bound(min, -1):
         input = maximum(input, min) if _is_met(min) else maximum(min, input)
-    if max is not None:
+    if max is not None and not _is_no_bound(max, 1):
         input = minimum(input, max) if _is_met(max) else minimum(max, input)
     return input
 
 
 def _is_met(bound: Operand) -> bool:
-    """Whether a bound may be met, other than the largest number that there is: beside that, floats would lose z.
+    """Whether a bound is of a size that numbers may have: beside others, floats would lose z.
 
     max(z, low) is low + relu(z - low), and z + relu(low - z) as well.
     """

@@ -44,12 +44,20 @@ def comparison(above: bool) -> Callable[[Any, Any], Condition]:
     return lambda input, other: Condition(input - other if above else other - input)
 
 
-def where(condition: Any, input: Operand, other: Operand) -> Traced:
+def _is_mask(value: Any) -> bool:
+    """Whether it is truth values: a comparison, or a constant."""
+    is_constant = isinstance(value, Constants) and value.members[0].dtype is torch.bool
+    return is_constant or isinstance(value, Condition)
+
+
+def where(condition: Any, input: Any, other: Operand) -> Traced:
     """The input where the condition holds, elsewhere the other; both must be the same where the margin is 0.
 
     Raises:
         ValueError: If that is not so: the function jumps.
     """
+    if not _is_mask(condition) and _is_mask(input):  # x.where(condition, other), as the method has them
+        condition, input = input, condition
     if not isinstance(condition, Condition):
         return _chosen(condition, input, other)
     margin, one, two = _broadcast(condition.margin, input, other)
