@@ -1,11 +1,13 @@
 """One clear line for every mistake, and commands that can be pasted."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -224,6 +226,18 @@ def test_a_plan_is_told_and_nothing_is_done(run: Run, tmp_path: Path) -> None:
     assert "Traceback" not in search.stderr
     assert "Failed" not in search.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_search_goes_on_from_its_study(run: Run, tmp_path: Path) -> None:
+    search = ["-m", "hydra/sweeper=optuna", "optimizer.rate=interval(0.01,0.1)", "hydra.sweeper.n_trials=2",
+              "hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=rates"]  # fmt: skip
+    assert run(*search).returncode == 0
+    again = run(*search)
+    assert again.returncode == 0
+    assert "best of 2 trials" in again.stdout
+    with contextlib.closing(sqlite3.connect(tmp_path / "study.db")) as study:
+        assert study.execute("select count(*) from trials").fetchone() == (4,)
 
 
 @pytest.mark.slow

@@ -116,6 +116,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         (["{}", "--metric", "loss"], "metric must be one of error, accuracy, got loss"),
         (["{}", "--tune", "depth"], "tune must be one of model.depth, model.width, got depth"),
         (["{}", "--tune", "model.depth,seed"], "tune must be one of model.depth, model.width, got seed"),
+        (["{}", "--where", "model.width=7"], "model.width must be one of 4, got 7"),
         (["{}", "--by", "depth"], "setting must be one of model.depth, model.width, seed, got depth"),
     ],
 )

@@ -36,6 +36,23 @@ def test_the_first_screen_answers_the_question(tmp_path: Path) -> None:
     assert content["state"] == {}
 
 
+def test_what_has_no_place_is_said(tmp_path: Path) -> None:
+    uneven = [result(2, 4, seed, 0.001, model__width=None, model__widths=[4, 8]) for seed in range(4)]
+    write_sweep(tmp_path / "sweep", [*sweep(), *uneven])
+    content = shown(tmp_path)
+    assert content["sentence"].startswith("Of networks with layers of one width: 3 layers of 8 units")
+    assert content["warnings"][-1].startswith("4 runs have layers of different widths, and no place in depth against")
+
+
+def test_runs_of_other_tasks_are_told_apart(tmp_path: Path) -> None:
+    write_sweep(
+        tmp_path / "sweep", [result(1, 4, 0, 0.5), result(1, 4, 0, 0.5, task__name="moons"), result(1, 4, 1, 0.5)]
+    )
+    assert shown(tmp_path, task="moons")["facts"][:2] == ["3 runs finished", "1 of them on this task"]
+    write_sweep(tmp_path / "single", [result(1, 4, 0, 0.5)])
+    assert shown(tmp_path, sweep="single")["facts"][0] == "1 run finished"
+
+
 def test_of_several_sweeps_the_one_that_is_asked_for_or_the_latest(tmp_path: Path) -> None:
     for age, name in enumerate(["new", "old"]):
         write_sweep(tmp_path / name, [result(1, 4, 0, 0.5), result(2, 4, 0, 0.25)])

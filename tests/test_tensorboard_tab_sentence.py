@@ -77,7 +77,9 @@ def test_one_run() -> None:
 def test_a_run_that_diverged_is_the_worst() -> None:
     runs = [result(1, 4, 0, 0.5), result(2, 4, 0, 0.001, diverged_at=7)]
     assert said(runs).startswith("No network solves it. 1 layer of 4 units (13 parameters) comes closest")
-    assert said(runs).endswith("the best deeper network (33 parameters) comes to diverged.")
+    assert said(runs).endswith("; the best deeper network (33 parameters) diverged.")
+    both = [replace(run, diverged_at=7) for run in runs]
+    assert said(both) == "Every network diverged with at least half of its seeds."
 
 
 def test_networks_of_a_size_are_compared_with_those_of_that_size() -> None:

@@ -86,6 +86,10 @@ def _answer(arguments: argparse.Namespace) -> int:
     return 0
 
 
+MOST_SAID = 20
+"""So many values of a setting are named."""
+
+
 def where(results: Sequence[Result], conditions: Sequence[str]) -> list[Result]:
     """The results whose settings are these.
 
@@ -102,7 +106,10 @@ def where(results: Sequence[Result], conditions: Sequence[str]) -> list[Result]:
         if not equals:
             raise ValueError(f"where must be SETTING=VALUE, got {condition}")
         _among("setting", [key], _settings(results))
+        there = dict.fromkeys(str(setting_of(result, key)) for result in chosen)
         chosen = [result for result in chosen if _is_value(setting_of(result, key), value)]
+        if there and not chosen:
+            raise ValueError(f"{key} must be one of {', '.join([*there][:MOST_SAID])}, got {value}")
     return chosen
 
 

@@ -81,7 +81,9 @@ def run(config: "RunConfig", result: "Result") -> None:
     metric = config.task.metric
     said = [f"{in_words(metric)} {result.metrics[metric]:.4g}"]
     if "num_pieces" in result.metrics:
-        said.append(f"{result.metrics['num_pieces']:g} linear pieces on {config.task.pieces_domain}")
+        said.append(
+            f"{(num := result.metrics['num_pieces']):g} linear piece{'s' * (num != 1)} on {config.task.pieces_domain}"
+        )
     said.append(f"{result.metrics['num_parameters']:g} parameters")
     if result.diverged_at is not None:
         said.append(f"diverged at step {result.diverged_at}")

@@ -100,14 +100,28 @@ def cells(results: Sequence[Result], tune: Sequence[str] = TUNED) -> list[Cell]:
         results: The runs of a sweep over one task.
         tune: The keys of the configuration that are tuned: see `judged`.
     """
-    results = [result for result in results if _max_parameters(result) or _width(result) is not None]
-    results = [result for result in results if result.config.get("model.depth") is not None]
+    results = [result for result in results if _has_a_place(result)]
     found = judged(results, tune)
     names, order = _settings([each.compared for each in found])
     unsorted = [_cell(each, name) for each, name in zip(found, names, strict=True)]
     return sorted(
         unsorted, key=lambda cell: (order.index(cell.setting), cell.max_parameters or 0, cell.width or 0, cell.depth)
     )
+
+
+def left_out(results: Sequence[Result]) -> str:
+    """Which runs have no place in depth against width, as a sentence; nothing if there are none."""
+    num = sum(not _has_a_place(result) for result in results)
+    if num == 0:
+        return ""
+    runs = "1 run has" if num == 1 else f"{num} runs have"
+    return f"{runs} layers of different widths, and no place in depth against width: results.csv lists all runs."
+
+
+def _has_a_place(result: Result) -> bool:
+    """Whether a run's network has a depth, and one width or a given number of parameters."""
+    has_size = _max_parameters(result) is not None or _width(result) is not None
+    return has_size and result.config.get("model.depth") is not None
 
 
 def pieces_in_words(cells: Sequence[Cell]) -> str:

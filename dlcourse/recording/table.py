@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlcourse.recording.cells import Cell, cells
+from dlcourse.recording.cells import Cell, cells, left_out
 from dlcourse.recording.over_seeds import Quartiles, in_words, wilson
 from dlcourse.recording.results import Result
 from dlcourse.recording.tuned import FEW_SEEDS, TUNED
@@ -33,7 +33,7 @@ def depth_width_table(results: Sequence[Result], metric: str, tune: Sequence[str
     for setting in dict.fromkeys(cell.setting for cell in found):
         lines = _lines([cell for cell in found if cell.setting == setting], metric)
         blocks.append("\n".join([setting, *lines] if setting else lines))
-    if notes := notes_on(found):
+    if notes := [*notes_on(found), *filter(None, [left_out(results)])]:
         blocks.append("\n".join(notes))
     return "\n\n".join(blocks)
 

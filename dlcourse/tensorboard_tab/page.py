@@ -7,6 +7,7 @@ from typing import Any
 
 from dlcourse.palette import DEPTH_SHADES
 from dlcourse.recording import History, read_log
+from dlcourse.recording.cells import left_out
 from dlcourse.recording.over_seeds import in_words
 from dlcourse.recording.table import notes_on, what_solves, what_was_tuned
 from dlcourse.tensorboard_tab.axes import Figure
@@ -67,6 +68,11 @@ def page(log: LogFolder, asked: Mapping[str, str]) -> Content:
             note for note in (notes_on(shown.cells) if shown.cells else []) if not note.startswith("* ")
         ]
         content["sentence"] = sentence(shown.cells, metric) if shown.cells else NOTHING_TO_COMPARE
+        if len(shown.results) < len(found.results):
+            content["facts"].insert(1, f"{len(shown.results)} of them on this task")
+        if shown.cells and (note := left_out(shown.results)):
+            content["sentence"] = f"Of networks with layers of one width: {content['sentence']}"
+            content["warnings"].append(note)
     else:
         content["sentence"] = "No run is finished yet."
     if found.unfinished:
@@ -136,7 +142,11 @@ def _counted(found: Found) -> str:
         "failed": found.num_failed,
         "damaged": found.num_damaged,
     }
-    return ", ".join(f"{num} {'runs ' if kind == 'finished' else ''}{kind}" for kind, num in numbers.items() if num)
+    return ", ".join(
+        f"{num} {('run ' if num == 1 else 'runs ') if kind == 'finished' else ''}{kind}"
+        for kind, num in numbers.items()
+        if num
+    )
 
 
 def _what_solves(shown: View) -> str:

@@ -7,6 +7,9 @@ from fractions import Fraction
 from dlcourse.recording import Cell
 from dlcourse.recording.over_seeds import difference, in_words
 
+DIVERGED = "diverged"
+"""What is said in place of a median that lies among runs that diverged."""
+
 
 def sentence(found: Sequence[Cell], metric: str) -> str:
     """Which network does best, and how much better it is than the best of the other kind: one layer, or more.
@@ -24,6 +27,8 @@ def sentence(found: Sequence[Cell], metric: str) -> str:
         return "No finished runs yet."
     best = _best(found, metric)
     kind, rivals = _rivals(best, found)
+    if not best.num_solved and _median(best, metric) == DIVERGED:
+        return "Every network diverged with at least half of its seeds."
     if not best.num_solved:
         return _by_median(best, kind, rivals, metric)
     size = " of that size" if best.max_parameters is not None else ""
@@ -104,7 +109,8 @@ def _by_median(best: Cell, kind: str, rivals: Sequence[Cell], metric: str) -> st
     rival = _best(rivals, metric)
     if _median(rival, metric) == _median(best, metric):
         return f"{said}, and so does the best {kind}{_range([rival])}."
-    return f"{said}; the best {kind}{_range([rival])} comes to {_median(rival, metric)}."
+    comes = _median(rival, metric)
+    return f"{said}; the best {kind}{_range([rival])} {comes if comes == DIVERGED else f'comes to {comes}'}."
 
 
 def _named(cell: Cell) -> str:
@@ -169,4 +175,4 @@ def _share(cell: Cell) -> Fraction:
 def _median(cell: Cell, metric: str) -> str:
     """The median of the metric."""
     found = cell.quartiles(metric)
-    return "diverged" if found is None or math.isnan(found.median) else f"{found.median:.3g}"
+    return DIVERGED if found is None or math.isnan(found.median) else f"{found.median:.3g}"
