@@ -115,9 +115,12 @@ Fractions = Shaped[np.ndarray, "_ entries"]
 
 def _multiples(vector: Affine, of: Affine) -> Fractions | None:
     """Numbers k with vector = k of, entry by entry, exactly; None if there are none."""
+    if not any(array.any() for array in _arrays(vector)):
+        return _fractions(np.zeros((1, vector.bias.shape[1])))
     (base, factors), (of_base, of_factors) = _unscaled(vector), _unscaled(of)
-    if _same(base, of_base) and of_factors.all():
-        return factors / of_factors  # type: ignore[no-any-return]  # fractions
+    for sign in (1, -1):
+        if of_factors.all() and _same(base, of_base.scaled(np.full((1, 1), float(sign)))):
+            return sign * factors / of_factors  # type: ignore[no-any-return]  # fractions
     members = max(len(array) for one in (vector, of) for array in _arrays(one))
     found = np.full((members, vector.bias.shape[1]), Fraction(0))
     terms_of = _Terms()
