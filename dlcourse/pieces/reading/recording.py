@@ -110,42 +110,10 @@ def num_inputs(network: nn.Module, values: dict[str, Tensor]) -> int:
 
 _CPU = torch.device("cpu")
 _ABOUT_SHAPES = {
-    *(
-        "shape",
-        "size",
-        "dim",
-        "ndim",
-        "ndimension",
-        "numel",
-        "nelement",
-        "len",
-        "stride",
-        "is_contiguous",
-        "is_same_size",
-    ),
-    *(
-        "dtype",
-        "element_size",
-        "is_floating_point",
-        "is_complex",
-        "requires_grad",
-        "is_leaf",
-        "grad",
-        "grad_fn",
-        "layout",
-    ),
-    *(
-        "is_cuda",
-        "is_cpu",
-        "is_mps",
-        "is_sparse",
-        "is_quantized",
-        "is_meta",
-        "get_device",
-        "names",
-        "_version",
-        "retains_grad",
-    ),
+    *("shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "len", "stride", "is_contiguous"),
+    *("is_same_size", "dtype", "element_size", "is_floating_point", "is_complex", "requires_grad", "is_leaf", "grad"),
+    *("grad_fn", "layout", "is_cuda", "is_cpu", "is_mps", "is_sparse", "is_quantized", "is_meta", "get_device"),
+    *("names", "_version", "retains_grad"),
 }  # what a forward may ask a tensor
 _ANY_SIZE = 55440  # of an input whose size is not known yet: most slices and splits of it can be made
 
