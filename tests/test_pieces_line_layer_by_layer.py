@@ -16,7 +16,7 @@ from torch import nn
 from dlcourse import pieces
 from dlcourse.pieces.arithmetic import rounding
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.line import blocks, intervals, layer_by_layer, mattering, steady, subdivision
+from dlcourse.pieces.line import blocks, growth, intervals, layer_by_layer, steady, subdivision
 from dlcourse.pieces.line.closer import Closer, look_closer
 from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.segment import count_on_lines
@@ -182,7 +182,7 @@ def test_digits_tell_in_blocks_what_they_tell_of_the_whole_line(in_blocks: Mock,
             of_blocks.append(len(functions.intervals.cuts))
         return look_closer(functions, *arguments)
 
-    only_open = patch.object(mattering, "_OPEN", np.inf)
+    only_open = patch.object(growth, "_OPEN", np.inf)
     vague = [patch.object(module, "EPS", 2.0**-32) for module in (rounding, intervals, subdivision)]
     with only_open, vague[0], vague[1], vague[2], patch.object(subdivision, "look_closer", noted):
         divided = pieces.on_line(deep, *ends)

@@ -14,8 +14,9 @@ from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.layer import UnitLayer
 from dlcourse.pieces.line import subdivision
 from dlcourse.pieces.line.digit_functions import DigitFunctions
+from dlcourse.pieces.line.growth import growth, vague_soon
 from dlcourse.pieces.line.intervals import Cut, Intervals
-from dlcourse.pieces.line.mattering import closer_stretch, growth, vague_soon
+from dlcourse.pieces.line.mattering import closer_stretch
 
 WEIGHT = np.diag([8.0, 4.0, 2.0, 1.0])
 VALUES = np.array([[-3.0, -2.0], [-1.0, 0.5], [-1.0, -0.2], [-5.0, -5.0]])

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from dlcourse.pieces.arithmetic.rounding import EPS, SLACK, TINY
+from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY
 from dlcourse.pieces.line.crossings import Crossings
+from dlcourse.pieces.line.ellipsoids import Ellipsoids
 from dlcourse.pieces.line.layout import Layout, at_points
 
 _NUMBERS = 2**17  # that are worked on at once
@@ -18,6 +19,14 @@ class Sizes(NamedTuple):
 
     values: Float[np.ndarray, " points"]  # the largest of these values
     changes: Float[np.ndarray, " points"]  # the largest change from one end of the interval to the other
+
+
+class New(NamedTuple):
+    """What is known of values at new vertices."""
+
+    error: Float[np.ndarray, " points"]
+    shift: Float[np.ndarray, " points"]
+    scale: Float[np.ndarray, " points"] | None  # in `Ellipsoids`
 
 
 def put_between(
@@ -51,6 +60,14 @@ def put_between(
     return sizes
 
 
+def are_exact(values: Float[np.ndarray, "units vertices"], points: Crossings, sizes: Sizes, shared: float) -> bool:
+    """Whether values at points are exact, and multiples of a quantum, as those at the old vertices are."""
+    start = values[points.unit, points.interval]
+    change = values[points.unit, points.interval + 1] - start
+    exact_t = np.abs(points.t * change) == np.abs(start)
+    return bool(exact_t.all() and 2 * (sizes.values.max() + sizes.changes.max()) < EXACT * shared)
+
+
 def errors_between(
     values: Float[np.ndarray, "units vertices"],
     error: Float[np.ndarray, " vertices"],
@@ -58,8 +75,9 @@ def errors_between(
     crossings: Crossings,
     layout: Layout,
     sizes: Sizes,
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Errors and shifts, as `Subdivision` has them, of all units' values at the points where units cross.
+    ellipsoids: Ellipsoids | None,
+) -> New:
+    """What is known, as `Subdivision` has it, of all units' values at the points where units cross.
 
     Args:
         values: The values at the old vertices.
@@ -68,6 +86,7 @@ def errors_between(
         crossings: Where units cross.
         layout: The vertices.
         sizes: How large the floats are that the values are made of.
+        ellipsoids: Closer bounds for errors, if there are.
     """
     unit, left, t, _, _ = layout.points
     rounded = math.sqrt(len(values)) * 2 * EPS * (sizes.values + sizes.changes)
@@ -76,6 +95,12 @@ def errors_between(
     start = values[crossings.unit, crossings.interval]
     change = values[crossings.unit, crossings.interval + 1] - start
     taken = np.bincount(crossings.number, np.abs(start + t[crossings.number] * change), minlength=len(t))
-    new_error = SLACK * (np.maximum(error[left], error[left + 1]) + rounded + taken) + TINY
+    off = rounded + taken
+    new_error = of_unit = SLACK * (np.maximum(error[left], error[left + 1]) + off) + TINY
+    scale = None
+    if ellipsoids is not None:
+        scale, closer = ellipsoids.between(layout.points, SLACK * off + TINY)
+        of_unit = np.fmin(of_unit, closer)
     flattest = np.abs(slopes[0][unit, left]) - SLACK * slopes[1][left]
-    return new_error, SLACK * new_error / np.maximum(flattest, new_error) + TINY  # 1 is all of the line
+    shift = SLACK * of_unit / np.maximum(flattest, of_unit) + TINY  # 1 is all of the line
+    return New(new_error, shift, scale)

@@ -154,4 +154,6 @@ def _check_memory(found: Subdivision, index: int, num_vertices: int, limits: _Li
     """Refuses a cut into so many intervals if it takes too much memory."""
     layers = found.intervals.layers
     keep_values = any(layer.bends for layer in layers[index + 1 :])
-    check_cut(layers, index, num_vertices, limits.max_gigabytes, keep_values=keep_values)
+    followed = found.growth.ellipsoids
+    num_matrices = 0 if followed is None else followed.num_groups(num_vertices)
+    check_cut(layers, index, num_vertices, limits.max_gigabytes, keep_values=keep_values, num_matrices=num_matrices)

@@ -1,4 +1,4 @@
-"""Closer bounds on lines, for those units only that are not 0 all along, and what is to be expected of further layers.
+"""Closer bounds on lines, for those units only that are not 0 all along.
 
 A unit of ReLU whose values are proven to be negative at all vertices is 0 wherever the line is, and so is what it is
 off by. What a layer makes of errors is then bounded by the norm of those rows and columns only that matter: of W[A, B],
@@ -10,17 +10,13 @@ for the other rows, but their signs are known.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from dlcourse.pieces.arithmetic.digit_network import DigitNetwork
 from dlcourse.pieces.arithmetic.rounding import close_norm, norm
-from dlcourse.pieces.line.digit_functions import DigitFunctions
 from dlcourse.pieces.line.intervals import Intervals
 
 _MOST = 0.75  # of the units: where more matter, there is little to gain
-_FRESH = 2.0**-44  # of the largest value: bounds after a closer look
-_OPEN = 2.0**-4  # of the largest value over the number of units: bounds that leave the signs at some vertices open
-_CLOSE = 2.0**-20  # of the largest value: bounds that leave hardly any open
 
 
 class Closer(NamedTuple):
@@ -75,40 +71,3 @@ def _of_members(
 ) -> Bool[np.ndarray, "members units"]:
     """Whether something holds for each unit at any vertex of a member."""
     return np.logical_or.reduceat(at_vertices, intervals.edges()[:-1], axis=1).T
-
-
-def growth(
-    digits: DigitFunctions, num_cuts: int, share: float | Float[np.ndarray, " members"]
-) -> Float[np.ndarray, " members"]:
-    """How much each member's errors may grow in the layers after the one that makes the next cut and up to the last.
-
-    Args:
-        digits: The layers.
-        num_cuts: The number of cuts so far.
-        share: What layers are taken to stretch of what they may at most.
-    """
-    first, last = digits.bending[num_cuts] + 1, digits.bending[-1] + 1
-    return np.asarray(share ** (last - first) * digits.following[first])
-
-
-def vague_soon(
-    values: Float[np.ndarray, "units vertices"],
-    error: Float[np.ndarray, " vertices"],
-    by_layers: Float[np.ndarray, "_"],
-    *,
-    in_time: bool,
-) -> Int[np.ndarray, " some"]:
-    """At which vertices to look closer because errors will leave signs open in the last layers.
-
-    All of them at once, and early: the higher a layer, the more work it is to get there in digits, and the more
-    vertices there are, which inherit the errors of those between which they lie.
-
-    Args:
-        values: The pre-activations at all vertices.
-        error: How far off they may be.
-        by_layers: How much that may grow.
-        in_time: Whether to say so only once it is early enough to be the last time: what is fresh now will do.
-    """
-    open_from = _OPEN / len(values) * np.abs(values).max(axis=0)
-    vague = error * by_layers > open_from
-    return np.flatnonzero(vague & (_FRESH * by_layers < _CLOSE) if in_time else vague)

@@ -29,6 +29,7 @@ and its own rounding.
 
 import math
 from copy import copy
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +124,34 @@ class Steady:
         of_steady = SLACK * np.array([[max(ends) + shares.off * (length + sum(ends))], [error[1, 0]]])
         sizes = np.array([[max(largest[0, 0], largest[0, -1])], [largest[1, 0]]])
         return SLACK * np.sqrt(error**2 + of_steady**2) + TINY_LENGTH * (of_steady > 0), np.maximum(largest, sizes)
+
+    def multiplied(
+        self,
+        layer: UnitLayer,
+        rows: Float[np.ndarray, "rows in_features vertices"],
+        shares: Shares | None,
+        edges: list[int],
+    ) -> Float[np.ndarray, "rows units vertices"]:
+        """W h at the vertices, W dh/dt on the intervals; with the shares of the vertices if that is quicker.
+
+        Args:
+            layer: The layer.
+            rows: What it takes. A sparse product takes some columns at a time, and can put its own in their place.
+            shares: The shares.
+            edges: The vertices edges[m] to edges[m + 1] are of member m.
+        """
+        num_units = layer.bias.shape[1]
+        in_place = layer.is_sparse and num_units <= rows.shape[1]
+        products = rows[:, :num_units] if in_place else np.empty((len(rows), num_units, rows.shape[2]))
+        if shares:
+            self.product(layer, rows, shares, products)
+        elif layer.is_sparse:
+            for member, (a, b) in enumerate(pairwise(edges)):
+                layer.product(rows[:, :, a:b], products[:, :, a:b], member)
+        else:
+            for weight, (a, b) in zip(layer.stored, pairwise(edges), strict=True):
+                np.matmul(weight, rows[:, :, a:b], out=products[:, :, a:b])
+        return products
 
     def product(
         self,

@@ -2,28 +2,25 @@
 
 import math
 from copy import copy
-from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from dlcourse.pieces.arithmetic.rounding import EPS, EXACT, SLACK, TINY, TINY_LENGTH, grows, quantum, roundings
 from dlcourse.pieces.layer import UnitLayer
-from dlcourse.pieces.line.between import Sizes, errors_between, put_between
+from dlcourse.pieces.line.between import New, Sizes, are_exact, errors_between, put_between
 from dlcourse.pieces.line.blocks import Block
 from dlcourse.pieces.line.closer import look_closer
 from dlcourse.pieces.line.crossings import Crossings, from_left_to_right
 from dlcourse.pieces.line.digit_functions import DigitFunctions
+from dlcourse.pieces.line.growth import FELT, Growth
 from dlcourse.pieces.line.intervals import Cut, Intervals
 from dlcourse.pieces.line.layout import Layout, signs_among
-from dlcourse.pieces.line.mattering import closer_stretch, growth, vague_soon
-from dlcourse.pieces.line.positions import positions
-from dlcourse.pieces.line.steady import Shares, Steady, roundings_of
+from dlcourse.pieces.line.steady import Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
-_FELT = 2.0**-36  # of the largest sum of sizes: bounds beyond that are worth closer ones
+_MANY = 0.5  # of the vertices
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
@@ -52,7 +49,8 @@ class Subdivision:
         steepest: A bound for the floats of the slopes, `[vertices]`; `[1]` for all as long as all is exact.
         stretches: How much each layer may stretch errors, for each member.
         closely: Whether that is bounded more closely than by Frobenius norms, by a dense layer when it is taken.
-        closest: Whether, once errors are `felt`, only units that matter count for it: then a `share` of it is left.
+        closest: Whether they may grow so much that, once they are felt, there are closer bounds still.
+        growth: These.
         shift: How far from its vertex a value may belong, `[vertices]`; not kept up from the last bend on.
         zeros: Which values are known to be 0 although floats do not prove it.
         ties: Which values are differences of equal ones.
@@ -78,13 +76,8 @@ class Subdivision:
         self.in_blocks = num_lines == 1 and any(layer.is_sparse for layer in layers)
         self.block, self.steady = Block(), Steady(starts.shape[2])
         self.stretches, self.closely = self.digits.network.stretches()
-        self.closest, self.share = self.closely and grows(self.stretches), np.ones(len(starts))
+        self.closest, self.growth = self.closely and grows(self.stretches), Growth(self.intervals, self.digits)
         self.rows, self.quantum, self.error = self.intervals.uncut()
-
-    @cached_property
-    def positions(self) -> tuple[Float[np.ndarray, " vertices"], Float[np.ndarray, " vertices"]]:
-        """t of each vertex, rounded, and how far off it may be."""
-        return positions(self.intervals)
 
     def affine(self, index: int) -> None:
         """W h + b at the vertices, W dh/dt on the intervals, with bounds."""
@@ -125,36 +118,18 @@ class Subdivision:
                 rounded[0] += self._at_vertices(by_biases)
             if shares:
                 rounded[0] += largest[0] * roundings_of(sizes)
-            self._bound((SLACK * (stretched + rounded) + TINY) * nonzero)
+            rounded = (SLACK * rounded + TINY) * nonzero
+            self._bound(SLACK * stretched + rounded)
 
-        self._multiply(layer, shares)
-        if has_values:
-            self.rows[0] += self._at_vertices(layer.bias)
-        self.felt = self.closest and has_values and bool(self.error[0].max() > _FELT * size[0].max())
-        if self.felt and layer.bends:
-            closer = closer_stretch(self.intervals, self.digits.network, index, self.rows[0], self._bound_of_values())
-            if closer is not None:
-                stretched, self.share = error * self._at_vertices(closer.stretch), closer.share
-                self._bound(np.minimum(self.error, (SLACK * (stretched + rounded) + TINY) * nonzero))
-
-    def _multiply(self, layer: UnitLayer, shares: Shares | None) -> None:
-        """W h at the vertices, W dh/dt on the intervals; with the shares of the vertices if that is quicker."""
-        num_rows, num_inputs, num_vertices = self.rows.shape
-        num_units = layer.bias.shape[1]
-        # A sparse product takes some columns at a time, and can put what becomes of them in their place.
-        in_place = layer.is_sparse and num_units <= num_inputs
-        rows = self.rows[:, :num_units] if in_place else np.empty((num_rows, num_units, num_vertices))
-        if shares:
-            self.steady.product(layer, self.rows, shares, rows)
-        elif layer.is_sparse:
-            for member, (a, b) in enumerate(pairwise(self.intervals.edges())):
-                layer.product(self.rows[:, :, a:b], rows[:, :, a:b], member)
-        else:
-            for weight, (a, b) in zip(layer.stored, pairwise(self.intervals.edges()), strict=True):
-                np.matmul(weight, self.rows[:, :, a:b], out=rows[:, :, a:b])
+        self.rows = self.steady.multiplied(layer, self.rows, shares, self.intervals.edges())
         if self.in_blocks:
             self.steady.affine(layer)
-        self.rows = rows
+        if has_values:
+            self.rows[0] += self._at_vertices(layer.bias)
+        self.growth.felt = self.closest and has_values and bool(self.error[0].max() > FELT * size[0].max())
+        if self.growth.felt or self.growth.ellipsoids is not None:
+            bound = self._bound_of_values() if has_values else self.error[0]
+            self._bound(self.growth.closer(index, self.rows[0], bound, self.error, error, rounded))
 
     def _refine(self, factor: float, size: Float[np.ndarray, "rows _"]) -> None:
         """The quanta after products with integer multiples of a factor, which make sums of at most some sizes."""
@@ -188,6 +163,8 @@ class Subdivision:
         if self.in_blocks:
             self.steady.bend(active[:, :-1])
         on = [positive, active] if keep_values else [active]
+        if self.growth.ellipsoids is not None:
+            self.growth.ellipsoids.bend(layer.slope, active)
         if layer.gates:
             for row, kept in enumerate(on):
                 self.rows[row] *= kept
@@ -208,6 +185,8 @@ class Subdivision:
         """Gives up the values."""
         self.rows, self.quantum = self.rows[1:], self.quantum[1:]
         self.error = np.zeros((1, 1)) if all(self.quantum) else self.error[1:]
+        if self.growth.ellipsoids is not None:
+            self.growth.ellipsoids.keep_slopes()
 
     def part(self, old: slice, block: Block) -> "Subdivision":
         """A copy of all that is known at some vertices in a row, to be cut further."""
@@ -217,6 +196,7 @@ class Subdivision:
         part.intervals.cuts, part.intervals.last = [*self.intervals.cuts], np.array([old.stop - old.start - 1])
         part.zeros.intervals, part.ties = part.intervals, self.ties.of_block(part.intervals)
         part.digits = self.digits.of_block(part.intervals, block.goes_on)
+        part.growth = self.growth.of_block(part.intervals, part.digits)
         part.rows, part.shift = self.rows[:, :, old].copy(), self.shift[old].copy()
         part.error = (self.error[:, old] if self.error.shape[1] > 1 else self.error).copy()
         return part
@@ -233,6 +213,8 @@ class Subdivision:
             self._refine(min(1.0, float(quantum(slope.reshape(-1, 1))[0])), size)
         if not all(self.quantum):
             rounded = math.sqrt(slope.shape[0]) * EPS * size
+            if self.growth.ellipsoids is not None:
+                self.growth.ellipsoids.round(rounded)
             self._bound((SLACK * (self.error * steepest + rounded) + TINY) * ((size > 0) | (self.error > 0)))
 
     def signs(self, layer: UnitLayer) -> Int[np.ndarray, "units vertices"]:
@@ -245,7 +227,8 @@ class Subdivision:
             proven |= bound == 0
             if through is not None:
                 proven |= through
-            now = self._vague_soon(in_time=True) if self.felt else np.zeros(0, dtype=np.int64)
+            early = self.growth.felt and self.growth.ellipsoids is None
+            now = self.growth.vague_soon(values, self.error[0], in_time=True) if early else np.zeros(0, dtype=np.int64)
             if len(now) > 0 or not proven.all():
                 self._settle_signs(proven, now)
         signs: Int[np.ndarray, "units vertices"] = (values > 0).view(np.int8) - (values < 0).view(np.int8)
@@ -264,7 +247,10 @@ class Subdivision:
         # The functions of both intervals have one value at a vertex: the flatter one tells more. Ends have shift 0.
         unit, vertex = np.nonzero(~proven & (self.rows[0] != 0))
         left, right = (np.abs(self.rows[1][unit, v]) + self.error[1, v] for v in (np.maximum(vertex - 1, 0), vertex))
-        bound = SLACK * (self.error[0, vertex] + self.shift[vertex] * np.minimum(left, right))
+        error = self.error[0, vertex]
+        if self.growth.ellipsoids is not None:
+            error = np.fmin(error, self.growth.ellipsoids.of_units(unit, vertex))
+        bound = SLACK * (error + self.shift[vertex] * np.minimum(left, right))
         proven[unit, vertex] = np.abs(self.rows[0][unit, vertex]) > bound
         # What is made of zeros is 0 itself: of pools of units that are off, for instance.
         vertices = np.flatnonzero(~proven.all(axis=0))
@@ -277,7 +263,7 @@ class Subdivision:
         # What bounds this close leave open is 0 as a rule, which digits do not prove.
         vague = self.error[0, vertices] > _VAGUE * np.abs(self.rows[0][:, vertices]).max(axis=0)
         if vague.any():
-            now = np.union1d(vertices[vague], self._vague_soon(in_time=False))
+            now = self.growth.asked_for(vertices[vague], self.rows[0], self.error[0])
         if len(now) > 0:
             self._look_closer(now, proven)
         self._take_out_ties(proven, closely=True)
@@ -289,29 +275,36 @@ class Subdivision:
             self._move(vertices)
             self.rows[0][:, vertices] = values
             self.error[0, vertices] = math.sqrt(len(values)) * EPS * np.abs(values).max(axis=0) + TINY
+            self._loosen(0, vertices, self.error[0, vertices])
 
     def _take_out_ties(self, proven: Bool[np.ndarray, "units vertices"], *, closely: bool) -> None:
         """Makes values 0 that are not proven and are differences of equal ones; errors grow by what they have been."""
         unit, vertex = self.ties.zeros(*np.nonzero(~proven), closely=closely)
         proven[unit, vertex] = True
         off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
-        self.error[0] += np.where(off > 0, SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH, 0)
+        more = np.where(off > 0, SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH, 0)
+        self.error[0] += more
+        self._loosen(0, slice(None), more)
         self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
         """Takes values, and slopes beside them, from digits at those vertices where these prove all signs."""
+        if len(vertices) > _MANY * proven.shape[1]:
+            self.growth.ellipsoids = None  # what is so much closer now begins anew
         closer = look_closer(self.digits, vertices, self.rows[0][:, vertices], proven[:, vertices])
         vertices = vertices[closer.proven]
         proven[:, vertices] = True
         self._move(vertices)
         self.rows[0][:, vertices], self.error[0, vertices] = closer.values, closer.error
+        self._loosen(0, vertices, closer.error)
         on = closer.slope_error < self.error[1, vertices]  # nowhere if they are exact
+        self._loosen(1, vertices[on], closer.slope_error[on])
         self.rows[1][:, vertices[on]], self.error[1, vertices[on]] = closer.slopes[:, on], closer.slope_error[on]
 
-    def _vague_soon(self, *, in_time: bool) -> Int[np.ndarray, " vertices"]:
-        """Where to look closer before signs are open (see `vague_soon`)."""
-        by_layers = growth(self.digits, len(self.intervals.cuts), self.share)
-        return vague_soon(self.rows[0], self.error[0], self._at_vertices(by_layers), in_time=in_time)
+    def _loosen(self, row: int, vertices: Int[np.ndarray, " some"] | slice, off: Float[np.ndarray, " some"]) -> None:
+        """Makes room for errors of some lengths in closer bounds."""
+        if self.growth.ellipsoids is not None:
+            self.growth.ellipsoids.loosen(row, vertices, off)
 
     def _move(self, vertices: Int[np.ndarray, " some"]) -> None:
         """Makes vertices the places that their values belong to."""
@@ -330,20 +323,22 @@ class Subdivision:
         parent, order, is_new, points, _ = layout
         if len(points.number) == 0 and len(order) == self.rows.shape[2]:
             return
-        rows = np.empty((*self.rows.shape[:2], len(parent)))
+        rows, new = np.empty((*self.rows.shape[:2], len(parent))), None
         self.rows[-1].take(parent, axis=1, out=rows[-1], mode="clip")  # which is faster than to check the indices
         if len(rows) == 2:
             sizes = put_between(self.rows[0], points.interval, points.t, order, rows[0])
-            new_error, new_shift = self._errors_between(crossings, layout, sizes)
+            new = self._errors_between(crossings, layout, sizes)
             if self.in_blocks:
                 self.steady.insert(layout)
         if not all(self.quantum):
             self.error = self.error.take(parent, axis=1)
-            if len(rows) == 2:
+            if new is not None:
                 self.shift = self.shift.take(parent)
-                self.error[0, is_new], self.shift[is_new] = new_error, new_shift
-        elif len(rows) == 2:
+                self.error[0, is_new], self.shift[is_new] = new.error, new.shift
+        elif new is not None:
             self.shift = np.zeros(len(parent))
+        if self.growth.ellipsoids is not None:
+            self.growth.ellipsoids.insert(layout, None if new is None else new.scale)
         self.rows = rows
         old = np.flatnonzero(~is_new)
         self.intervals.last = np.array([len(parent) - 1]) if not self.block.is_all else old[self.intervals.last]
@@ -373,24 +368,22 @@ class Subdivision:
             crossings = Crossings(unit[order], interval, t[order], t_error[order], number)
         return crossings
 
-    def _errors_between(
-        self, crossings: Crossings, layout: Layout, sizes: Sizes
-    ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
+    def _errors_between(self, crossings: Crossings, layout: Layout, sizes: Sizes) -> New:
         """Errors and shifts of all units' values at the points where units cross; tells whether they are exact."""
-        values, error, (unit, left, t, _, _) = self.rows[0], self.error, layout.points
+        values, error, t = self.rows[0], self.error, layout.points.t
         if len(t) == 0:
-            return t, t
+            return New(t, t, t)
         if self.quantum[0] > 0:
             shared = self.quantum[0] * float(quantum(t[:, None])[0])
-            start = values[unit, left]
-            exact_t = np.abs(t * (values[unit, left + 1] - start)) == np.abs(start)
-            if exact_t.all() and 2 * (sizes.values.max() + sizes.changes.max()) < EXACT * shared:
+            if are_exact(values, layout.points, sizes, shared):
                 self.quantum[0] = shared
-                return np.zeros(len(t)), np.zeros(len(t))
+                return New(0 * t, 0 * t, None)
             if all(self.quantum):
                 self.error = error = np.zeros(self.rows.shape[::2])
             self.quantum[0] = 0.0
-        return errors_between(values, error[0], (self.rows[1], error[1]), crossings, layout, sizes)
+        return errors_between(
+            values, error[0], (self.rows[1], error[1]), crossings, layout, sizes, self.growth.ellipsoids
+        )
 
     def count_settled(self, vertices: Int[np.ndarray, " some"], signs: Int[np.ndarray, " some"] | int = 1) -> None:
         """Counts signs at some vertices as decided by exact arithmetic."""
