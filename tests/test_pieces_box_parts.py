@@ -117,7 +117,7 @@ def test_memory_is_estimated_before_it_is_asked_for(monkeypatch: pytest.MonkeyPa
     [
         ({"num_parts": 0}, "num_parts must be at least 1, got 0"),
         ({"num_parts": 2, "num_workers": 0}, "num_workers must be at least 1, got 0"),
-        ({"num_workers": 2}, "num_workers must be between 1 and 1, got 2"),
+        ({"num_workers": 2}, "num_workers must be 1 without num_parts, got 2"),
     ],
 )
 def test_bad_numbers_are_refused(options: dict[str, int], message: str) -> None:

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx_files import OPSETS, Graph
 
 from dlcourse.pieces import from_onnx
-from dlcourse.pieces.onnx.operators import OPERATORS
+from dlcourse.pieces.onnx.operators import OPERATORS, pad
 from dlcourse.pieces.reading import read
 
 # Every output is a sum of at most 64 products, of normal numbers and constants, which both sides round in their own
@@ -267,6 +267,8 @@ CASES: dict[str, list[Case]] = {
         one("Pad", SEQUENCE, [0, 0, 1, 0, 0, 2], mode="reflect", since=11),
         one("Pad", SEQUENCE, [0, 0, 1, 0, 0, 2], mode="wrap", since=19),
         one("Pad", SEQUENCE, [1, 2], 0.5, [-1], since=18),
+        *(one("Pad", IMAGE, [0, 0, 0, 1, 0, 0, 0, 2], mode=mode, since=11) for mode in ("edge", "reflect")),
+        *(one("Pad", IMAGE, [0, 1, 2, 0, 0, 0, 1, 1], mode=mode, since=19) for mode in ("edge", "reflect", "wrap")),
     ],
     "Squeeze": [axes("Squeeze", 13, (1, 1, 4), axes=[1])],
     "Unsqueeze": [axes("Unsqueeze", 13, VECTOR, axes=[1, 3])],
@@ -325,3 +327,13 @@ def test_the_documentation_lists_them_all() -> None:
     (table,) = re.findall(r"\| operators \|\n\|.*\|\n((?:\|.*\n)+)", text)
     listed = [name for row in table.splitlines() for name in row.split("|")[2].strip().split(", ")]
     assert sorted(listed) == sorted(OPERATORS)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("constant", [2, 3, 0]), ("edge", [2, 3, 3]), ("reflect", [2, 3, 2]), ("wrap", [2, 3, 2])],
+)
+def test_negative_pads_leave_out_entries(mode: str, expected: list[float]) -> None:
+    """ONNX says what they mean; its own reference implementation refuses them."""
+    row = torch.tensor([[1.0, 2.0, 3.0]])
+    assert pad(row, [0, -1, 0, 1], mode=mode).tolist() == [expected]

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +152,13 @@ def test_images(on: str) -> None:
         ({"low": 0.0, "high": 1.0, "points": np.eye(3)}, "either by low and high or by points, got both"),
         ({"low": 0.0, "high": [1.0, 0.0, 1.0]}, r"low must be below high in every coordinate, got 0.0 and \[1.0, 0.0"),
         ({"low": [0.0] * 3, "high": [1.0] * 2}, r"low and high must have one shape, got \(3,\) and \(2,\)"),
-        ({"low": [0.0] * 2, "high": [1.0] * 2}, r"start must have 3 coordinates"),
+        (
+            {"low": [0.0] * 2, "high": [1.0] * 2},
+            r"must be inputs of the network, 3 numbers, got shape \(2,\)",
+        ),
+        ({"points": np.eye(2)}, r"points must be inputs of the network, 3 numbers, got shape \(2,\)"),
+        ({"points": [1.0, 2.0]}, r"points must be \[num_points, \*input_shape\], got shape \(2,\)"),
+        ({"low": -1e308, "high": 1e308}, "high - low must be finite in float64, but it overflows, got -1e"),
         ({"low": 0.0, "high": math.nan}, "high must be finite, got nan"),
         ({"points": np.ones((5, 3))}, "at least 2 different points, got 1"),
         ({"points": np.eye(3)[:2], "on": "planes"}, "at least 3 different points, got 2"),
@@ -162,3 +169,17 @@ def test_images(on: str) -> None:
 def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         pieces.sample(PLANES, **arguments, generator=torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_samples": 10.5}, "num_samples must be a whole number at least 10, got 10.5"),
+        ({"num_samples": "ten"}, "num_samples must be a whole number at least 10, got 'ten'"),
+        ({"generator": 3}, "generator must be a torch.Generator, got 3"),
+    ],
+)
+def test_arguments_of_other_types_are_refused(arguments: dict[str, object], message: str) -> None:
+    given: dict[str, Any] = {"low": 0.0, "high": 1.0, "generator": torch.Generator()} | arguments
+    with pytest.raises(TypeError, match=f"{message}|violates type hint"):
+        pieces.sample(PLANES, **given)

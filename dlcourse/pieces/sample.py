@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
+from dlcourse.checks import check_whole
 from dlcourse.networks import Stack, unstack
 from dlcourse.pieces.line import on_lines
 from dlcourse.pieces.plane import on_plane
@@ -109,8 +110,9 @@ def sample(
     for name, value, allowed in (("on", on, ("lines", "planes")), ("of", of, ("regions", "pieces"))):
         if value not in allowed:
             raise ValueError(f"{name} must be '{allowed[0]}' or '{allowed[1]}', got {value!r}")
-    if num_samples < 10:
-        raise ValueError(f"num_samples must be at least 10, got {num_samples}")
+    check_whole("num_samples", num_samples, 10)
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {generator!r}")
     num_corners = 2 if on == "lines" else 3
     if points is None:
         lowest, highest = _box(network, low, high)
@@ -119,11 +121,15 @@ def sample(
     else:
         if low is not None or high is not None:
             raise ValueError("the domain must be given either by low and high or by points, got both")
-        different = np.unique(finite("points", points), axis=0)
+        given = finite("points", points)
+        if given.ndim < 2:
+            raise ValueError(f"points must be [num_points, *input_shape], got shape {given.shape}")
+        different = np.unique(given, axis=0)
         if len(different) < num_corners:
             raise ValueError(f"there must be at least {num_corners} different points, got {len(different)}")
         chosen = [torch.randperm(len(different), generator=generator)[:num_corners] for _ in range(num_samples)]
         corners = different[torch.stack(chosen).numpy()]
+    _check_shape(network, "low and high" if points is None else "points", corners.shape[2:])
     counts = _on_segments(network, corners, of) if on == "lines" else _on_triangles(network, corners, of)
     return Sample(counts if isinstance(network, Stack) else counts[0])
 
@@ -142,7 +148,17 @@ def _box(
     lowest, highest = (np.broadcast_to(corner, shapes[0]) for corner in corners)
     if not (lowest < highest).all():
         raise ValueError(f"low must be below high in every coordinate, got {low} and {high}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(highest - lowest).all():
+            raise ValueError(f"high - low must be finite in float64, but it overflows, got {low} and {high}")
     return lowest, highest
+
+
+def _check_shape(network: nn.Module | Stack, name: str, shape: tuple[int, ...]) -> None:
+    """Refuses points that are no inputs of the network."""
+    in_features = read(network, shape)[0].in_features
+    if math.prod(shape) != in_features:
+        raise ValueError(f"{name} must be inputs of the network, {in_features} numbers, got shape {shape}")
 
 
 _PART = 64  # segments that are counted at once: enough to be fast, and memory stays small

@@ -96,7 +96,9 @@ def in_box(
     check_limits(max_regions)
     if num_parts is not None:
         check_whole("num_parts", num_parts, 1)
-    check_whole("num_workers", num_workers, 1, None if num_parts is not None else 1)
+    check_whole("num_workers", num_workers, 1)
+    if num_parts is None and num_workers > 1:
+        raise ValueError(f"num_workers must be 1 without num_parts, got {num_workers}: workers take parts of the box")
     corners = _corner("low", low), _corner("high", high)
 
     def in_the_box(random: np.random.Generator, num_points: int) -> Float[np.ndarray, "points in_features"]:

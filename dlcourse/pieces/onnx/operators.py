@@ -176,14 +176,15 @@ def pad(
         strict=True,
     ):
         ends[axis] = begin, end
-    padded = [number for pair in reversed(ends) for number in pair]  # torch begins with the last dimension
-    while padded[-2:] == [0, 0]:
-        padded = padded[:-2]
-    if not padded:
-        return data
     if mode == "constant":
+        padded = [number for pair in reversed(ends) for number in pair]  # torch begins with the last dimension
         return F.pad(data, padded, value=value if constant_value is None else float(constant_value))
-    return F.pad(data, padded, {"edge": "replicate", "reflect": "reflect", "wrap": "circular"}[mode])
+    for axis, (begin, end) in enumerate(ends):
+        if begin or end:
+            kept = np.arange(max(0, -begin), data.shape[axis] - max(0, -end))
+            entries = np.pad(kept, (max(0, begin), max(0, end)), mode)  # type: ignore[call-overload]  # NumPy's names
+            data = data.index_select(axis, torch.from_numpy(entries))
+    return data
 
 
 def squeeze(data: Tensor, axes: Whole | None = None) -> Tensor:
