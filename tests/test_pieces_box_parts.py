@@ -1,6 +1,12 @@
 """Boxes in parts against whole ones, and against parts that are counted by hand."""
 
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +96,50 @@ def test_workers_count_the_same() -> None:
     alone = in_box(network, [-1.0] * 3, [1.0] * 3, num_parts=2)
     assert box.num_regions_of_parts.tolist() == alone.num_regions_of_parts.tolist()
     assert box.num_regions == alone.num_regions == in_box(network, [-1.0] * 3, [1.0] * 3).num_regions
+
+
+STOPPED = """
+import sys
+from networks import he_network
+from dlcourse import pieces
+
+if __name__ == "__main__":
+    network = he_network(3, [32] * 6, 0)
+    try:
+        pieces.in_box(network, [-9.0] * 3, [9.0] * 3, num_parts=30, num_workers=2, progress=True, **eval(sys.argv[1]))
+    except (ValueError, KeyboardInterrupt) as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "name"), [("{'max_regions': 400}", "ValueError"), ("{}", "KeyboardInterrupt")])
+def test_workers_end_with_the_count(options: str, name: str, tmp_path: Path) -> None:
+    """A refusal in one part, or Ctrl-C: the process used to wait for its workers for ever."""
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED)
+    with subprocess.Popen(
+        [sys.executable, str(script), options],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        text=True,
+    ) as process:
+        try:
+            if name == "KeyboardInterrupt":
+                assert process.stderr is not None
+                said = ""
+                while " 1/30 [" not in said:  # the first part is done, and others are at work
+                    said += process.stderr.read(1)
+                time.sleep(0.1)
+                process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert (out.strip(), process.returncode) == (name, 0)
+    assert "Traceback" not in err
 
 
 def test_each_part_may_have_max_regions() -> None:

@@ -1,6 +1,7 @@
 """A box in parts, slabs that are counted one by one, so that no more than one of them is in memory."""
 
 import itertools
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -62,8 +63,13 @@ class _Slabs:
 
         executor = ProcessPoolExecutor(min(self.num_workers, self.num_parts), env=dict.fromkeys(_THREADS, "1"))
         try:
-            found = executor.map(of_part, *zip(*corners, strict=True))
-            yield from (next(found) for _ in each(corners, "part"))
+            # No more at a time than workers soon begin with, and not executor.map, which cancels what is left if a part
+            # fails: loky's own thread fails on both, and then the workers never end.
+            left = iter(corners)
+            futures = deque(executor.submit(of_part, *ends) for ends in itertools.islice(left, 2 * self.num_workers))
+            for _ in each(corners, "part"):
+                yield futures.popleft().result()
+                futures.extend(executor.submit(of_part, *ends) for ends in itertools.islice(left, 1))
         finally:
             executor.shutdown(kill_workers=True)
 
