@@ -5,9 +5,11 @@ stretches one direction so much, and that is hardly ever the one which the layer
 norms would leave signs open, errors are followed with their directions. Let Q be a matrix that some intervals in a row
 share, and each vertex have a scale of its own, such that for all vectors y
 
-    |y . error| <= scale sqrt(y . Q y)
+    |y . error| <= scale 2^power sqrt(y . Q y)
 
-- The error of a unit is at most scale sqrt(Q_ii), and all errors together scale sqrt(|Q|_F) in the 2-norm.
+where the power is a whole number for each Q, so that none of its numbers is too large or too small.
+
+- The error of a unit is at most sqrt(Q_ii) times scale and power, and all of them together sqrt(|Q|_F) in the 2-norm.
 - W times an error has W Q W^T.
 - What is rounded lies in a ball: r^2 times the identity. If Q bounds one part of an error and R another one, then
   (1 + p) Q + (1 + 1/p) R bounds their sum, for any p > 0, since (a + b)^2 <= (1 + p) a^2 + (1 + 1/p) b^2. The trace is
@@ -22,9 +24,7 @@ few units turn on or off among 64 intervals, and one that does costs little.
 Source of the sum: A. Kurzhanski and I. Valyi, Ellipsoidal Calculus for Estimation and Control, Birkhaeuser 1997.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -37,7 +37,9 @@ from dlcourse.pieces.line.layout import Layout
 
 _TOGETHER = 48  # intervals that share a matrix, or 3/4 of the units: with more of them, more units change
 _LEAST = 2.0**-12  # of a shape's length: so thick it is made at least, for errors that come in at single vertices
+_THICKNESS = 2.0**-400, 2.0**100  # without a length, and at most: squares of it are numbers
 _MOST = 0.9  # of the units: where more may be off, it is quicker to take all
+_NARROW = 24  # units
 _UNITS_PER_VERTEX = 8  # of a line, at most
 
 
@@ -50,6 +52,7 @@ class Ellipsoids:
         last: The one that it ends at, where the next one may begin.
         units: Those that may be off; what is said of others is exact.
         shape: Q of each group.
+        power: Its power.
         ball: The radius of a ball that is in the ellipsoid of Q, until units bend.
         scale: How large the errors of each vertex may be: of values and slopes, or of slopes only.
     """
@@ -59,6 +62,7 @@ class Ellipsoids:
         self.intervals, self.scale = intervals, error
         self.first, self.last = intervals.first, intervals.last
         self.units, self.ball = np.arange(num_units), np.ones(len(self.first))
+        self.power = np.zeros(len(self.first), dtype=np.int64)
         self.shape = np.tile(np.eye(num_units), (len(self.first), 1, 1))
         self._divide()
 
@@ -71,14 +75,13 @@ class Ellipsoids:
             layer: The layer, dense.
             rounded: How much its products round.
         """
-        weight = np.asarray(layer.stored)
-        # W and Q are divided by powers of 2 which the scales are multiplied by, so that nothing overflows.
-        exponent = np.frexp(np.abs(weight).max(axis=(1, 2)))[1]
-        weight = np.ldexp(weight[:, :, self.units], -exponent[:, None, None])
+        weight = np.asarray(layer.stored)[:, :, self.units]
+        exponent = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1]
+        weight = np.ldexp(weight, -exponent[:, None, None])
         member = self._members()
         # A product is off by n u |A| |B| entry by entry, both of them by 2 n u |W|_F^2 |Q|_F, and |Q|_F <= tr Q. Eight
         # times as much is enough for what is multiplied later, too.
-        lost = 8 * layer.in_features * EPS * frobenius(weight)[member] ** 2 * self._diagonals().sum(axis=1)
+        lost = 8 * layer.in_features * EPS * frobenius(weight)[member] ** 2 * self._diagonals().sum(axis=1) + TINY
         num_units, num_inputs = weight.shape[1:]
         products = np.empty((len(self.shape), num_units, num_units))
         edges = np.searchsorted(member, np.arange(len(weight) + 1)).tolist()
@@ -87,10 +90,10 @@ class Ellipsoids:
             np.matmul(of_member, right.reshape(b - a, num_inputs, num_units), out=products[a:b])
         self.shape, self.units = products, np.arange(num_units)
         self._diagonals()[:] += lost[:, None]
-        self._scale_by(np.repeat(exponent, np.diff(self.intervals.edges())))
+        self.power = self.power + exponent[member]
         self.round(rounded)
         norm = np.einsum("gij,gij->g", self.shape, self.shape) ** 0.25
-        return np.asarray(SLACK * self.scale * self._at_vertices(norm, np.maximum) + TINY)
+        return SLACK * self._times(self.scale, norm, self.power)
 
     def round(self, rounded: Float[np.ndarray, "rows vertices"]) -> None:
         """Adds errors of that length, in any direction: to Q, by what is largest of both in a group."""
@@ -98,25 +101,29 @@ class Ellipsoids:
             np.maximum(np.maximum.reduceat(of_all, self.first, axis=1), of_all[:, self.last])
             for of_all in (rounded, self.scale)
         )
-        radius = (worst / np.maximum(scale, TINY)).max(axis=0)
-        radius = np.maximum(radius, _LEAST * np.sqrt(self._diagonals().sum(axis=1)) + TINY)
+        ratio = np.ldexp(worst / np.where(scale > 0, scale, worst), -self.power).max(axis=0)
+        least = np.maximum(_LEAST * np.sqrt(self._diagonals().sum(axis=1)), _THICKNESS[0])
+        radius = np.fmin(np.fmax(ratio, least), _THICKNESS[1])
         # Where they are larger for the scale there is, the scale has to be larger.
-        self.scale = np.maximum(self.scale, SLACK * rounded / self._at_vertices(radius, np.minimum))
+        self.scale = np.maximum(self.scale, SLACK * self._times(rounded, 1 / radius, -self.power))
         diagonal = self._add(np.broadcast_to(radius[:, None] ** 2, self.shape.shape[:2]))
         self.ball = np.sqrt(diagonal[:, 0])
 
     def of_units(self, unit: Int[np.ndarray, " some"], vertex: Int[np.ndarray, " some"]) -> Float[np.ndarray, " some"]:
         """How far off some pre-activations may be, each at a vertex."""
-        variance = self._diagonals()
         group = np.searchsorted(self.first, vertex, side="right") - 1
         before = np.maximum(group - 1, 0)
-        shared = np.where(self.last[before] == vertex, before, group)
-        largest = np.maximum(variance[group, unit], variance[shared, unit])
-        return np.asarray(SLACK * self.scale[0, vertex] * np.sqrt(largest) + TINY)
+        found = [
+            np.ldexp(self.scale[0, vertex] * np.sqrt(self.shape[some, unit, unit]), self.power[some])
+            for some in (group, np.where(self.last[before] == vertex, before, group))
+        ]
+        return np.asarray(SLACK * np.maximum(*found) + TINY)
 
-    def loosen(self, row: int, vertices: Int[np.ndarray, " some"] | slice, off: Float[np.ndarray, " some"]) -> None:
-        """Makes room for errors of that length at some vertices, before the units bend."""
-        self.scale[row, vertices] += SLACK * off / self._at_vertices(self.ball, np.minimum)[vertices]
+    def loosen(self, row: int, vertices: Int[np.ndarray, " some"], off: Float[np.ndarray, " some"]) -> None:
+        """Makes room for errors of that length at some vertices, each given once, before the units bend."""
+        lengths = np.zeros(self.scale.shape[1])
+        lengths[vertices] = off
+        self.scale[row] += SLACK * self._times(lengths, 1 / self.ball, -self.power)
 
     def between(self, points: Crossings, off: Float[np.ndarray, " points"]) -> Float[np.ndarray, "2 points"]:
         """The scales of new vertices' values, and how far off there that unit's value may be which is 0.
@@ -127,8 +134,9 @@ class Ellipsoids:
         """
         group = np.searchsorted(self.first, points.interval, side="right") - 1
         scale = np.maximum(self.scale[0, points.interval], self.scale[0, points.interval + 1])
-        scale += SLACK * off / self.ball[group]
-        return np.stack([scale, SLACK * scale * np.sqrt(self._diagonals()[group, points.unit]) + TINY])
+        scale += SLACK * np.ldexp(off / self.ball[group], -self.power[group]) + TINY
+        error = np.ldexp(scale * np.sqrt(self.shape[group, points.unit, points.unit]), self.power[group])
+        return np.stack([scale, SLACK * error + TINY])
 
     def insert(self, layout: Layout, of_values: Float[np.ndarray, " points"] | None) -> None:
         """Takes in new vertices, with the scales of their values if there still are any."""
@@ -153,7 +161,7 @@ class Ellipsoids:
             self.shape = self.shape.take(some, axis=1).take(some, axis=2)
         self.shape *= kept[:, :, None]
         self.shape *= kept[:, None, :]
-        self._diagonals()[:] += 8 * EPS * self._diagonals().sum(axis=1, keepdims=True)  # roundings
+        self._diagonals()[:] += 8 * EPS * self._diagonals().sum(axis=1, keepdims=True) + TINY  # roundings
         self._add(half.sum(axis=1, keepdims=True) * half)
 
     def num_groups(self, num_vertices: int) -> int:
@@ -169,32 +177,33 @@ class Ellipsoids:
         one, other = self._diagonals().sum(axis=1), diagonal.sum(axis=1)
         with np.errstate(all="ignore"):
             p = np.fmin(np.fmax(np.sqrt(other / one), 2.0**-100), 2.0**100)
-        largest = int(np.frexp(np.sqrt(((1 + p) * one + (1 + 1 / p) * other).max()))[1])
-        self.shape *= np.ldexp(1 + p, -2 * largest)[:, None, None]
-        diagonal = SLACK * np.ldexp(1 + 1 / p, -2 * largest)[:, None] * diagonal
+        power = np.frexp(np.sqrt((1 + p) * one + (1 + 1 / p) * other))[1]
+        self.shape *= np.ldexp(1 + p, -2 * power)[:, None, None]
+        diagonal = SLACK * np.ldexp(1 + 1 / p, -2 * power)[:, None] * diagonal
         self._diagonals()[:] += diagonal
-        self._scale_by(largest)
+        self.power = self.power + power
         return diagonal
 
     def _diagonals(self) -> Float[np.ndarray, "groups units"]:
         """Those of all Q, to be read or to be written to."""
         return np.asarray(np.einsum("gii->gi", self.shape))
 
-    def _scale_by(self, exponent: int | Int[np.ndarray, " vertices"]) -> None:
-        """Multiplies the scales by powers of two; none becomes 0 by that."""
-        self.scale = np.where(self.scale > 0, np.maximum(np.ldexp(self.scale, exponent), TINY), 0)
-
     def _members(self) -> Int[np.ndarray, " groups"]:
         """The members that the groups are of."""
         return np.asarray(self.intervals.line(self.last) // self.intervals.lines_per_member)
 
-    def _at_vertices(
-        self, of_groups: Float[np.ndarray, " groups"], worse: Callable[..., Any]
-    ) -> Float[np.ndarray, " vertices"]:
-        """What is of a group for each of its vertices; the worse one where two groups meet."""
-        found = np.repeat(of_groups, np.diff(self.first, append=self.scale.shape[1]))
-        found[self.last] = worse(found[self.last], of_groups)
-        return found
+    def _times(
+        self,
+        numbers: Float[np.ndarray, "*rows vertices"],
+        factor: Float[np.ndarray, " groups"],
+        power: Int[np.ndarray, " groups"],
+    ) -> Float[np.ndarray, "*rows vertices"]:
+        """Vertices' numbers times a factor and a power of 2 of their group, the larger where two of these meet."""
+        num = np.diff(self.first, append=self.scale.shape[1])
+        found = np.ldexp(numbers * np.repeat(factor, num), np.repeat(power, num))
+        at_last = np.ldexp(numbers[..., self.last] * factor, power)
+        found[..., self.last] = np.maximum(found[..., self.last], at_last)
+        return np.asarray(found + TINY * (numbers > 0))
 
     @property
     def _together(self) -> int:
@@ -211,16 +220,16 @@ class Ellipsoids:
         part = np.arange(len(group)) - np.repeat(np.cumsum(num) - num, num)
         first, size, num = self.first[group], size[group], num[group]
         self.first, self.last = first + size * part // num, first + size * (part + 1) // num
-        self.shape, self.ball = self.shape[group], self.ball[group]
+        self.shape, self.power, self.ball = self.shape[group], self.power[group], self.ball[group]
 
 
 def pays(intervals: Intervals, index: int) -> bool:
     """Whether errors should be followed with their directions from a layer on.
 
-    All layers have to be dense. And a product of matrices for every line has to take less time than digits for
-    its vertices, and not much more memory than these.
+    All layers have to be dense, and the layer not narrow: digits are cheap then. And a product of matrices for every
+    line has to take less time than digits for its vertices, and not much more memory than these.
     """
-    if any(layer.is_sparse for layer in intervals.layers):
-        return False
     num_lines, num_units = len(intervals.last), intervals.layers[index].bias.shape[1]
+    if num_units < _NARROW or any(layer.is_sparse for layer in intervals.layers):
+        return False
     return bool(intervals.last[-1] + 1 >= num_lines * num_units / _UNITS_PER_VERTEX)

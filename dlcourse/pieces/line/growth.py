@@ -15,7 +15,7 @@ FELT = 2.0**-36  # of the largest sum of sizes: bounds beyond that are worth clo
 _FOLLOWED = 0.5  # of what layers may stretch at most, as is to be expected of ellipsoids
 _LATEST = 1 / 8  # how much the last layer counts for what is to be expected of others
 _FRESH = 2.0**-44  # of the largest value: bounds after a closer look
-_ONCE = 25  # as many vertices take as long in digits as to begin with them
+_ONCE = 2.0**17  # so many vertices times units squared take as long in digits as to begin with them does
 _OPEN = 2.0**-4  # of the largest value over the number of units: bounds that leave the signs at some vertices open
 _CLOSE = 2.0**-20  # of the largest value: bounds that leave hardly any open
 
@@ -29,11 +29,12 @@ class Growth:
         share: What layers are taken to stretch of what they may at most, for each member.
         felt: Whether errors of the current layer's values are large.
         ellipsoids: Bounds with directions, where those of norms would leave signs open.
+        spent: At how many vertices digits have been looked at one by one.
     """
 
     def __init__(self, intervals: Intervals, digits: DigitFunctions) -> None:
         self.intervals, self.digits = intervals, digits
-        self.share, self.felt = np.ones(intervals.members), False
+        self.share, self.felt, self.spent = np.ones(intervals.members), False, 0
         self.ellipsoids: Ellipsoids | None = None
 
     def of_block(self, intervals: Intervals, digits: DigitFunctions) -> "Growth":
@@ -85,14 +86,23 @@ class Growth:
         values: Float[np.ndarray, "units vertices"],
         error: Float[np.ndarray, " vertices"],
     ) -> Int[np.ndarray, " some_and_more"]:
-        """Where to look closer if signs are open at some vertices: there, and at all others if that pays.
+        """Where to look closer if signs are open at some vertices: there, and at others where they will be.
 
-        Ellipsoids grow slowly, so that in each further layer about as many vertices will be open as in this one.
+        At all of them as norms grow, since every further layer would ask for more. But ellipsoids grow slowly, and how
+        far nobody knows: then only at the vaguest, as many as take no longer than to begin with digits, until as much
+        work has been spent like that as all of them take.
         """
-        layers_left = len(self.digits.bending) - len(self.intervals.cuts)
-        if self.ellipsoids is not None and (len(open_) + _ONCE) * layers_left < len(error):
-            return open_
-        return np.union1d(open_, self.vague_soon(values, error))
+        others = self.vague_soon(values, error)
+        if self.ellipsoids is not None:
+            members = len(np.unique(self.intervals.line(open_) // self.intervals.lines_per_member))
+            num_others = 1 + int(members * _ONCE / len(values) ** 2)
+            self.spent += len(open_) + num_others
+            if self.spent >= len(error):
+                self.spent = 0
+            elif len(others) > num_others:
+                size = np.abs(values[:, others]).max(axis=0)
+                others = others[np.argpartition(size / error[others], num_others)[:num_others]]
+        return np.union1d(open_, others)
 
     def vague_soon(
         self,

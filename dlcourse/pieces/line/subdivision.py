@@ -284,7 +284,7 @@ class Subdivision:
         off = np.bincount(vertex, self.rows[0][unit, vertex] ** 2, minlength=proven.shape[1])
         more = np.where(off > 0, SLACK * (np.sqrt(off) + EPS * self.error[0]) + TINY_LENGTH, 0)
         self.error[0] += more
-        self._loosen(0, slice(None), more)
+        self._loosen(0, np.arange(len(more)), more)
         self.rows[0][unit, vertex] = 0
 
     def _look_closer(self, vertices: Int[np.ndarray, " some"], proven: Bool[np.ndarray, "units vertices"]) -> None:
@@ -301,7 +301,7 @@ class Subdivision:
         self._loosen(1, vertices[on], closer.slope_error[on])
         self.rows[1][:, vertices[on]], self.error[1, vertices[on]] = closer.slopes[:, on], closer.slope_error[on]
 
-    def _loosen(self, row: int, vertices: Int[np.ndarray, " some"] | slice, off: Float[np.ndarray, " some"]) -> None:
+    def _loosen(self, row: int, vertices: Int[np.ndarray, " some"], off: Float[np.ndarray, " some"]) -> None:
         """Makes room for errors of some lengths in closer bounds."""
         if self.growth.ellipsoids is not None:
             self.growth.ellipsoids.loosen(row, vertices, off)
