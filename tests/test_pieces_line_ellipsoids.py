@@ -221,7 +221,7 @@ def test_weights_of_any_size(scale: float) -> None:
 
 
 def test_a_deep_network_needs_no_digits() -> None:
-    """Norms of 40 layers of 64 units let errors grow 2^46-fold, so that without directions digits have to tell."""
+    """Norms of 40 layers let errors grow by more than 2^33, so that without directions digits have to tell."""
     deep, ends = he_network(2, [64] * 40, 0, bias=0.1), ([-1.0, -1.0], [1.0, 0.5])
     with patch.object(subdivision, "look_closer", wraps=subdivision.look_closer) as looks:
         followed = pieces.on_line(deep, *ends)

@@ -18,8 +18,9 @@ where the power is a whole number for each Q, so that none of its numbers is too
   left everywhere, give or take b, the half of its bound. A box of such halves has the matrix sum(b) diag(b).
 - At a convex combination of two vertices values are off by no more than at that one with the larger scale.
 
-So 40 random layers of 64 units let errors grow 2^18-fold, 80 layers 2^20-fold, where norms multiply to 2^46 and 2^90:
-few units turn on or off among 64 intervals, and one that does costs little.
+Few units turn on or off among so many intervals, and one that does costs little. From the sixth layer to the 40th of
+four random networks of 64 units, errors on a line grow 2^8- to 2^12-fold, to the 80th 2^7- to 2^15-fold. Norms of the
+units that matter multiply to 2^33 to 2^37 and to 2^71 to 2^78.
 
 Source of the sum: A. Kurzhanski and I. Valyi, Ellipsoidal Calculus for Estimation and Control, Birkhaeuser 1997.
 """
