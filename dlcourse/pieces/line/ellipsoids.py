@@ -79,7 +79,7 @@ class Ellipsoids:
         weight = np.asarray(layer.stored)[:, :, self.units]
         exponent = np.frexp(np.abs(weight).max(axis=(1, 2), initial=0))[1]
         weight = np.ldexp(weight, -exponent[:, None, None])
-        member = self._members()
+        member = self.intervals.member(self.last)
         # A product is off by n u |A| |B| entry by entry, both of them by 2 n u |W|_F^2 |Q|_F, and |Q|_F <= tr Q. Eight
         # times as much is enough for what is multiplied later, too.
         lost = 8 * layer.in_features * EPS * frobenius(weight)[member] ** 2 * self._diagonals().sum(axis=1) + TINY
@@ -150,7 +150,7 @@ class Ellipsoids:
 
     def bend(self, slope: Float[np.ndarray, "members units"], active: Bool[np.ndarray, "units vertices"]) -> None:
         """Keeps units where they are on and multiplies them by their slopes elsewhere."""
-        slope, on = slope[self._members()], active.copy()
+        slope, on = slope[self.intervals.member(self.last)], active.copy()
         on[:, self.intervals.last] = on[:, self.intervals.last - 1]  # no intervals
         always, ever = (of_all.reduceat(on, self.first, axis=1).T for of_all in (np.logical_and, np.logical_or))
         changes = ever & ~always
@@ -188,10 +188,6 @@ class Ellipsoids:
     def _diagonals(self) -> Float[np.ndarray, "groups units"]:
         """Those of all Q, to be read or to be written to."""
         return np.asarray(np.einsum("gii->gi", self.shape))
-
-    def _members(self) -> Int[np.ndarray, " groups"]:
-        """The members that the groups are of."""
-        return np.asarray(self.intervals.line(self.last) // self.intervals.lines_per_member)
 
     def _times(
         self,

@@ -94,7 +94,7 @@ class Growth:
         """
         others = self.vague_soon(values, error)
         if self.ellipsoids is not None:
-            members = len(np.unique(self.intervals.line(open_) // self.intervals.lines_per_member))
+            members = len(np.unique(self.intervals.member(open_)))
             num_others = 1 + int(members * _ONCE / len(values) ** 2)
             self.spent += len(open_) + num_others
             if self.spent >= len(error):

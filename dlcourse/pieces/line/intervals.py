@@ -106,6 +106,10 @@ class Intervals:
         """The lines that some vertices are on."""
         return np.searchsorted(self.last, vertices)
 
+    def member(self, vertices: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """The members that some vertices are of."""
+        return np.asarray(self.line(vertices) // self.lines_per_member)
+
     def patterns(self, intervals: Int[np.ndarray, " some"]) -> list[Bool[np.ndarray, "units some"]]:
         """Which units are on in some intervals, for each ReLU so far."""
         patterns = []
@@ -198,7 +202,7 @@ class Intervals:
 
     def parts(self, intervals: Int[np.ndarray, " some"], size: int) -> Iterator[tuple[slice, int]]:
         """Parts of some intervals, in order, of at most that size, each with the one member that it is of."""
-        member = self.line(intervals) // self.lines_per_member
+        member = self.member(intervals)
         for m in np.unique(member).tolist():
             a, b = np.searchsorted(member, [m, m + 1]).tolist()
             for first in range(a, b, size):

@@ -85,7 +85,7 @@ def _are_kinks(intervals: Intervals, vertices: Int[np.ndarray, " some"]) -> Bool
     on = [left | right for left, right in zip(before, after, strict=True)]
     sources = _sources(intervals, vertices)
     num_sources = np.add.reduce([source.sum(axis=0) for source in sources])
-    member = (intervals.line(vertices) // intervals.lines_per_member).tolist()
+    member = intervals.member(vertices).tolist()
     kinks = np.zeros(len(vertices), dtype=bool)
     # One unit alone bends at nearly every vertex: then it is enough to follow its change to the outputs. On its way
     # it keeps its size in units that are 0 on one side, and in all others the sign is the same on both.

@@ -20,7 +20,7 @@ from dlcourse.pieces.line.steady import Steady, roundings_of
 from dlcourse.pieces.line.ties import Ties
 from dlcourse.pieces.line.zeros import Zeros
 
-_MANY = 0.5  # of the vertices
+_MANY = 0.5  # of the vertices: where digits have been asked at so many, closer bounds begin anew
 _VAGUE = 2.0**-40  # of the largest value: with bounds beyond that it pays to look closer
 
 
